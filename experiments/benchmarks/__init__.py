@@ -1,0 +1,1 @@
+"""Benches: ours and the peers in one run, one file per subject."""

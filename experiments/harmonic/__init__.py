@@ -1,0 +1,1 @@
+"""Experiments on harmonic analysis: the scattering transform."""

@@ -1,0 +1,1 @@
+"""Harmonic analysis: wavelets, the scattering transforms built from them, and deformations."""

@@ -1,0 +1,1 @@
+"""Statistics: classifiers, and what tells of generalisation."""

@@ -1,0 +1,38 @@
+"""Eight virtual devices for every test; fixtures for double precision and for reading our own errors."""
+
+import os
+
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import hypothesis
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+
+# The first example of a property compiles its program; a deadline would time the compiler.
+hypothesis.settings.register_profile("jaxtheory", deadline=None, max_examples=25, derandomize=True)
+hypothesis.settings.load_profile("jaxtheory")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for the length of one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def own_errors():
+    """Signatures unchecked, so that a test reads the message that a user without beartype would get."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def rng():
+    """A generator with a fixed seed."""
+    return np.random.default_rng(0)

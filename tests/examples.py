@@ -1,0 +1,50 @@
+"""The table of public functions with sample arguments: one row each, and what applies to it.
+
+`tests/test_examples.py` takes every row through jit, vmap, grad against finite differences, double
+precision, export and eight devices. A form that does not apply says why, in words, instead of `True`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """A public function with sample arguments.
+
+    `make(rng)` returns the positional arguments: pytrees of float32 NumPy or JAX arrays, traced in every
+    test. `options` are keyword arguments that stay static. `leading` are the positions of arguments that
+    take leading axes (an event-shaped sample is given); the others are shared. Each form is `True`, or the
+    reason why it does not apply.
+    """
+
+    function: Callable[..., Any]
+    make: Callable[..., tuple[Any, ...]]
+    options: dict[str, Any] | None = None
+    leading: tuple[int, ...] = (0,)
+    differentiable: tuple[int, ...] | None = None
+    """Positions of the arguments to differentiate; `None` for those with leading axes."""
+    jit: bool | str = True
+    vmap: bool | str = True
+    grad: bool | str = True
+    x64: bool | str = True
+    export: bool | str = "a small function; whole programs are exported"
+    devices: bool | str = "a small function; whole programs are run on eight devices"
+    tolerance: float = 1e-5
+    """Largest difference between two forms, relative to the largest value, in float32."""
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        """The function's name with its module, and what tells this row from others of the function."""
+        module = self.function.__module__.removeprefix("jaxtheory.")
+        return f"{module}.{self.function.__name__}" + (f"[{self.name}]" if self.name else "")
+
+
+SMALL = "a small function; whole programs are exported and run on eight devices"
+
+EXAMPLES: list[Example] = []
+
+NOT_TRACED: dict[str, str] = {}
+"""Public functions of the theories that take no traced array, each with the reason."""

@@ -1,0 +1,184 @@
+"""Every public function of the theories, through every transformation that it promises to compose with."""
+
+import importlib
+import inspect
+import pkgutil
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+import jaxtheory
+from tests.examples import EXAMPLES, NOT_TRACED, Example
+
+THEORIES = (
+    "harmonic", "sparse", "approximation", "landscape", "statistics", "networks", "inspection", "kernels",
+)  # fmt: skip
+
+
+def rows(form: str):
+    """The rows to which a form applies, as parameters."""
+    chosen = [row for row in EXAMPLES if getattr(row, form) is True]
+    return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
+
+
+def bind(row: Example):
+    return partial(row.function, **(row.options or {}))
+
+
+def arguments(row: Example, seed: int = 0):
+    return row.make(np.random.default_rng(seed))
+
+
+def floats(tree):
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)]
+
+
+def assert_close(actual, expected, tolerance):
+    actual, expected = jax.tree.leaves(actual), jax.tree.leaves(expected)
+    assert len(actual) == len(expected)
+    for one, other in zip(actual, expected):
+        one, other = np.asarray(one), np.asarray(other)
+        assert one.shape == other.shape
+        scale = max(np.abs(other).max(initial=0), 1e-6)
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
+
+
+def public_functions():
+    """Full names of the functions that the theories define and do not mark as their own."""
+    for theory in THEORIES:
+        try:
+            package = importlib.import_module(f"jaxtheory.{theory}")
+        except ModuleNotFoundError:
+            continue
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(info.name)
+            for name, value in vars(module).items():
+                if (
+                    not name.startswith("_")
+                    and getattr(value, "__module__", None) == module.__name__
+                    and callable(value)
+                    and not inspect.isclass(value)
+                ):
+                    yield f"{module.__name__.removeprefix('jaxtheory.')}.{name}"
+
+
+def test_the_table_lists_every_public_function():
+    found = set(public_functions())
+    assert len(found) >= 5
+    listed = {row.id.split("[")[0] for row in EXAMPLES} | set(NOT_TRACED)
+    assert found - listed == set()
+    assert listed - found == set()
+
+
+def test_every_no_has_its_reason():
+    assert jaxtheory.__version__
+    for row in EXAMPLES:
+        for form in ("jit", "vmap", "grad", "x64", "export", "devices"):
+            answer = getattr(row, form)
+            assert answer is True or (isinstance(answer, str) and len(answer) > 10), (row.id, form)
+    assert all(len(reason) > 10 for reason in NOT_TRACED.values())
+
+
+@rows("jit")
+def test_jit(row):
+    function, args = bind(row), arguments(row)
+    assert_close(jax.jit(function)(*args), function(*args), row.tolerance)
+
+
+@rows("vmap")
+def test_vmap_and_leading_axes_agree(row):
+    function = bind(row)
+    samples = [arguments(row, seed) for seed in range(3)]
+    axes = tuple(0 if i in row.leading else None for i in range(len(samples[0])))
+    stacked = tuple(
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *column) if axis == 0 else column[0]
+        for axis, column in zip(axes, zip(*samples))
+    )
+    one_by_one = [
+        function(*(arg if axis == 0 else samples[0][i] for i, (axis, arg) in enumerate(zip(axes, sample))))
+        for sample in samples
+    ]
+    expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *one_by_one)
+    assert_close(jax.vmap(function, in_axes=axes)(*stacked), expected, row.tolerance)
+    assert_close(function(*stacked), expected, row.tolerance)
+
+
+@rows("grad")
+def test_grad_against_finite_differences(row, x64):
+    function = bind(row)
+    args = tuple(
+        jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)), arg)
+        if floats(arg)
+        else arg
+        for arg in arguments(row)
+    )
+    rng = np.random.default_rng(1)
+    weights = [rng.standard_normal(leaf.shape) for leaf in floats(jax.eval_shape(function, *args))]
+
+    def scalar(*free):
+        full = list(args)
+        for position, value in zip(positions, free):
+            full[position] = value
+        return sum(jnp.sum(jnp.real(leaf) * w) for leaf, w in zip(floats(function(*full)), weights))
+
+    positions = row.leading if row.differentiable is None else row.differentiable
+    free = [args[position] for position in positions]
+    direction = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape)), free)
+    gradient = jax.grad(scalar, argnums=tuple(range(len(free))))(*free)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    slope = sum(jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction)))
+
+    def moved(step):
+        return scalar(*jax.tree.map(lambda leaf, d: leaf + step * d, free, direction))
+
+    step = 1e-6
+    difference = (moved(step) - moved(-step)) / (2 * step)
+    np.testing.assert_allclose(slope, difference, rtol=2e-5, atol=1e-7 * max(1.0, abs(float(moved(0.0)))))
+
+
+@rows("x64")
+def test_double_precision(row):
+    args = arguments(row)
+    single = bind(row)(*args)
+    assert all(leaf.dtype.itemsize <= 8 and leaf.dtype != np.float64 for leaf in floats(single))
+    with jax.enable_x64(True):
+        wide = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)) if floats(leaf) else leaf,
+            args,
+        )
+        double = bind(row)(*wide)
+        assert all(leaf.dtype in (np.float64, np.complex128) for leaf in floats(double))
+        assert_close(single, double, 10 * row.tolerance)
+
+
+@rows("export")
+def test_export(row):
+    function, args = jax.jit(bind(row)), arguments(row)
+    exported = jax.export.export(function)(*args)
+    again = jax.export.deserialize(exported.serialize())
+    assert_close(again.call(*args), function(*args), row.tolerance)
+
+
+@rows("devices")
+def test_eight_devices_without_a_gather(row):
+    assert jax.device_count() == 8
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    function = bind(row)
+    samples = [arguments(row, seed) for seed in range(16)]
+    specs = tuple(PartitionSpec("data") if i in row.leading else PartitionSpec() for i in range(len(samples[0])))
+    stacked = tuple(
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *column) if i in row.leading else column[0]
+        for i, column in enumerate(zip(*samples))
+    )
+    program = jax.jit(
+        jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("data"), check_vma=False)
+    )
+    placed = tuple(jax.device_put(arg, NamedSharding(mesh, spec)) for arg, spec in zip(stacked, specs))
+    text = program.lower(*placed).compile().as_text()
+    assert "all-gather" not in text
+    assert "all-reduce" not in text
+    assert_close(program(*placed), function(*stacked), row.tolerance)

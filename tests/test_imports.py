@@ -1,0 +1,75 @@
+"""The law of imports: who may import whom, held against the code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+
+THEORIES = {"harmonic", "sparse", "approximation", "landscape", "statistics", "networks", "inspection"}
+MAY_IMPORT = {
+    "experiments": {"lab", "data", "experiments"} | THEORIES,
+    "lab": {"data"},
+    "data": set(),
+    "kernels": set(),
+    **{theory: {"kernels"} | THEORIES - {theory} for theory in THEORIES},
+}
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph("jaxtheory", cache_dir=None)
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def test_the_graph_sees_every_module(graph):
+    package = Path(__file__).parents[1] / "jaxtheory"
+    # The links are walked by name: rglob does not follow them.
+    files = [
+        path
+        for place in (package, package / "kernels", package / "experiments")
+        for path in place.rglob("*.py")
+    ]
+    assert len(files) >= 20
+    assert len(graph.modules) == len(set(files))
+
+
+def test_no_arrow_points_up(graph):
+    arrows = 0
+    for importer in graph.modules:
+        for imported in graph.find_modules_directly_imported_by(importer):
+            arrows += 1
+            one, other = room(importer), room(imported)
+            if one and other and one != other:
+                assert other in MAY_IMPORT[one], f"{importer} imports {imported}"
+    assert arrows > 10
+
+
+def test_no_circle(graph):
+    for module in graph.modules:
+        assert not graph.chain_exists(module, module), f"{module} imports itself"
+    theories = {room(module) for module in graph.modules} & THEORIES
+    for one in theories:
+        for other in theories - {one}:
+            there = graph.chain_exists(f"jaxtheory.{one}", f"jaxtheory.{other}", as_packages=True)
+            back = graph.chain_exists(f"jaxtheory.{other}", f"jaxtheory.{one}", as_packages=True)
+            assert not (there and back), f"{one} and {other} import each other"
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level modules that a statement loads in a fresh interpreter."""
+    code = f"import sys; {statement}; print(' '.join({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_is_light():
+    heavy = {"flax", "optax", "matplotlib", "sklearn", "scipy", "rich", "tyro", "orbax", "torch"}
+    assert not loaded_after("import jaxtheory") & (heavy | {"jax"})
+    harmonic = loaded_after("import jaxtheory.harmonic.scattering2d")
+    assert not harmonic & (heavy - {"scipy"})  # jax itself loads scipy
