@@ -1,0 +1,418 @@
+"""The scattering transform of images: wavelet moduli, averaged, at orders 0, 1 and 2.
+
+The conventions (reflection padding, unpadding, filters, order of the channels) are those of Kymatio 0.3's
+`Scattering2D`. Inside, images are transposed: the filters of all angles point to frequencies that are not
+negative along height, so that half a spectrum along the last axis holds most of what they see.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxtheory.harmonic import wavelets
+from jaxtheory.harmonic.wavelets import Bank
+
+Images = Float[Array, "... H W"] | Float[np.ndarray, "... H W"]
+
+_CACHE = 150_000
+"""Pixels that a processor works on at a time: their spectra and those of a few maps stay in its cache."""
+
+_MEMORY = 2**24
+"""Pixels that an accelerator works on at a time: enough to be busy, few enough for a hundred maps of each."""
+
+_SMALL_AVERAGE = 60_000
+"""Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
+
+
+class Path(NamedTuple):
+    """What a channel of the scattering coefficients holds."""
+
+    order: int
+    """Number of wavelets on the path."""
+    scales: tuple[int, ...]
+    """Their scales j."""
+    angles: tuple[int, ...]
+    """Their angles, as indices from 0 to L - 1."""
+
+
+def filter_bank(
+    shape: tuple[int, int],
+    J: int,
+    L: int = 8,
+    order: int = 2,
+    *,
+    padding: str = "reflect",
+    wavelet: str = "morlet",
+) -> Bank:
+    """Returns the filters of a scattering transform.
+
+    Args:
+      shape: height and width of the images, at least 2^J; multiples of 2^J where the padding is periodic.
+      J: number of scales, at least 1: coefficients are averaged over 2^J pixels.
+      L: number of angles on the half circle, at least 1.
+      order: largest order of the coefficients: 0, 1 or 2.
+      padding: `"reflect"` or `"periodic"`.
+      wavelet: `"morlet"` (Kymatio's), or `"spline"` for the unitary cubic spline bank.
+
+    Returns:
+      The bank: a pytree whose leaves are the filters, so that `jax.grad` with respect to it makes them learnt.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+
+    Example:
+      >>> from jaxtheory.harmonic import scattering2d
+      >>> bank = scattering2d.filter_bank((32, 32), J=3)
+      >>> len(scattering2d.paths(bank))
+      217
+    """
+    if wavelet == "spline":
+        return wavelets.spline_bank(shape, J, L, order, padding)
+    if wavelet == "morlet":
+        return wavelets.morlet_bank(None, shape, J, L, order, padding)
+    raise ValueError(f'wavelet must be "morlet" or "spline", found {wavelet!r}.')
+
+
+def paths(bank: Bank) -> list[Path]:
+    """Returns what each channel of `scatter` holds.
+
+    Args:
+      bank: any bank.
+
+    Returns:
+      One row a channel: order, scales and angles.
+
+    Example:
+      >>> from jaxtheory.harmonic import scattering2d
+      >>> scattering2d.paths(scattering2d.filter_bank((16, 16), J=2, L=2))[-1]
+      Path(order=2, scales=(0, 1), angles=(1, 1))
+    """
+    wavelet = [(j, angle) for j in range(bank.J) for angle in range(bank.L)]
+    table = [Path(0, (), ())]
+    if bank.order >= 1:
+        table += [Path(1, (j,), (angle,)) for j, angle in wavelet]
+    if bank.order == 2:
+        table += [Path(2, (j, k), (a, b)) for j, a in wavelet for k, b in wavelet if k > j]
+    return table
+
+
+@jax.custom_jvp
+def _length(real: Array, imaginary: Array) -> Array:
+    """The modulus; its derivative at zero is taken as zero. Values below 1e-19 are lost in float32."""
+    return jnp.sqrt(real**2 + imaginary**2)
+
+
+@_length.defjvp
+def _length_jvp(primals: Any, tangents: Any) -> Any:
+    (real, imaginary), (d_real, d_imaginary) = primals, tangents
+    length = _length(real, imaginary)
+    inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
+    return length, (real * inverse) * d_real + (imaginary * inverse) * d_imaginary
+
+
+def _periodic_slice(x: Array, start: int, stop: int) -> Array:
+    """Entries `start` to `stop - 1` of an array that is periodic along its next to last axis."""
+    size = x.shape[-2]
+    pieces = []
+    while start < stop:
+        first = start % size
+        last = min(size, first + stop - start)
+        pieces.append(x[..., first:last, :])
+        start += last - first
+    return jnp.concatenate(pieces, axis=-2)
+
+
+def _mirrored(half: Array, start: int, stop: int) -> Array:
+    """Frequencies `-stop + 1` to `-start` of a real signal's spectrum, from the half that is not negative."""
+    part = jnp.flip(half[..., start:stop], axis=(-2, -1))
+    return jnp.conj(jnp.concatenate([part[..., -1:, :], part[..., :-1, :]], axis=-2))
+
+
+def _spectrum(u: Array, ranges: tuple[tuple[int, int], tuple[int, int]]) -> tuple[Array, Array]:
+    """Real and imaginary parts of the spectrum of real maps (..., W, H) over ranges of signed frequencies.
+
+    They are kept apart because compilers for processors do not vectorise loops over complex numbers.
+    """
+    (low, high), columns = ranges
+    size = u.shape[-1]
+    middle = size // 2 + 1
+    half = jnp.fft.rfft2(u)
+    pieces = []
+    if low < 0:
+        pieces.append(_mirrored(half, 1, 1 - low))
+    pieces.append(half[..., : min(high, middle)])
+    if high > middle:
+        pieces.append(_mirrored(half, size - high + 1, size - middle + 1))
+    spectrum = _periodic_slice(jnp.concatenate(pieces, axis=-1), *columns)
+    return spectrum.real, spectrum.imag
+
+
+class _Step(NamedTuple):
+    """How the wavelets of one scale act on maps of a given resolution."""
+
+    filters: Array
+    """(L, W', H'): the wavelets over their windows, transposed, with the factor of subsampling."""
+    starts: np.ndarray
+    """(L, 2): the first frequencies of the windows along height and width."""
+    tile: tuple[int, int]
+    """Height and width of the result."""
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The frequencies along height and width that some window holds."""
+        _, width, height = self.filters.shape
+        low, high = self.starts.min(axis=0), self.starts.max(axis=0)
+        return (int(low[0]), int(high[0]) + height), (int(low[1]), int(high[1]) + width)
+
+
+def _step(bank: Bank, dtype: Any, j: int, scale: int) -> _Step:
+    """What turns maps at resolution j into those of the wavelets of a scale, at resolution `scale`."""
+    resolution = [size // 2**j for size in bank.grid]
+    tile = tuple(size // 2**scale for size in bank.grid)
+    every = (tuple(size // part for size, part in zip(resolution, tile)), ((0, 0),) * bank.L)
+    tiles, starts = every if bank.windows is None else bank.windows[scale]
+    tiles = [min(number, most) for number, most in zip(tiles, every[0])]
+    starts = np.array(starts, np.int32).reshape(bank.L, 2)
+    indices, inside = [], []
+    for axis in range(2):
+        length = tiles[axis] * tile[axis]
+        if length == resolution[axis]:
+            starts[:, axis] = -(length // 2)
+        window = starts[:, axis, None] + np.arange(length)
+        indices.append(window % bank.grid[axis])
+        # Kymatio cuts filters, rather than fold them, where their signal has fewer frequencies.
+        inside.append((window >= -(resolution[axis] // 2)) & (window < resolution[axis] // 2) | (j == 0))
+    wavelet = scale * bank.L + np.arange(bank.L)
+    filters = bank.wavelets.astype(dtype)[
+        wavelet[:, None, None], indices[0][:, None, :], indices[1][:, :, None]
+    ]
+    filters = filters * (inside[0][:, None, :] & inside[1][:, :, None]) / 4.0 ** (scale - j)
+    return _Step(filters.astype(dtype), starts, tile)
+
+
+def _inverse_modulus(
+    spectrum: tuple[Array, Array], origin: tuple[int, int], step: _Step, filters: Array, start: Array
+) -> Array:
+    """The modulus of one wavelet's response, subsampled: (c, W', H') to (c, w, h)."""
+    height, width = step.tile
+    size = filters.shape
+    moves = (step.starts != step.starts[0]).any()
+
+    def folded(part: Array) -> Array:
+        if moves:
+            corner = (0, start[1] - origin[1], start[0] - origin[0])
+            part = lax.dynamic_slice(part, corner, (part.shape[0], *size))
+        else:
+            first, second = int(step.starts[0, 1]) - origin[1], int(step.starts[0, 0]) - origin[0]
+            part = part[:, first : first + size[0], second : second + size[1]]
+        part = part * filters
+        return sum(
+            part[:, a : a + width, b : b + height]
+            for a in range(0, size[0], width)
+            for b in range(0, size[1], height)
+        )
+
+    # The barrier keeps the loops over real numbers apart from the one that interleaves them.
+    signal = jnp.fft.ifft2(lax.complex(*lax.optimization_barrier(tuple(map(folded, spectrum)))))
+    return _length(signal.real, signal.imag)
+
+
+def _average(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array], Array]:
+    """The low-pass filter with subsampling and unpadding, from maps (c, W, H) at resolution j to (c, h, w)."""
+    J = bank.J
+    resolution = [size // 2**j for size in bank.grid]
+    border = 1 if bank.padding == "reflect" else 0
+    kept = [slice(border, size // 2**J - border) for size in bank.grid]
+    if not isinstance(bank.low_pass, tuple):
+        low_pass = bank.low_pass.astype(dtype).T
+        for axis, size in enumerate(reversed(resolution)):
+            ends = [lax.slice_in_dim(low_pass, 0, size // 2, axis=axis)]
+            ends.append(lax.slice_in_dim(low_pass, low_pass.shape[axis] - size // 2, None, axis=axis))
+            low_pass = jnp.concatenate(ends, axis=axis)
+        stride = 2 ** (J - j)
+
+        def smooth(u: Array) -> Array:
+            averaged = jnp.fft.ifft2(jnp.fft.fft2(u) * low_pass).real
+            return averaged[..., ::stride, ::stride].swapaxes(-1, -2)[..., kept[0], kept[1]]
+
+        return smooth
+
+    factors = []
+    for factor, size, rows in zip(bank.low_pass, resolution, kept):
+        factor = factor.astype(dtype)
+        kernel = jnp.fft.ifft(jnp.concatenate([factor[: size // 2], factor[-(size // 2) :]])).real
+        shift = np.arange(rows.start, rows.stop)[:, None] * 2 ** (J - j) - np.arange(size)
+        factors.append(kernel[shift % size])
+    (height, tall), (width, broad) = factors[0].shape, factors[1].shape
+    if factors[0].size * factors[1].size <= _SMALL_AVERAGE:
+        product = jnp.einsum("hH,wW->WHhw", *factors, precision=precision)
+        product = product.reshape(broad * tall, height * width)
+
+        def average(u: Array) -> Array:
+            averaged = jnp.matmul(u.reshape(-1, broad * tall), product, precision=precision)
+            return averaged.reshape(-1, height, width)
+    else:
+
+        def average(u: Array) -> Array:
+            averaged = jnp.einsum("cWH,hH->cWh", u, factors[0], precision=precision)
+            return jnp.einsum("cWh,wW->chw", averaged, factors[1], precision=precision)
+
+    return average
+
+
+def _over_angles(function: Callable[..., Any], step: _Step, *, together: bool) -> Any:
+    """`function(filters, start)` for the wavelets of one scale; leaves get a first axis of L."""
+    if together:
+        return jax.vmap(function)(step.filters, step.starts)
+    return lax.scan(lambda carry, one: (carry, function(*one)), None, (step.filters, step.starts))[1]
+
+
+def _reflected(bank: Bank, x: Array) -> Array:
+    """Images (c, H, W) padded to the grid and transposed: (c, W', H')."""
+    if bank.padding == "reflect":
+        for axis, (size, whole) in enumerate(zip(bank.shape, bank.grid), start=1):
+            before = (whole - size) // 2
+            index = np.pad(np.arange(size), (before, whole - size - before), mode="reflect")
+            x = jnp.take(x, index, axis=axis)
+    return x.swapaxes(1, 2)
+
+
+def _hull(steps: list[_Step]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The ranges of frequencies that any of the steps looks at."""
+    ranges = [step.ranges for step in steps]
+    return tuple(
+        (min(one[axis][0] for one in ranges), max(one[axis][1] for one in ranges)) for axis in range(2)
+    )
+
+
+def _chunk(bank: Bank, x: Array, *, precision: Any, together: bool) -> Array:
+    """The coefficients of a few images: (c, H, W) to (c, C, h, w)."""
+    J, dtype = bank.J, x.dtype
+    averages = [_average(bank, dtype, j, precision) for j in range(J)]
+    image = _reflected(bank, x)
+    channels = [averages[0](image)[:, None]]
+    if bank.order == 0:
+        return channels[0]
+    first = [_step(bank, dtype, 0, j) for j in range(J)]
+    ranges = _hull(first)
+    origin = (ranges[0][0], ranges[1][0])
+    spectrum = _spectrum(image, ranges)
+    second_channels = []
+    for j in range(J):
+        second = [_step(bank, dtype, j, scale) for scale in range(j + 1, J)] if bank.order == 2 else []
+
+        def angle(filters: Array, start: Array, j: int = j, second: list[_Step] = second) -> Any:
+            u = _inverse_modulus(spectrum, origin, first[j], filters, start)
+            if not second:
+                return averages[j](u), None
+            ranges = _hull(second)
+            u_spectrum = _spectrum(u, ranges)
+            corner = (ranges[0][0], ranges[1][0])
+
+            def deeper(filters: Array, start: Array, step: _Step, scale: int) -> Array:
+                return averages[scale](_inverse_modulus(u_spectrum, corner, step, filters, start))
+
+            deep = [
+                _over_angles(partial(deeper, step=step, scale=scale), step, together=together)
+                for scale, step in enumerate(second, start=j + 1)
+            ]
+            return averages[j](u), jnp.concatenate(deep)
+
+        s1, s2 = _over_angles(angle, first[j], together=False)
+        channels.append(s1.swapaxes(0, 1))
+        if s2 is not None:
+            s2 = jnp.moveaxis(s2, 2, 0)
+            second_channels.append(s2.reshape(s2.shape[0], -1, *s2.shape[3:]))
+    return jnp.concatenate(channels + second_channels, axis=1)
+
+
+def _in_chunks(
+    bank: Bank, x: Array, *, pixels: int, chunk: int | None, precision: Any, together: bool
+) -> Array:
+    """The coefficients of images (n, H, W), a chunk at a time."""
+    number = x.shape[0]
+    chunk = chunk or max(1, pixels // (bank.grid[0] * bank.grid[1]))
+    program = partial(_chunk, precision=precision, together=together)
+    if chunk >= number:
+        return program(bank, x)
+    steps = -(-number // chunk)
+    chunk = -(-number // steps)
+    x = jnp.pad(x, ((0, steps * chunk - number), (0, 0), (0, 0)))
+    # Reverse mode would otherwise keep what every chunk computed.
+    remembered = jax.checkpoint(partial(program, bank), prevent_cse=False)
+    coefficients = lax.map(remembered, x.reshape(steps, chunk, *x.shape[1:]))
+    return coefficients.reshape(steps * chunk, *coefficients.shape[2:])[:number]
+
+
+@partial(jax.jit, static_argnames=("chunk", "precision"))
+def _scatter(bank: Bank, x: Array, chunk: int | None, precision: Any) -> Array:
+    images = x.reshape(-1, *bank.shape)
+    # The platform is chosen at lowering: ahead of time it is not the process's own.
+    coefficients = lax.platform_dependent(
+        images,
+        cpu=partial(_in_chunks, bank, pixels=_CACHE, chunk=chunk, precision=precision, together=False),
+        default=partial(_in_chunks, bank, pixels=_MEMORY, chunk=chunk, precision=precision, together=True),
+    )
+    return coefficients.reshape(*x.shape[:-2], *coefficients.shape[1:])
+
+
+def _checked_images(bank: Bank, x: Images) -> Array:
+    """The images as a JAX array in at least float32, or an error that says what is wrong with them."""
+    shape, dtype = np.shape(x), jnp.result_type(x)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(
+            f"x must be real, found {dtype}: scatter the real and the imaginary part, x.real and x.imag."
+        )
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"x must be of a floating type, found {dtype}: convert it, x.astype('float32').")
+    if len(shape) < 2:
+        raise ValueError(f"x must have the axes (..., height, width), found shape {shape}.")
+    if shape[-2:] != bank.shape:
+        raise ValueError(
+            f"x must end in the bank's shape {bank.shape}, found {shape}: "
+            f"make the bank with filter_bank({shape[-2:]}, ...)."
+        )
+    return jnp.asarray(x, jnp.promote_types(dtype, jnp.float32))
+
+
+def scatter(
+    bank: Bank, x: Images, *, chunk: int | None = None, precision: str = "highest"
+) -> Float[Array, "... C h w"]:
+    r"""Returns the scattering coefficients of images.
+
+    $S x = (x \star \phi_J,\ |x \star \psi_{\lambda_1}| \star \phi_J,    ||x \star \psi_{\lambda_1}| \star \psi_{\lambda_2}| \star \phi_J)$ sampled at every 2^J pixels, with
+    $j_1 < j_2$ at the second order.
+
+    Args:
+      bank: from `filter_bank`, for images of this shape.
+      x: images, (..., H, W), of a floating type; bfloat16 is computed in float32.
+      chunk: number of images to work on at a time; by default what fits into a processor's cache, or some
+        thousands on an accelerator.
+      precision: of the products with the averaging filter, as in `jax.lax.Precision`.
+
+    Returns:
+      The coefficients, (..., C, H // 2^J, W // 2^J); `paths` says what each channel holds.
+
+    Raises:
+      TypeError: if the images are complex or integers.
+      ValueError: if their last two axes are not the bank's shape.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxtheory.harmonic import scattering2d
+      >>> bank = scattering2d.filter_bank((32, 32), J=3)
+      >>> scattering2d.scatter(bank, jnp.ones((5, 32, 32))).shape
+      (5, 217, 4, 4)
+
+    References:
+      J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013.
+    """
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk must be at least 1, found {chunk}: leave it out for the default.")
+    return _scatter(bank, _checked_images(bank, x), chunk, precision)
