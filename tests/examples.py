@@ -8,6 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import numpy as np
+
+from jaxtheory.harmonic import deformation
+
 
 @dataclass(frozen=True)
 class Example:
@@ -44,7 +49,47 @@ class Example:
 
 SMALL = "a small function; whole programs are exported and run on eight devices"
 
-EXAMPLES: list[Example] = []
+
+def _float32(rng, *shape: int):
+    """Standard normal numbers in single precision."""
+    return np.float32(rng.standard_normal(shape))
+
+
+EXAMPLES: list[Example] = [
+    # harmonic.deformation
+    Example(
+        deformation.warp,
+        lambda rng: (_float32(rng, 9, 12), 2 * _float32(rng, 2, 9, 12)),
+        leading=(0, 1),
+    ),
+    Example(
+        deformation.warp,
+        lambda rng: (_float32(rng, 9, 12), 2 * _float32(rng, 2, 9, 12)),
+        {"boundary": "reflect"},
+        leading=(0, 1),
+        name="reflect",
+    ),
+    Example(deformation.translate, lambda rng: (_float32(rng, 9, 12), _float32(rng, 2)), leading=(0, 1)),
+    Example(deformation.dilate, lambda rng: (_float32(rng, 9, 12), _float32(rng)), leading=(0, 1)),
+    Example(deformation.rotate, lambda rng: (_float32(rng, 9, 12), _float32(rng)), leading=(0, 1)),
+    Example(deformation.dilation, lambda rng: (_float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.rotation, lambda rng: (_float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.displacement_norms, lambda rng: (_float32(rng, 2, 9, 12),), {"periodic": True}),
+    Example(
+        deformation.displacement_norms,
+        lambda rng: (_float32(rng, 2, 9, 12),),
+        {"periodic": False},
+        name="differences",
+    ),
+    Example(
+        deformation.random_displacement,
+        lambda rng: (jax.random.key(int(rng.integers(1 << 30))),),
+        {"shape": (9, 12), "smoothness": 2.0, "max_gradient": 0.25},
+        vmap="one key, one draw: map over the keys",
+        grad="a draw has no derivative in its key",
+        x64="double precision draws other numbers",
+    ),
+]
 
 NOT_TRACED: dict[str, str] = {}
 """Public functions of the theories that take no traced array, each with the reason."""
