@@ -5,11 +5,15 @@ The conventions (reflection padding, unpadding, filters, order of the channels) 
 negative along height, so that half a spectrum along the last axis holds most of what they see.
 """
 
+import ast
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -28,6 +32,9 @@ _MEMORY = 2**24
 
 _SMALL_AVERAGE = 60_000
 """Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
+
+_MOST_PATHS = 20_000_000
+"""More paths than this are refused as a slip: hours of work for a single image of 256 by 256."""
 
 
 class Path(NamedTuple):
@@ -386,7 +393,8 @@ def scatter(
 ) -> Float[Array, "... C h w"]:
     r"""Returns the scattering coefficients of images.
 
-    $S x = (x \star \phi_J,\ |x \star \psi_{\lambda_1}| \star \phi_J,    ||x \star \psi_{\lambda_1}| \star \psi_{\lambda_2}| \star \phi_J)$ sampled at every 2^J pixels, with
+    $S x = (x \star \phi_J,\; |x \star \psi_{\lambda_1}| \star \phi_J,\;
+    ||x \star \psi_{\lambda_1}| \star \psi_{\lambda_2}| \star \phi_J)$ sampled at every 2^J pixels, with
     $j_1 < j_2$ at the second order.
 
     Args:
@@ -416,3 +424,221 @@ def scatter(
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk must be at least 1, found {chunk}: leave it out for the default.")
     return _scatter(bank, _checked_images(bank, x), chunk, precision)
+
+
+def _moduli(bank: Bank, images: Array, *, together: bool) -> dict[tuple[int, ...], Array]:
+    """The unaveraged coefficients of images (c, H, W), a dictionary of arrays (c, L, ..., h, w)."""
+    angles, dtype = (bank.L,), images.dtype
+    # Below, maps are transposed and padded, and the angles come before the images.
+    moduli = {(): _reflected(bank, images)}
+    for depth in range(bank.order):
+        for path in [path for path in moduli if len(path) == depth]:
+            j = path[-1] if path else 0
+            steps = {scale: _step(bank, dtype, j, scale) for scale in range(j + 1 if path else 0, bank.J)}
+            if not steps:
+                continue
+            ranges = _hull(list(steps.values()))
+            corner = (ranges[0][0], ranges[1][0])
+            u = moduli[path]
+            spectrum = _spectrum(u.reshape(-1, *u.shape[-2:]), ranges)
+            for scale, step in steps.items():
+                deeper = partial(_inverse_modulus, spectrum, corner, step)
+                maps = _over_angles(deeper, step, together=together)
+                moduli[(*path, scale)] = maps.reshape(*angles, *u.shape[:-2], *maps.shape[-2:])
+
+    def on_image(path: tuple[int, ...], u: Array) -> Array:
+        """The samples of the image itself: from (L2, L1, c, W, H) to (c, L1, L2, h, w)."""
+        stride, kept = 2 ** (path[-1] if path else 0), []
+        for size, whole in zip(bank.shape, bank.grid):
+            before = (whole - size) // 2
+            kept.append(slice(-(-before // stride), -(-(before + size) // stride)))
+        turned = u.transpose(*reversed(range(u.ndim)))[kept[0], kept[1]]
+        return jnp.moveaxis(turned, (0, 1), (-2, -1))
+
+    return {path: on_image(path, u) for path, u in moduli.items()}
+
+
+@jax.jit
+def _propagate(bank: Bank, x: Array) -> dict[tuple[int, ...], Array]:
+    moduli = lax.platform_dependent(
+        x.reshape(-1, *bank.shape),
+        cpu=partial(_moduli, bank, together=False),
+        default=partial(_moduli, bank, together=True),
+    )
+    return {path: u.reshape(*x.shape[:-2], *u.shape[1:]) for path, u in moduli.items()}
+
+
+def propagate(bank: Bank, x: Images) -> dict[tuple[int, ...], Float[Array, "..."]]:
+    r"""Returns the unaveraged coefficients of images: the moduli that `scatter` averages.
+
+    $U x = (x,\; |x \star \psi_{\lambda_1}|,\; ||x \star \psi_{\lambda_1}| \star \psi_{\lambda_2}|)$, each
+    sampled at every $2^j$ pixels with j its last scale, at the samples that lie on the image: where the
+    padding is reflecting the first one may lie up to $2^j - 1$ pixels inside.
+
+    Args:
+      bank: from `filter_bank`, for images of this shape.
+      x: images, (..., H, W), of a floating type; bfloat16 is computed in float32.
+
+    Returns:
+      A dictionary from scales to maps: `()` to the images (..., H, W), `(j1,)` to (..., L, h, w) and
+      `(j1, j2)`, j1 < j2, to (..., L, L, h, w), the first L for the angle at j1, up to the bank's order.
+
+    Raises:
+      TypeError: if the images are complex or integers.
+      ValueError: if their last two axes are not the bank's shape.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxtheory.harmonic import scattering2d
+      >>> bank = scattering2d.filter_bank((32, 32), J=3, L=4)
+      >>> u = scattering2d.propagate(bank, jnp.ones((5, 32, 32)))
+      >>> u[1,].shape, u[0, 2].shape
+      ((5, 4, 16, 16), (5, 4, 4, 8, 8))
+
+    References:
+      S. Mallat, Group invariant scattering, 2012.
+    """
+    return _propagate(bank, _checked_images(bank, x))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Energies:
+    """The energy that a cascade averages and the energy that it passes on, by order."""
+
+    averaged: Float[Array, "... averaged"]
+    """(..., order + 1): the sum of ||U[p]x * phi||^2 over the paths p of each order."""
+    propagated: Float[Array, "... propagated"]
+    """(..., order + 2): the sum of ||U[p]x||^2 over the paths p of each order, one order further."""
+
+
+jax.export.register_pytree_node_serialization(
+    Energies,
+    serialized_name="jaxtheory.harmonic.scattering2d.Energies",
+    serialize_auxdata=lambda facts: repr(facts).encode(),
+    deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
+)
+
+
+def _number_of_paths(bank: Bank, order: int, decreasing: bool) -> int:
+    """The number of paths of one order at least and of `order` at most."""
+    if decreasing:
+        return sum(math.comb(bank.J, m) * bank.L**m for m in range(1, order + 1))
+    return sum((bank.J * bank.L) ** m for m in range(1, order + 1))
+
+
+def _tree_energies(bank: Bank, order: int, decreasing: bool, image: Array) -> Energies:
+    """The energies of one image (H, W). Each order is a loop within that of the order before."""
+    filters = bank.wavelets.astype(image.dtype).reshape(bank.J, bank.L, *bank.grid)
+    scales = np.arange(bank.J)
+    # Parseval: a map's spectrum gives the energy of its average, and that of all its children together.
+    low = wavelets.low_pass_2d(bank).astype(image.dtype) ** 2
+    later = jnp.cumsum((filters**2).sum(axis=1)[::-1], axis=0)[::-1]
+    later = jnp.concatenate([later, jnp.zeros_like(later[:1])])
+    weights = jnp.stack([jnp.broadcast_to(low, later.shape), later], axis=1) / image.size
+    weights = weights.reshape(bank.J + 1, 2, image.size)
+
+    def below(u: Array, first: Any, depth: int) -> Array:
+        """The two energies by order, (order + 1 - depth, 2), of a path whose children start at a scale."""
+        spectrum = jnp.fft.fft2(u)
+        power = (spectrum.real**2 + spectrum.imag**2).ravel()
+        # Long sums in single precision lose digits in a plain loop, not in a matrix product's blocks.
+        own = jnp.matmul(weights[first], power, precision="highest")[None]
+        if depth == order:
+            return own
+
+        def child(scale: Array, one: Array) -> Array:
+            response = jnp.fft.ifft2(spectrum * one)
+            next_first = scale + 1 if decreasing else 0
+            return below(_length(response.real, response.imag), next_first, depth + 1)
+
+        def all_angles(scale: Array, several: Array) -> Array:
+            if depth + 1 == order:
+                return jax.vmap(partial(child, scale))(several).sum(axis=0)
+            return lax.map(partial(child, scale), several).sum(axis=0)
+
+        def one_scale(scale: Array, several: Array) -> Array:
+            if not decreasing:
+                return all_angles(scale, several)
+            nothing = jnp.zeros((order - depth, 2), image.dtype)
+            return lax.cond(scale >= first, all_angles, lambda *_: nothing, scale, several)
+
+        # Reverse mode would otherwise keep the maps of every path.
+        forgetful = jax.checkpoint(one_scale, prevent_cse=False)
+        children = lax.map(lambda both: forgetful(*both), (scales, filters))
+        return jnp.concatenate([own, children.sum(axis=0)])
+
+    table = below(image, 0, 0)
+    norm = jnp.vdot(image, image, precision="highest")
+    return Energies(averaged=table[:, 0], propagated=jnp.append(norm, table[:, 1]))
+
+
+@partial(jax.jit, static_argnames=("order", "decreasing", "chunk"))
+def _cascade(bank: Bank, x: Array, order: int, decreasing: bool, chunk: int | None) -> Energies:
+    def energies(pixels: int, images: Array) -> Energies:
+        together = chunk or max(1, pixels // (bank.L * images[0].size))
+        return lax.map(partial(_tree_energies, bank, order, decreasing), images, batch_size=together)
+
+    table = lax.platform_dependent(
+        x.reshape(-1, *bank.shape), cpu=partial(energies, _CACHE), default=partial(energies, _MEMORY)
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-2], leaf.shape[-1]), table)
+
+
+def cascade(bank: Bank, x: Images, order: int, paths: str = "all", *, chunk: int | None = None) -> Energies:
+    r"""Returns the energies of a scattering transform of any order, without subsampling.
+
+    $\sum_{|p| = m} \|U[p]x \star \phi_J\|^2$ and $\sum_{|p| = m} \|U[p]x\|^2$ with
+    $U[\lambda_1, \ldots, \lambda_m]x = |\cdots |x \star \psi_{\lambda_1}| \cdots \star \psi_{\lambda_m}|$.
+    The tree of paths is walked depth first, so that memory grows with the order only; time grows with the
+    number of paths.
+
+    Args:
+      bank: from `filter_bank`, with periodic padding; its own order plays no part.
+      x: images, (..., H, W), of a floating type; bfloat16 is computed in float32.
+      order: largest order m of the averaged coefficients, at least 0.
+      paths: `"all"`, or `"decreasing"` for those whose frequencies decrease: each scale is larger than the
+        one before.
+      chunk: number of images to work on at a time; by default what fits into a processor's cache, or what
+        keeps an accelerator busy.
+
+    Returns:
+      The energies by order, as sums over pixels. With a unitary bank and all paths, `averaged.sum(-1)` and
+      the last of `propagated` add up to the energy of the image.
+
+    Raises:
+      TypeError: if the images are complex or integers.
+      ValueError: if an argument is out of its range, the bank's padding is not periodic, or the paths are
+        more than twenty million.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxtheory.harmonic import scattering2d
+      >>> bank = scattering2d.filter_bank((16, 16), J=2, L=4, padding="periodic", wavelet="spline")
+      >>> energies = scattering2d.cascade(bank, jnp.eye(16), order=2)
+      >>> energies.propagated.shape
+      (4,)
+      >>> print(f"{energies.averaged.sum() + energies.propagated[-1]:.4f}")
+      16.0000
+
+    References:
+      J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013, section 3.
+    """
+    if order < 0:
+        raise ValueError(f"order must be at least 0, found order = {order}.")
+    if paths not in ("all", "decreasing"):
+        raise ValueError(f'paths must be "all" or "decreasing", found {paths!r}.')
+    if bank.padding != "periodic":
+        raise ValueError(
+            f"bank must have periodic padding, found padding = {bank.padding!r}: the energies of a padded "
+            'image are not those of the image. Make the bank with padding="periodic".'
+        )
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk must be at least 1, found {chunk}: leave it out for the default.")
+    number = _number_of_paths(bank, order, paths == "decreasing")
+    if number > _MOST_PATHS:
+        raise ValueError(
+            f"order = {order} with J = {bank.J}, L = {bank.L} and paths = {paths!r} has {number:,} paths, "
+            f'more than {_MOST_PATHS:,}: lower the order, J or L, or take paths="decreasing".'
+        )
+    return _cascade(bank, _checked_images(bank, x), order, paths == "decreasing", chunk)
