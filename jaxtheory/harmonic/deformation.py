@@ -17,6 +17,7 @@ Boundary = Literal["periodic", "reflect"]
 Images = Float[Array, "*#batch H W"] | Float[np.ndarray, "*#batch H W"]
 Displacement = Float[Array, "*#batch 2 H W"] | Float[np.ndarray, "*#batch 2 H W"]
 Shift = Float[Array, "*#batch 2"] | Float[np.ndarray, "*#batch 2"]
+Scalar = Float[Array, ""] | Float[np.ndarray, ""] | float | np.floating
 Amount = Float[Array, "*#batch"] | Float[np.ndarray, "*#batch"] | float | np.floating
 
 _DIRECTIONS = 32
@@ -391,8 +392,8 @@ def random_displacement(
     key: Key[Array, ""] | UInt32[Array, "2"],
     shape: tuple[int, int],
     *,
-    smoothness: float,
-    max_gradient: Float[Array, ""] | Float[np.ndarray, ""] | float | np.floating,
+    smoothness: Scalar,
+    max_gradient: Scalar,
 ) -> Float[Array, "2 H W"]:
     r"""Draws a smooth periodic displacement whose gradient has a given supremum.
 
@@ -411,7 +412,7 @@ def random_displacement(
         The displacement in pixels, shape `(2, H, W)`.
 
     Raises:
-        ValueError: If smoothness or gradient are out of range.
+        ValueError: If smoothness or gradient are numbers out of range (arrays may be traced: no check).
 
     Example:
         >>> import jax
@@ -421,7 +422,7 @@ def random_displacement(
         >>> float(deformation.displacement_norms(tau, periodic=True).gradient)
         0.5
     """
-    if not 1 <= smoothness <= max(shape):
+    if isinstance(smoothness, int | float) and not 1 <= smoothness <= max(shape):
         msg = f"smoothness is {smoothness} pixels: take at least 1 and at most the image's size, {max(shape)}"
         raise ValueError(msg)
     if isinstance(max_gradient, int | float) and not 0 < max_gradient <= 0.5:
