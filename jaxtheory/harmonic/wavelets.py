@@ -7,12 +7,14 @@ Frequencies run as in `numpy.fft.fftfreq`: entry `[k, l]` of a filter of shape `
 import ast
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 KYMATIO_PI = 3.1415
@@ -89,7 +91,7 @@ def _periodised(values: Any, first: tuple[int, int], shape: tuple[int, int], xp:
 
 
 def gabor_2d(
-    shape: tuple[int, int], frequency: Number, width: Number, angle: Number, slant: Number = 1.0
+    frequency: Number, width: Number, angle: Number, slant: Number = 1.0, *, shape: tuple[int, int]
 ) -> Filter:
     r"""Returns the Fourier transform of a plane wave under a Gaussian envelope.
 
@@ -98,11 +100,11 @@ def gabor_2d(
     sampling on the pixels makes of it.
 
     Args:
-      shape: height and width of the grid.
       frequency: the wave's frequency xi, in radians a pixel.
       width: standard deviation sigma of the envelope along the wave, in pixels.
       angle: direction theta of the wave, in radians from the axis of height.
       slant: the envelope's width divided by its width across the wave.
+      shape: height and width of the grid.
 
     Returns:
       The real transform, (H, W): NumPy float64, or JAX's where a parameter is a JAX array.
@@ -110,7 +112,7 @@ def gabor_2d(
     Example:
       >>> import numpy as np
       >>> from jaxtheory.harmonic import wavelets
-      >>> lowest = wavelets.gabor_2d((8, 8), 0.0, 1.0, 0.0)
+      >>> lowest = wavelets.gabor_2d(0.0, 1.0, 0.0, shape=(8, 8))
       >>> bool(np.isclose(lowest[0, 0], np.pi / wavelets.KYMATIO_PI))
       True
     """
@@ -142,32 +144,32 @@ def gabor_2d(
 
 
 def morlet_2d(
-    shape: tuple[int, int], frequency: Number, width: Number, angle: Number, slant: Number = 1.0
+    frequency: Number, width: Number, angle: Number, slant: Number = 1.0, *, shape: tuple[int, int]
 ) -> Filter:
     r"""Returns the Fourier transform of a Morlet wavelet: a Gabor function made to have mean zero.
 
     $\hat\psi = \hat g_\xi - \frac{\hat g_\xi(0)}{\hat g_0(0)} \hat g_0$ with `gabor_2d`'s $\hat g$.
 
     Args:
-      shape: height and width of the grid.
       frequency: central frequency xi, in radians a pixel.
       width: standard deviation sigma of the envelope along the wave, in pixels.
       angle: direction theta of the wave, in radians from the axis of height.
       slant: the envelope's width divided by its width across the wave.
+      shape: height and width of the grid.
 
     Returns:
       The real transform, (H, W): NumPy float64, or JAX's where a parameter is a JAX array.
 
     Example:
       >>> from jaxtheory.harmonic import wavelets
-      >>> float(wavelets.morlet_2d((16, 16), 2.4, 0.8, 0.0, 0.5)[0, 0])
+      >>> float(wavelets.morlet_2d(2.4, 0.8, 0.0, 0.5, shape=(16, 16))[0, 0])
       0.0
 
     References:
       J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013.
     """
-    wave = gabor_2d(shape, frequency, width, angle, slant)
-    envelope = gabor_2d(shape, 0.0 * frequency, width, angle, slant)
+    wave = gabor_2d(frequency, width, angle, slant, shape=shape)
+    envelope = gabor_2d(0.0 * frequency, width, angle, slant, shape=shape)
     return wave - wave[0, 0] / envelope[0, 0] * envelope
 
 
@@ -235,6 +237,21 @@ def morlet_parameters(J: int, L: int = 8) -> dict[str, Float[Array, "..."]]:
     return {name: jnp.asarray(value) for name, value in _morlet_parameters(J, L).items()}
 
 
+@partial(jax.jit, static_argnames="shape")
+def _learnt_morlets(wave: tuple[Array, ...], shape: tuple[int, int]) -> Array:
+    """A Morlet wavelet for each entry of the parameters, one at a time: each covers many periods."""
+    return lax.map(jax.checkpoint(lambda one: morlet_2d(*one, shape=shape)), wave)
+
+
+def _check_parameters(parameters: dict[str, Any], number: int) -> None:
+    wanted = dict.fromkeys(("frequency", "width", "angle", "slant"), (number,)) | {"low_width": ()}
+    found = {name: np.shape(value) for name, value in parameters.items()}
+    if found != wanted:
+        raise ValueError(
+            f"parameters must have the shapes {wanted}, found {found}: start from morlet_parameters(J, L)."
+        )
+
+
 def morlet_bank(
     parameters: dict[str, Any] | None,
     shape: tuple[int, int],
@@ -246,8 +263,8 @@ def morlet_bank(
     """Returns a bank of Morlet wavelets with a Gaussian low-pass filter.
 
     Args:
-      parameters: as `morlet_parameters` returns them; differentiable. `None` for the ordinary ones: the filters
-        are then computed in float64 and cast, and known to be negligible outside windows of frequencies.
+      parameters: as `morlet_parameters` returns them; differentiable. `None` for the ordinary ones: their
+        filters are computed in float64 and cast, and known to be negligible outside windows of frequencies.
       shape: height and width of the images.
       J: number of scales, at least 1; the low-pass filter averages over 2^J pixels.
       L: number of angles on the half circle, at least 1.
@@ -269,16 +286,17 @@ def morlet_bank(
     grid = padded_shape(shape, J, padding)
     fixed = parameters is None
     values = _morlet_parameters(J, L) if fixed else parameters
+    _check_parameters(values, J * L)
     wave = [values[name] for name in ("frequency", "width", "angle", "slant")]
     low_pass = [_gaussian_1d(size, values["low_width"]) for size in grid]
     low_pass[1] = low_pass[1] * (np.pi / KYMATIO_PI)
     if fixed:
-        filters = np.stack([morlet_2d(grid, *one) for one in zip(*wave)])
+        filters = np.stack([morlet_2d(*one, shape=grid) for one in zip(*wave)])
         windows = tuple(
             _window(filters[j * L : (j + 1) * L], (grid[0] // 2**j, grid[1] // 2**j)) for j in range(J)
         )
     else:
-        filters, windows = jax.vmap(lambda *one: morlet_2d(grid, *one))(*map(jnp.asarray, wave)), None
+        filters, windows = _learnt_morlets(tuple(map(jnp.asarray, wave)), grid), None
     return Bank(
         low_pass=tuple(map(jnp.asarray, low_pass)),
         wavelets=jnp.asarray(filters),
@@ -311,8 +329,8 @@ def spline_bank(
     r"""Returns a unitary bank: directional wavelets from the Battle-Lemarie cubic spline.
 
     In polar coordinates $|\hat\psi_{j,\theta}|^2 = 2 (|\hat\phi(2^j r)|^2 - |\hat\phi(2^{j+1} r)|^2)
-    \beta_3((\alpha - \theta) L / \pi)$ with the spline's scaling function and the cubic B-spline's partition of
-    the circle, so that the Littlewood-Paley sum is one; at scale 0 the first term is one.
+    \beta_3((\alpha - \theta) L / \pi)$ with the spline's scaling function and the cubic B-spline's partition
+    of the circle, so that the Littlewood-Paley sum is one; at scale 0 the first term is one.
 
     Args:
       shape: height and width of the images.

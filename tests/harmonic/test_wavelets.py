@@ -1,0 +1,214 @@
+"""Filters against their closed forms in space, and what the banks keep of a signal's energy."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxtheory.harmonic import wavelets
+
+MORLET = {"frequency": 1.9, "width": 1.1, "angle": 0.6, "slant": 0.7}
+
+
+def spatial_gabor(shape, frequency, width, angle, slant):
+    """The Gabor function on the pixels, summed over periods: what its transform is the transform of."""
+    total = np.zeros(shape, complex)
+    for period_h in range(-4, 5):
+        for period_w in range(-4, 5):
+            u, v = np.mgrid[: shape[0], : shape[1]]
+            u, v = u + period_h * shape[0], v + period_w * shape[1]
+            along = u * np.cos(angle) + v * np.sin(angle)
+            across = v * np.cos(angle) - u * np.sin(angle)
+            envelope = np.exp(-(along**2 + slant**2 * across**2) / (2 * width**2))
+            total += envelope * np.exp(1j * frequency * along)
+    return total * slant / (2 * wavelets.KYMATIO_PI * width**2)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (12, 20), (9, 7)])
+@pytest.mark.parametrize("frequency", [0.0, 1.9])
+def test_gabor_is_the_transform_of_its_closed_form_in_space(shape, frequency):
+    parameters = MORLET | {"frequency": frequency}
+    expected = np.fft.fft2(spatial_gabor(shape, **parameters))
+    assert abs(expected.imag).max() < 1e-13
+    np.testing.assert_allclose(wavelets.gabor_2d(**parameters, shape=shape), expected.real, atol=1e-13)
+
+
+def test_gabor_of_jax_parameters_is_that_of_numbers(x64):
+    traced = {name: jnp.asarray(value) for name, value in MORLET.items()}
+    expected = wavelets.gabor_2d(**MORLET, shape=(12, 20))
+    np.testing.assert_allclose(wavelets.gabor_2d(**traced, shape=(12, 20)), expected, atol=1e-13)
+
+
+@given(
+    frequency=st.floats(0.05, 3.0),
+    width=st.floats(0.6, 4.0),
+    angle=st.floats(-4.0, 4.0),
+    slant=st.floats(0.3, 2.0),
+)
+def test_morlets_have_mean_zero(frequency, width, angle, slant):
+    wavelet = wavelets.morlet_2d(frequency, width, angle, slant, shape=(10, 14))
+    assert wavelet[0, 0] == pytest.approx(0, abs=1e-15)
+    assert np.isfinite(wavelet).all()
+
+
+@pytest.mark.parametrize("J", [1, 3])
+@pytest.mark.parametrize("L", [1, 3, 8])
+def test_the_bank_has_kymatios_scales_and_angles(J, L):
+    bank = wavelets.morlet_bank(None, (16, 24), J, L)
+    assert bank.grid == (16 + 2 * 2**J, 24 + 2 * 2**J)
+    for j in range(J):
+        for angle in range(L):
+            parameters = {
+                "frequency": 0.75 * np.pi / 2**j,
+                "width": 0.8 * 2**j,
+                "angle": (int(L - L / 2 - 1) - angle) * np.pi / L,
+                "slant": 4 / L,
+            }
+            space = spatial_gabor(bank.grid, **parameters)
+            envelope = spatial_gabor(bank.grid, **parameters | {"frequency": 0.0})
+            space -= space.sum() / envelope.sum() * envelope
+            np.testing.assert_allclose(bank.wavelets[j * L + angle], np.fft.fft2(space).real, atol=1e-6)
+
+
+def test_the_low_pass_filter_is_kymatios(x64):
+    bank = wavelets.morlet_bank(None, (16, 24), J=3, L=2)
+    space = spatial_gabor(bank.grid, 0.0, 0.8 * 2**2, 0.0, 1.0)
+    np.testing.assert_allclose(wavelets.low_pass_2d(bank), np.fft.fft2(space).real, atol=1e-12)
+    # Kymatio's pi: the mean of an image is multiplied by 1.00003.
+    np.testing.assert_allclose(wavelets.low_pass_2d(bank)[0, 0], np.pi / 3.1415, rtol=1e-12)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "periodic"])
+def test_the_bank_of_the_ordinary_parameters_is_the_ordinary_bank(padding):
+    ordinary = wavelets.morlet_bank(None, (16, 24), J=3, L=5, padding=padding)
+    learnt = wavelets.morlet_bank(wavelets.morlet_parameters(3, 5), (16, 24), J=3, L=5, padding=padding)
+    np.testing.assert_allclose(learnt.wavelets, ordinary.wavelets, atol=2e-6)
+    np.testing.assert_allclose(wavelets.low_pass_2d(learnt), wavelets.low_pass_2d(ordinary), atol=2e-6)
+    assert learnt.windows is None
+    unknown = dataclasses.replace(ordinary, windows=None)
+    assert jax.tree.structure(unknown) == jax.tree.structure(learnt)
+
+
+def test_a_bank_moves_with_its_parameters(x64):
+    parameters = wavelets.morlet_parameters(2, 3)
+    direction = {name: jnp.ones_like(value) for name, value in parameters.items()}
+
+    def filters(step):
+        moved = jax.tree.map(lambda value, change: value + step * change, parameters, direction)
+        bank = wavelets.morlet_bank(moved, (8, 12), J=2, L=3)
+        return bank.wavelets, wavelets.low_pass_2d(bank)
+
+    slopes = jax.jvp(filters, (0.0,), (1.0,))[1]
+    for slope, after, before in zip(slopes, filters(1e-5), filters(-1e-5)):
+        np.testing.assert_allclose(slope, (after - before) / 2e-5, atol=1e-8)
+        assert abs(slope).max() > 0.1
+
+
+@pytest.mark.parametrize(("shape", "J", "L"), [((16, 16), 2, 4), ((32, 24), 3, 8), ((20, 12), 2, 3)])
+@pytest.mark.parametrize("padding", ["reflect", "periodic"])
+def test_the_spline_bank_is_unitary(x64, shape, J, L, padding):
+    bank = wavelets.spline_bank(shape, J, L, padding=padding)
+    np.testing.assert_allclose(wavelets.littlewood_paley(bank), 1, atol=1e-14)
+    np.testing.assert_allclose(bank.wavelets[:, 0, 0], 0, atol=1e-7)
+    assert bank.low_pass[0, 0] == 1
+
+
+def test_the_spline_banks_scaling_function_is_that_of_battle_and_lemarie():
+    # |B(w)|^2 / sum_k |B(w + 2 pi k)|^2 with the transform of the cubic B-spline, summed term by term.
+    w = np.linspace(-3, 3, 13) * np.pi + 0.1
+    aliases = w + 2 * np.pi * np.arange(-400, 401)[:, None]
+    expected = np.sinc(w / (2 * np.pi)) ** 8 / (np.sinc(aliases / (2 * np.pi)) ** 8).sum(axis=0)
+    np.testing.assert_allclose(wavelets._cubic_spline_low_pass(w), expected, rtol=1e-12)
+
+
+def test_the_spline_banks_wavelets_point_in_their_directions():
+    bank = wavelets.spline_bank((64, 64), J=2, L=8)
+    frequencies = 2 * np.pi * np.fft.fftfreq(64)
+    for index, angle in enumerate((3 - np.arange(8)) * np.pi / 8):
+        energy = np.asarray(bank.wavelets[8 + index]) ** 2
+        mean = [(energy * frequencies[:, None]).sum(), (energy * frequencies[None, :]).sum()]
+        assert np.arctan2(mean[1], mean[0]) == pytest.approx(angle, abs=1e-3)
+
+
+def test_the_morlet_bank_loses_and_gains_energy():
+    bank = wavelets.morlet_bank(None, (128, 128), J=4)
+    kept = np.asarray(wavelets.littlewood_paley(bank))
+    assert kept.min() == pytest.approx(0.12, abs=0.005)
+    assert kept.max() == pytest.approx(1.05, abs=0.005)
+    frequencies = 2 * np.pi * np.fft.fftfreq(bank.grid[0])
+    inside = np.hypot(frequencies[:, None], frequencies[None, :]) < 0.75 * np.pi
+    assert kept[inside].min() == pytest.approx(0.58, abs=0.005)
+
+
+def test_littlewood_paley_is_the_energy_kept_of_real_signals(rng):
+    bank = wavelets.morlet_bank(None, (12, 16), J=2, L=3, padding="periodic")
+    x = rng.standard_normal((12, 16))
+    spectrum = np.fft.fft2(x)
+    filters = np.concatenate([bank.wavelets, wavelets.low_pass_2d(bank)[None]])
+    energy = (abs(np.fft.ifft2(spectrum * filters)) ** 2).sum()
+    kept = (abs(spectrum) ** 2 * np.asarray(wavelets.littlewood_paley(bank))).sum() / x.size
+    assert energy == pytest.approx(kept, rel=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "periodic"])
+def test_windows_hold_what_is_not_negligible(padding):
+    bank = wavelets.morlet_bank(None, (64, 48), J=4, L=8, padding=padding)
+    for j, (tiles, starts) in enumerate(bank.windows):
+        sizes = [number * (size // 2**j) for number, size in zip(tiles, bank.grid)]
+        for one, (top, left) in zip(np.asarray(bank.wavelets[j * 8 : (j + 1) * 8]), starts):
+            outside = one.copy()
+            rows, columns = (np.arange(start, start + size) for start, size in zip((top, left), sizes))
+            outside[np.ix_(rows % bank.grid[0], columns % bank.grid[1])] = 0
+            assert abs(outside).max() <= 1e-6 * abs(one).max()
+
+
+@pytest.mark.parametrize(
+    ("shape", "padding", "expected"),
+    [((32, 32), "reflect", (48, 48)), ((28, 35), "reflect", (40, 48)), ((32, 40), "periodic", (32, 40))],
+)
+def test_padding_goes_to_kymatios_size(shape, padding, expected):
+    assert wavelets.padded_shape(shape, 3, padding) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"shape": (32, 32, 3)}, r"shape must be \(height, width\), found \(32, 32, 3\)"),
+        ({"J": 0}, "J must be at least 1, found J = 0"),
+        ({"L": 0}, "L must be at least 1, found L = 0"),
+        ({"order": 3}, "order must be 0, 1 or 2, found order = 3: scattering2d.cascade walks deeper paths"),
+        ({"order": -1}, "order must be 0, 1 or 2, found order = -1"),
+        ({"padding": "zeros"}, 'padding must be "reflect" or "periodic", found \'zeros\''),
+        ({"shape": (32, 7)}, r"at least 2\^J = 8 in height and width, found \(32, 7\): lower J = 3"),
+        (
+            {"shape": (32, 28), "padding": "periodic"},
+            r"multiples of 2\^J = 8 with periodic padding, found \(32, 28\): crop the images",
+        ),
+    ],
+)
+@pytest.mark.parametrize("make", [wavelets.spline_bank, lambda **facts: wavelets.morlet_bank(None, **facts)])
+def test_banks_say_what_is_wrong_with_their_arguments(own_errors, make, changed, message):
+    with pytest.raises(ValueError, match=message):
+        make(**{"shape": (32, 32), "J": 3, "L": 8, "order": 2, "padding": "reflect"} | changed)
+
+
+def test_the_spline_bank_wants_two_angles():
+    with pytest.raises(ValueError, match="L must be at least 2 for the spline bank, found L = 1"):
+        wavelets.spline_bank((16, 16), J=2, L=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        wavelets.morlet_parameters(2, 4),
+        {"frequency": np.ones(6)},
+        wavelets.morlet_parameters(2, 3) | {"q": 1},
+    ],
+)
+def test_parameters_of_another_bank_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"parameters must have the shapes .*start from morlet_parameters"):
+        wavelets.morlet_bank(wrong, (16, 16), J=2, L=3)
