@@ -24,11 +24,11 @@ from jaxtheory.harmonic.wavelets import Bank
 
 Images = Float[Array, "... H W"] | Float[np.ndarray, "... H W"]
 
-_CACHE = 150_000
-"""Pixels that a processor works on at a time: their spectra and those of a few maps stay in its cache."""
+_CACHE = 80_000
+"""Pixels of first-order maps that a processor works on at a time: they stay in its cache."""
 
-_MEMORY = 2**24
-"""Pixels that an accelerator works on at a time: enough to be busy, few enough for a hundred maps of each."""
+_MEMORY = 2**26
+"""The same for an accelerator: enough to be busy; with their spectra they take some gigabytes."""
 
 _SMALL_AVERAGE = 60_000
 """Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
@@ -68,7 +68,7 @@ def filter_bank(
       wavelet: `"morlet"` (Kymatio's), or `"spline"` for the unitary cubic spline bank.
 
     Returns:
-      The bank: a pytree whose leaves are the filters, so that `jax.grad` with respect to it makes them learnt.
+      The bank: a pytree whose leaves are the filters, and `jax.grad` with respect to it learns them.
 
     Raises:
       ValueError: if an argument is out of its range.
@@ -203,27 +203,63 @@ def _step(bank: Bank, dtype: Any, j: int, scale: int) -> _Step:
     return _Step(filters.astype(dtype), starts, tile)
 
 
-def _inverse_modulus(
-    spectrum: tuple[Array, Array], origin: tuple[int, int], step: _Step, filters: Array, start: Array
-) -> Array:
-    """The modulus of one wavelet's response, subsampled: (c, W', H') to (c, w, h)."""
-    height, width = step.tile
-    size = filters.shape
-    moves = (step.starts != step.starts[0]).any()
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _fold(x: Array, tile: tuple[int, int]) -> Array:
+    """The sum of an array's tiles, written as slices, which compile to faster loops than a strided sum."""
+    height, width = tile
+    return sum(
+        x[..., a : a + width, b : b + height]
+        for a in range(0, x.shape[-2], width)
+        for b in range(0, x.shape[-1], height)
+    )
+
+
+@_fold.defjvp
+def _fold_jvp(tile: tuple[int, int], primals: Any, tangents: Any) -> Any:
+    # The same in a form whose transpose repeats its argument; that of a slice pads it.
+    (x,), (tangent,) = primals, tangents
+    height, width = tile
+    tiles = tangent.reshape(*x.shape[:-2], x.shape[-2] // width, width, x.shape[-1] // height, height)
+    return _fold(x, tile), tiles.sum(axis=(-4, -2))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _copies(x: Array, number: int) -> Array:
+    return jnp.broadcast_to(x, (number, *x.shape))
+
+
+@_copies.defjvp
+def _copies_jvp(number: int, primals: Any, tangents: Any) -> Any:
+    # The transpose of a stack is a chain of additions, which fuses with what it adds; that of a broadcast
+    # is a reduction, which on processors does not.
+    return _copies(*primals, number), jnp.stack(tangents * number)
+
+
+@jax.custom_jvp
+def _apart_in_reverse(x: Array) -> Array:
+    return x
+
+
+@_apart_in_reverse.defjvp
+def _apart_in_reverse_jvp(primals: Any, tangents: Any) -> Any:
+    # In reverse mode, what arrives is computed before the windows are added up.
+    return primals[0], lax.optimization_barrier(tangents[0])
+
+
+def _moduli(spectrum: tuple[Array, Array], origin: tuple[int, int], step: _Step) -> Array:
+    """The moduli of the responses of a scale's wavelets, subsampled: (m, W', H') to (L, m, w, h)."""
+    number, *size = step.filters.shape
+
+    def window(part: Array, start: np.ndarray) -> Array:
+        first, second = int(start[1]) - origin[1], int(start[0]) - origin[0]
+        return part[:, first : first + size[0], second : second + size[1]]
 
     def folded(part: Array) -> Array:
-        if moves:
-            corner = (0, start[1] - origin[1], start[0] - origin[0])
-            part = lax.dynamic_slice(part, corner, (part.shape[0], *size))
+        if (step.starts == step.starts[0]).all():
+            windows = _copies(window(part, step.starts[0]), number)
         else:
-            first, second = int(step.starts[0, 1]) - origin[1], int(step.starts[0, 0]) - origin[0]
-            part = part[:, first : first + size[0], second : second + size[1]]
-        part = part * filters
-        return sum(
-            part[:, a : a + width, b : b + height]
-            for a in range(0, size[0], width)
-            for b in range(0, size[1], height)
-        )
+            windows = _apart_in_reverse(jnp.stack([window(part, start) for start in step.starts]))
+        return _fold(windows * step.filters[:, None], step.tile)
 
     # The barrier keeps the loops over real numbers apart from the one that interleaves them.
     signal = jnp.fft.ifft2(lax.complex(*lax.optimization_barrier(tuple(map(folded, spectrum)))))
@@ -231,7 +267,7 @@ def _inverse_modulus(
 
 
 def _average(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array], Array]:
-    """The low-pass filter with subsampling and unpadding, from maps (c, W, H) at resolution j to (c, h, w)."""
+    """The low-pass filter with subsampling and unpadding: maps (..., W, H) at resolution j to (..., h, w)."""
     J = bank.J
     resolution = [size // 2**j for size in bank.grid]
     border = 1 if bank.padding == "reflect" else 0
@@ -263,24 +299,17 @@ def _average(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array]
 
         def average(u: Array) -> Array:
             averaged = jnp.matmul(u.reshape(-1, broad * tall), product, precision=precision)
-            return averaged.reshape(-1, height, width)
+            return averaged.reshape(*u.shape[:-2], height, width)
     else:
 
         def average(u: Array) -> Array:
-            averaged = jnp.einsum("cWH,hH->cWh", u, factors[0], precision=precision)
-            return jnp.einsum("cWh,wW->chw", averaged, factors[1], precision=precision)
+            averaged = jnp.einsum("...WH,hH->...Wh", u, factors[0], precision=precision)
+            return jnp.einsum("...Wh,wW->...hw", averaged, factors[1], precision=precision)
 
     return average
 
 
-def _over_angles(function: Callable[..., Any], step: _Step, *, together: bool) -> Any:
-    """`function(filters, start)` for the wavelets of one scale; leaves get a first axis of L."""
-    if together:
-        return jax.vmap(function)(step.filters, step.starts)
-    return lax.scan(lambda carry, one: (carry, function(*one)), None, (step.filters, step.starts))[1]
-
-
-def _reflected(bank: Bank, x: Array) -> Array:
+def _padded(bank: Bank, x: Array) -> Array:
     """Images (c, H, W) padded to the grid and transposed: (c, W', H')."""
     if bank.padding == "reflect":
         for axis, (size, whole) in enumerate(zip(bank.shape, bank.grid), start=1):
@@ -290,83 +319,98 @@ def _reflected(bank: Bank, x: Array) -> Array:
     return x.swapaxes(1, 2)
 
 
-def _hull(steps: list[_Step]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The ranges of frequencies that any of the steps looks at."""
-    ranges = [step.ranges for step in steps]
-    return tuple(
-        (min(one[axis][0] for one in ranges), max(one[axis][1] for one in ranges)) for axis in range(2)
-    )
+def _walk(
+    bank: Bank, x: Array, leaf: Callable[[Array, int], Array], *, one_angle_at_a_time: bool
+) -> dict[tuple[int, ...], Array]:
+    """`leaf(maps, j)` of the moduli along all paths of images (c, H, W): scales to arrays (c, L, ..., h, w).
 
-
-def _chunk(bank: Bank, x: Array, *, precision: Any, together: bool) -> Array:
-    """The coefficients of a few images: (c, H, W) to (c, C, h, w)."""
-    J, dtype = bank.J, x.dtype
-    averages = [_average(bank, dtype, j, precision) for j in range(J)]
-    image = _reflected(bank, x)
-    channels = [averages[0](image)[:, None]]
+    A leaf takes maps (..., w, h) at resolution j to arrays with the same leading axes.
+    """
+    number, image = x.shape[0], _padded(bank, x)
+    found = {(): leaf(image, 0)}
     if bank.order == 0:
-        return channels[0]
-    first = [_step(bank, dtype, 0, j) for j in range(J)]
-    ranges = _hull(first)
-    origin = (ranges[0][0], ranges[1][0])
-    spectrum = _spectrum(image, ranges)
-    second_channels = []
-    for j in range(J):
-        second = [_step(bank, dtype, j, scale) for scale in range(j + 1, J)] if bank.order == 2 else []
+        return found
 
-        def angle(filters: Array, start: Array, j: int = j, second: list[_Step] = second) -> Any:
-            u = _inverse_modulus(spectrum, origin, first[j], filters, start)
-            if not second:
-                return averages[j](u), None
-            ranges = _hull(second)
-            u_spectrum = _spectrum(u, ranges)
-            corner = (ranges[0][0], ranges[1][0])
+    def look(maps: Array, j: int, scales: range) -> tuple[Any, Any, list[_Step]]:
+        """The spectra that the wavelets of some scales need, where they begin, and the wavelets."""
+        steps = [_step(bank, x.dtype, j, scale) for scale in scales]
+        ranges = tuple(
+            (min(one.ranges[axis][0] for one in steps), max(one.ranges[axis][1] for one in steps))
+            for axis in range(2)
+        )
+        return _spectrum(maps, ranges), (ranges[0][0], ranges[1][0]), steps
 
-            def deeper(filters: Array, start: Array, step: _Step, scale: int) -> Array:
-                return averages[scale](_inverse_modulus(u_spectrum, corner, step, filters, start))
+    spectrum, origin, first = look(image, 0, range(bank.J))
+    for j, step in enumerate(first):
+        u = _moduli(spectrum, origin, step)
+        found[j,] = jnp.swapaxes(leaf(u, j), 0, 1)
+        deeper = range(j + 1, bank.J) if bank.order == 2 else range(0)
+        if not deeper:
+            continue
+        spectra, corner, second = look(u.reshape(-1, *u.shape[2:]), j, deeper)
 
-            deep = [
-                _over_angles(partial(deeper, step=step, scale=scale), step, together=together)
-                for scale, step in enumerate(second, start=j + 1)
+        def descend(spectra: Any, corner: Any = corner, second: Any = second, deeper: range = deeper) -> Any:
+            return [leaf(_moduli(spectra, corner, one), scale) for scale, one in zip(deeper, second)]
+
+        if one_angle_at_a_time:
+            angles = jax.tree.map(lambda part: part.reshape(bank.L, number, *part.shape[1:]), spectra)
+            leaves = [jnp.moveaxis(one, 2, 0) for one in lax.map(descend, angles)]
+        else:
+            leaves = [
+                jnp.moveaxis(one.reshape(bank.L, bank.L, number, *one.shape[2:]), (2, 1), (0, 1))
+                for one in descend(spectra)
             ]
-            return averages[j](u), jnp.concatenate(deep)
-
-        s1, s2 = _over_angles(angle, first[j], together=False)
-        channels.append(s1.swapaxes(0, 1))
-        if s2 is not None:
-            s2 = jnp.moveaxis(s2, 2, 0)
-            second_channels.append(s2.reshape(s2.shape[0], -1, *s2.shape[3:]))
-    return jnp.concatenate(channels + second_channels, axis=1)
+        found |= {(j, scale): one for scale, one in zip(deeper, leaves)}
+    return found
 
 
-def _in_chunks(
-    bank: Bank, x: Array, *, pixels: int, chunk: int | None, precision: Any, together: bool
-) -> Array:
-    """The coefficients of images (n, H, W), a chunk at a time."""
+def _averaged(bank: Bank, x: Array, *, precision: Any, one_angle_at_a_time: bool) -> Array:
+    """The coefficients of images (c, H, W) in the order of the channels: (c, C, h, w)."""
+    averages = [_average(bank, x.dtype, j, precision) for j in range(bank.J)]
+    found = _walk(bank, x, lambda u, j: averages[j](u), one_angle_at_a_time=one_angle_at_a_time)
+    channels = [found[()][:, None]]
+    if bank.order >= 1:
+        channels += [found[j,] for j in range(bank.J)]
+    if bank.order == 2:
+        for j in range(bank.J - 1):
+            after = jnp.concatenate([found[j, scale] for scale in range(j + 1, bank.J)], axis=2)
+            channels.append(after.reshape(after.shape[0], -1, *after.shape[3:]))
+    return jnp.concatenate(channels, axis=1)
+
+
+def _in_chunks(program: Callable[..., Any], bank: Bank, x: Array, *, pixels: int, chunk: int | None) -> Any:
+    """A program on images (n, H, W), a chunk of them at a time: as many as have `pixels` first-order ones."""
+    size = bank.L * bank.grid[0] * bank.grid[1]
+    chunk = chunk or max(1, pixels // size)
+    program = partial(program, bank, one_angle_at_a_time=size > pixels)
     number = x.shape[0]
-    chunk = chunk or max(1, pixels // (bank.grid[0] * bank.grid[1]))
-    program = partial(_chunk, precision=precision, together=together)
     if chunk >= number:
-        return program(bank, x)
+        return program(x)
     steps = -(-number // chunk)
     chunk = -(-number // steps)
     x = jnp.pad(x, ((0, steps * chunk - number), (0, 0), (0, 0)))
     # Reverse mode would otherwise keep what every chunk computed.
-    remembered = jax.checkpoint(partial(program, bank), prevent_cse=False)
-    coefficients = lax.map(remembered, x.reshape(steps, chunk, *x.shape[1:]))
-    return coefficients.reshape(steps * chunk, *coefficients.shape[2:])[:number]
+    forgetful = jax.checkpoint(program, prevent_cse=False)
+    results = lax.map(forgetful, x.reshape(steps, chunk, *x.shape[1:]))
+    return jax.tree.map(lambda leaf: leaf.reshape(steps * chunk, *leaf.shape[2:])[:number], results)
+
+
+def _by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
+    """A program on images (..., H, W), in chunks that suit the platform.
+
+    The platform is chosen at lowering: ahead of time it is not the process's own.
+    """
+    results = lax.platform_dependent(
+        x.reshape(-1, *bank.shape),
+        cpu=partial(_in_chunks, program, bank, pixels=_CACHE, chunk=chunk),
+        default=partial(_in_chunks, program, bank, pixels=_MEMORY, chunk=chunk),
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-2], *leaf.shape[1:]), results)
 
 
 @partial(jax.jit, static_argnames=("chunk", "precision"))
 def _scatter(bank: Bank, x: Array, chunk: int | None, precision: Any) -> Array:
-    images = x.reshape(-1, *bank.shape)
-    # The platform is chosen at lowering: ahead of time it is not the process's own.
-    coefficients = lax.platform_dependent(
-        images,
-        cpu=partial(_in_chunks, bank, pixels=_CACHE, chunk=chunk, precision=precision, together=False),
-        default=partial(_in_chunks, bank, pixels=_MEMORY, chunk=chunk, precision=precision, together=True),
-    )
-    return coefficients.reshape(*x.shape[:-2], *coefficients.shape[1:])
+    return _by_platform(partial(_averaged, precision=precision), bank, x, chunk)
 
 
 def _checked_images(bank: Bank, x: Images) -> Array:
@@ -426,46 +470,21 @@ def scatter(
     return _scatter(bank, _checked_images(bank, x), chunk, precision)
 
 
-def _moduli(bank: Bank, images: Array, *, together: bool) -> dict[tuple[int, ...], Array]:
-    """The unaveraged coefficients of images (c, H, W), a dictionary of arrays (c, L, ..., h, w)."""
-    angles, dtype = (bank.L,), images.dtype
-    # Below, maps are transposed and padded, and the angles come before the images.
-    moduli = {(): _reflected(bank, images)}
-    for depth in range(bank.order):
-        for path in [path for path in moduli if len(path) == depth]:
-            j = path[-1] if path else 0
-            steps = {scale: _step(bank, dtype, j, scale) for scale in range(j + 1 if path else 0, bank.J)}
-            if not steps:
-                continue
-            ranges = _hull(list(steps.values()))
-            corner = (ranges[0][0], ranges[1][0])
-            u = moduli[path]
-            spectrum = _spectrum(u.reshape(-1, *u.shape[-2:]), ranges)
-            for scale, step in steps.items():
-                deeper = partial(_inverse_modulus, spectrum, corner, step)
-                maps = _over_angles(deeper, step, together=together)
-                moduli[(*path, scale)] = maps.reshape(*angles, *u.shape[:-2], *maps.shape[-2:])
-
-    def on_image(path: tuple[int, ...], u: Array) -> Array:
-        """The samples of the image itself: from (L2, L1, c, W, H) to (c, L1, L2, h, w)."""
-        stride, kept = 2 ** (path[-1] if path else 0), []
-        for size, whole in zip(bank.shape, bank.grid):
-            before = (whole - size) // 2
-            kept.append(slice(-(-before // stride), -(-(before + size) // stride)))
-        turned = u.transpose(*reversed(range(u.ndim)))[kept[0], kept[1]]
-        return jnp.moveaxis(turned, (0, 1), (-2, -1))
-
-    return {path: on_image(path, u) for path, u in moduli.items()}
+def _on_image(bank: Bank, u: Array, j: int) -> Array:
+    """The samples of maps (..., W, H) at resolution j that lie on the image: (..., h, w)."""
+    kept = []
+    for size, whole in zip(bank.shape, bank.grid):
+        before = (whole - size) // 2
+        kept.append(slice(-(-before // 2**j), -(-(before + size) // 2**j)))
+    return u.swapaxes(-1, -2)[..., kept[0], kept[1]]
 
 
 @jax.jit
 def _propagate(bank: Bank, x: Array) -> dict[tuple[int, ...], Array]:
-    moduli = lax.platform_dependent(
-        x.reshape(-1, *bank.shape),
-        cpu=partial(_moduli, bank, together=False),
-        default=partial(_moduli, bank, together=True),
-    )
-    return {path: u.reshape(*x.shape[:-2], *u.shape[1:]) for path, u in moduli.items()}
+    def program(bank: Bank, x: Array, **options: Any) -> Any:
+        return _walk(bank, x, partial(_on_image, bank), **options)
+
+    return _by_platform(program, bank, x)
 
 
 def propagate(bank: Bank, x: Images) -> dict[tuple[int, ...], Float[Array, "..."]]:
