@@ -1,0 +1,165 @@
+"""Files that appear whole or not at all: pytrees of arrays as npz, records as JSON, lines of a log."""
+
+import contextlib
+import json
+import math
+import os
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from jaxtheory.lab.errors import Broken, Failure
+
+STRUCTURE = "structure"
+"""The member of an npz file that tells how its arrays make up a pytree."""
+ASIDE = ".aside-"
+"""What the name of a file begins with until it is whole."""
+
+
+def slug(name: str) -> str:
+    """A file name for a name: its own text where it can be, and a hash where another name could share it."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:60]
+    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+@contextlib.contextmanager
+def failing_clearly(path: Path):
+    """Turns what the file system refuses into one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(
+            f"cannot write {path}: {error.strerror or error}; what was stored before is kept, "
+            "and the same command goes on from there"
+        ) from error
+
+
+def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    """Writes a file aside and renames it, so that it is there whole or not at all."""
+    aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
+    with failing_clearly(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                fill(file)
+            aside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON; a number that JSON lacks (NaN, infinity) becomes null."""
+    text = json.dumps(as_json(value), indent=1, ensure_ascii=False, allow_nan=False)
+    write(path, lambda file: file.write(text.encode() + b"\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON; `Broken` for a file that is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Broken(f"{path} is no whole JSON file") from error
+
+
+def pack(file: BinaryIO, tree: Any, about: Mapping[str, Any] | None = None) -> None:
+    """Writes a pytree of arrays made of dicts, tuples and lists as npz, with facts about it."""
+    arrays: list[np.ndarray] = []
+    structure = json.dumps({"tree": _describe(tree, arrays), "about": as_json(about or {})})
+    members = {f"a{i}": array for i, array in enumerate(arrays)}
+    members[STRUCTURE] = np.frombuffer(structure.encode(), np.uint8)
+    np.savez(file, allow_pickle=False, **members)
+
+
+def unpack(file: BinaryIO | Path, about: Mapping[str, Any] | None = None) -> Any:
+    """Reads what `pack` wrote; `Broken` for what is damaged or about something else."""
+    try:
+        with np.load(file, allow_pickle=False) as members:
+            structure = json.loads(members[STRUCTURE].tobytes())
+            if structure["about"] != as_json(about or {}):
+                raise Broken(f"{file} holds {structure['about']} where {as_json(about or {})} was expected")
+            return _rebuild(structure["tree"], members)
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise Broken(f"{file} is damaged ({error!s:.80})") from error
+
+
+def write_tree(path: Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
+    """Stores a pytree in a file that is there whole or not at all."""
+    write(path, lambda file: pack(file, tree, about))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a log in one write, after cutting off a line that a kill left unfinished."""
+    with failing_clearly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            file.write(line.encode() + b"\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The whole lines of a log."""
+    if not path.exists():
+        return []
+    text = path.read_bytes()
+    return text[: text.rfind(b"\n") + 1].decode().splitlines()
+
+
+def _describe(tree: Any, arrays: list[np.ndarray]) -> Any:
+    """The structure of a tree as JSON, its leaves being appended to the arrays."""
+    if tree is None:
+        return {"none": True}
+    if type(tree) is dict:
+        return {"dict": [[key, _describe(part, arrays)] for key, part in tree.items()]}
+    if type(tree) in (tuple, list):
+        return {type(tree).__name__: [_describe(part, arrays) for part in tree]}
+    array = np.asarray(tree) if np.isscalar(tree) or hasattr(tree, "__array__") else None
+    if array is None or array.dtype.hasobject:
+        raise TypeError(
+            f"only arrays in dicts, tuples and lists are stored, and this holds a {type(tree).__name__}: "
+            "give its arrays in a dict"
+        )
+    # A type that NumPy's format has no name for (bfloat16) is stored as its bytes.
+    arrays.append(
+        array if array.dtype.isbuiltin or array.dtype.kind in "SU" else array.view(f"V{array.itemsize}")
+    )
+    return {"array": f"a{len(arrays) - 1}", "dtype": array.dtype.name}
+
+
+def _rebuild(description: Any, members: Mapping[str, np.ndarray]) -> Any:
+    [(kind, parts), *_] = description.items()
+    if kind == "none":
+        return None
+    if kind == "dict":
+        return {key: _rebuild(part, members) for key, part in parts}
+    if kind in ("tuple", "list"):
+        return (tuple if kind == "tuple" else list)(_rebuild(part, members) for part in parts)
+    array = members[parts]
+    if array.dtype.kind == "V":
+        import ml_dtypes
+
+        array = array.view(getattr(ml_dtypes, description["dtype"]))
+    return array
+
+
+def as_json(value: Any) -> Any:
+    """A record as JSON can hold it: arrays as lists, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [as_json(part) for part in value]
+    if hasattr(value, "tolist"):
+        return as_json(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a record holds numbers, texts, arrays, lists and dicts, not a {type(value).__name__}")
