@@ -17,7 +17,6 @@ is what is timed. What that returns is compared with ours, so that nobody is tim
 
 import contextlib
 import datetime as dt
-import difflib
 import importlib.util
 import json as json_format
 import math
@@ -36,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from jaxtheory import __version__
+from jaxtheory.lab.discovery import PACKAGE, nearest
 from jaxtheory.lab.errors import Failure, LabError, Usage
 from jaxtheory.lab.progress import Display, Silent
 from jaxtheory.lab.storage import slug, write_json
@@ -128,15 +128,11 @@ class Bench:
     """Names programs to compile ahead of time: each a function and its arguments, as shapes and dtypes."""
 
 
-def find(folders: Sequence[Path] = ()) -> dict[str, Path]:
-    """The bench files of the package and of `benchmarks/` in further folders, by name."""
-    own = Path(__file__).resolve().parents[1] / "experiments"
-    found = {}
-    for folder in (own, *folders):
-        for file in sorted((folder / "benchmarks").glob("*.py")):
-            if not file.name.startswith("_"):
-                found[file.stem] = file
-    return found
+def find(folder: Path | None = None) -> dict[str, Path]:
+    """The bench files of the package's experiments, or of another folder with a `benchmarks/`, by name."""
+    folder = PACKAGE / "experiments" if folder is None else folder.absolute()
+    files = sorted((folder / "benchmarks").glob("*.py"))
+    return {file.stem: file for file in files if not file.name.startswith("_")}
 
 
 def load(file: Path) -> Bench:
@@ -191,7 +187,7 @@ class _Lane:
         self.starts: list[float] = []
         self.turns: list[float] = []
         self.calls = 0
-        self.memory: dict[str, float | None] = {}
+        self.memory: dict[str, Any] = {}
         self.result: np.ndarray | None = None
 
     def start(self) -> None:
@@ -262,7 +258,8 @@ class _Lane:
             # It has no more to say, and a call that still goes on would not listen.
             self._process.kill()
             self._process.wait()
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
             self._process.stdout.close()
             self._process = None
 
@@ -509,7 +506,7 @@ def _case_table(case: Mapping[str, Any]) -> str:
                 f"{_seconds(row['steady']['low'])} to {_seconds(row['steady']['high'])}",
                 _times(ours) if ours else "",
                 _times(limit) if limit else "",
-                f"{memory['peak']:,.0f} MB",
+                f"{(memory['accelerator'] or memory)['peak']:,.0f} MB",
                 "" if calls is None else f"{calls:,.0f} MB",
                 f"{row['difference']:.1e}" if row["difference"] is not None else "",
             ]
@@ -550,7 +547,7 @@ def command(
     repeats: int = 11,
     output: Path | None = None,
     runs: Path = Path("runs"),
-    folders: Sequence[Path] = (),
+    experiments: Path | None = None,
 ) -> int:
     """Runs benches, prints their tables and stores what was measured.
 
@@ -561,21 +558,22 @@ def command(
         repeats: Turns of each contestant, at least 1.
         output: A file for the JSON, beside the one under `runs`.
         runs: Folder of the runs; each bench stores `benchmarks/<name>/<time>.json` there.
-        folders: Further folders with a `benchmarks/` of bench files.
+        experiments: A folder with a `benchmarks/` of bench files, in place of the package's.
 
     Returns:
         The exit status: 0, or 3 where something failed.
 
     Raises:
-        Usage: For an unknown name, or less than one repeat.
+        Usage: For an unknown name, a folder without benches, or less than one repeat.
     """
-    found = find(folders)
+    found = find(experiments)
     if repeats < 1:
         raise Usage(f"--repeats must be at least 1, found {repeats}")
     for name in names:
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=3) or sorted(found)
-            raise Usage(f"there is no bench '{name}'; did you mean {' or '.join(near)}?")
+            raise Usage(f"there is no bench '{name}'{nearest(name, found)}; there are {', '.join(found)}")
+    if not found:
+        raise Usage(f"there is no bench in {experiments / 'benchmarks' if experiments else 'the package'}")
     display = Display(Silent() if json else None)
     reports, failures = [], []
     try:
