@@ -128,11 +128,11 @@ class Bench:
     """Names programs to compile ahead of time: each a function and its arguments, as shapes and dtypes."""
 
 
-def find(folder: Path | None = None) -> dict[str, Path]:
-    """The bench files of the package's experiments, or of another folder with a `benchmarks/`, by name."""
-    folder = PACKAGE / "experiments" if folder is None else folder.absolute()
-    files = sorted((folder / "benchmarks").glob("*.py"))
-    return {file.stem: file for file in files if not file.name.startswith("_")}
+def find(folders: Sequence[Path] = ()) -> dict[str, Path]:
+    """The bench files of the package's experiments, or of other folders with a `benchmarks/`, by name."""
+    folders = folders or [PACKAGE / "experiments"]
+    files = [file for folder in folders for file in sorted((folder / "benchmarks").glob("*.py"))]
+    return {file.stem: file.absolute() for file in files if not file.name.startswith("_")}
 
 
 def load(file: Path) -> Bench:
@@ -547,7 +547,7 @@ def command(
     repeats: int = 11,
     output: Path | None = None,
     runs: Path = Path("runs"),
-    experiments: Path | None = None,
+    folders: Sequence[Path] = (),
 ) -> int:
     """Runs benches, prints their tables and stores what was measured.
 
@@ -558,7 +558,7 @@ def command(
         repeats: Turns of each contestant, at least 1.
         output: A file for the JSON, beside the one under `runs`.
         runs: Folder of the runs; each bench stores `benchmarks/<name>/<time>.json` there.
-        experiments: A folder with a `benchmarks/` of bench files, in place of the package's.
+        folders: Folders with a `benchmarks/` of bench files, in place of the package's experiments.
 
     Returns:
         The exit status: 0, or 3 where something failed.
@@ -566,14 +566,14 @@ def command(
     Raises:
         Usage: For an unknown name, a folder without benches, or less than one repeat.
     """
-    found = find(experiments)
+    found = find(folders)
     if repeats < 1:
         raise Usage(f"--repeats must be at least 1, found {repeats}")
     for name in names:
         if name not in found:
             raise Usage(f"there is no bench '{name}'{nearest(name, found)}; there are {', '.join(found)}")
     if not found:
-        raise Usage(f"there is no bench in {experiments / 'benchmarks' if experiments else 'the package'}")
+        raise Usage(f"there is no bench in {', '.join(str(folder / 'benchmarks') for folder in folders)}")
     display = Display(Silent() if json else None)
     reports, failures = [], []
     try:

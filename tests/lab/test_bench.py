@@ -79,7 +79,7 @@ def quick(monkeypatch):
 
 def run(tmp_path, *names, **options):
     options = {"peers": True, "repeats": 2} | options
-    return bench.command(names, runs=tmp_path / "runs", experiments=tmp_path / "experiments", **options)
+    return bench.command(names, runs=tmp_path / "runs", folders=[tmp_path / "experiments"], **options)
 
 
 def rows(report, case=0):
@@ -243,7 +243,7 @@ def test_workers_end_with_the_bench(write_bench, tmp_path):
     file.write_text(file.read_text().replace("import numpy", imports))
     code = (
         "from pathlib import Path; from jaxtheory.lab import bench; "
-        f"bench.command(experiments=Path({str(file.parents[1])!r}))"
+        f"bench.command(folders=[Path({str(file.parents[1])!r})])"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path) as parent:
         deadline = time.monotonic() + 60
@@ -269,7 +269,7 @@ def test_an_unknown_bench_gets_the_nearest_names(write_bench, tmp_path, own_erro
     with pytest.raises(Usage, match="--repeats must be at least 1, found 0"):
         run(tmp_path, repeats=0)
     with pytest.raises(Usage, match=r"there is no bench in .*nowhere"):
-        bench.command(experiments=tmp_path / "nowhere")
+        bench.command(folders=[tmp_path / "nowhere"])
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_an_unknown_bench_gets_the_nearest_names(write_bench, tmp_path, own_erro
         (('than="slow"', 'than="fast"'), "a bar against 'fast', which is no contestant"),
         (('quantity="first call"', 'quantity="last call"'), 'a bar is on "steady" or "first call", found'),
         (("CASES = [", "CASES = 2 * ["), "bench sorting has two cases of the same name"),
-        (("import numpy as np", "import not_there_at_all"), "sorting cannot be imported: ModuleNotFoundError"),
+        (("import numpy as np", "import not_there_at_all"), "cannot be imported: ModuleNotFoundError"),
     ],
 )  # fmt: skip
 def test_a_bench_that_is_none_says_what_it_lacks(write_bench, tmp_path, capsys, own_errors, change, message):
