@@ -33,6 +33,9 @@ _MEMORY = 2**26
 _SMALL_AVERAGE = 60_000
 """Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
 
+_DEEPEST = 10
+"""The largest order of a cascade: its loops are nested, and each is compiled."""
+
 _MOST_PATHS = 20_000_000
 """More paths than this are refused as a slip: hours of work for a single image of 256 by 256."""
 
@@ -546,7 +549,9 @@ def _number_of_paths(bank: Bank, order: int, decreasing: bool) -> int:
     return sum((bank.J * bank.L) ** m for m in range(1, order + 1))
 
 
-def _tree_energies(bank: Bank, order: int, decreasing: bool, image: Array) -> Energies:
+def _tree_energies(
+    bank: Bank, order: int, decreasing: bool, one_angle_at_a_time: bool, image: Array
+) -> Energies:
     """The energies of one image (H, W). Each order is a loop within that of the order before."""
     filters = bank.wavelets.astype(image.dtype).reshape(bank.J, bank.L, *bank.grid)
     scales = np.arange(bank.J)
@@ -572,9 +577,9 @@ def _tree_energies(bank: Bank, order: int, decreasing: bool, image: Array) -> En
             return below(_length(response.real, response.imag), next_first, depth + 1)
 
         def all_angles(scale: Array, several: Array) -> Array:
-            if depth + 1 == order:
-                return jax.vmap(partial(child, scale))(several).sum(axis=0)
-            return lax.map(partial(child, scale), several).sum(axis=0)
+            together = depth + 1 == order and not one_angle_at_a_time
+            every = partial(child, scale)
+            return (jax.vmap(every)(several) if together else lax.map(every, several)).sum(axis=0)
 
         def one_scale(scale: Array, several: Array) -> Array:
             if not decreasing:
@@ -594,14 +599,15 @@ def _tree_energies(bank: Bank, order: int, decreasing: bool, image: Array) -> En
 
 @partial(jax.jit, static_argnames=("order", "decreasing", "chunk"))
 def _cascade(bank: Bank, x: Array, order: int, decreasing: bool, chunk: int | None) -> Energies:
-    def energies(pixels: int, images: Array) -> Energies:
-        together = chunk or max(1, pixels // (bank.L * images[0].size))
-        return lax.map(partial(_tree_energies, bank, order, decreasing), images, batch_size=together)
+    # A path of decreasing frequencies has no more wavelets than there are scales.
+    walked = min(order, bank.J) if decreasing else order
 
-    table = lax.platform_dependent(
-        x.reshape(-1, *bank.shape), cpu=partial(energies, _CACHE), default=partial(energies, _MEMORY)
-    )
-    return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-2], leaf.shape[-1]), table)
+    def program(bank: Bank, x: Array, *, one_angle_at_a_time: bool) -> Energies:
+        return jax.vmap(partial(_tree_energies, bank, walked, decreasing, one_angle_at_a_time))(x)
+
+    energies = _by_platform(program, bank, x, chunk)
+    beyond = [(0, 0)] * (x.ndim - 2) + [(0, order - walked)]
+    return jax.tree.map(lambda leaf: jnp.pad(leaf, beyond), energies)
 
 
 def cascade(bank: Bank, x: Images, order: int, paths: str = "all", *, chunk: int | None = None) -> Energies:
@@ -615,7 +621,7 @@ def cascade(bank: Bank, x: Images, order: int, paths: str = "all", *, chunk: int
     Args:
       bank: from `filter_bank`, with periodic padding; its own order plays no part.
       x: images, (..., H, W), of a floating type; bfloat16 is computed in float32.
-      order: largest order m of the averaged coefficients, at least 0.
+      order: largest order m of the averaged coefficients, from 0 to 10.
       paths: `"all"`, or `"decreasing"` for those whose frequencies decrease: each scale is larger than the
         one before.
       chunk: number of images to work on at a time; by default what fits into a processor's cache, or what
@@ -643,8 +649,8 @@ def cascade(bank: Bank, x: Images, order: int, paths: str = "all", *, chunk: int
     References:
       J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013, section 3.
     """
-    if order < 0:
-        raise ValueError(f"order must be at least 0, found order = {order}.")
+    if not 0 <= order <= _DEEPEST:
+        raise ValueError(f"order must be 0 to {_DEEPEST}, found order = {order}: energy is gone long before.")
     if paths not in ("all", "decreasing"):
         raise ValueError(f'paths must be "all" or "decreasing", found {paths!r}.')
     if bank.padding != "periodic":
