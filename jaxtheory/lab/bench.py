@@ -73,7 +73,7 @@ class Bar:
     def text(self) -> str:
         """The bar in words."""
         if self.seconds is not None:
-            return f"{self.quantity} within {_seconds(self.seconds)}"
+            return f"{self.quantity} within {seconds_text(self.seconds)}"
         aim = f" (aim {self.aim:g}x)" if self.aim else ""
         return f"{self.quantity} at least {self.times:g}x as fast as {self.than}{aim}"
 
@@ -501,11 +501,11 @@ def _case_table(case: Mapping[str, Any]) -> str:
         lines.append(
             [
                 row["name"] + (f" ({row['threads']} threads)" if row["threads"] else ""),
-                _seconds(row["first_call"]["median"]),
-                _seconds(row["steady"]["median"]),
-                f"{_seconds(row['steady']['low'])} to {_seconds(row['steady']['high'])}",
-                _times(ours) if ours else "",
-                _times(limit) if limit else "",
+                seconds_text(row["first_call"]["median"]),
+                seconds_text(row["steady"]["median"]),
+                f"{seconds_text(row['steady']['low'])} to {seconds_text(row['steady']['high'])}",
+                ratio_text(ours) if ours else "",
+                ratio_text(limit) if limit else "",
                 f"{(memory['accelerator'] or memory)['peak']:,.0f} MB",
                 "" if calls is None else f"{calls:,.0f} MB",
                 f"{row['difference']:.1e}" if row["difference"] is not None else "",
@@ -522,17 +522,18 @@ def bar_line(bar: Mapping[str, Any]) -> str:
     """A bar and whether it was reached, in words."""
     if bar["reached"] is None:
         return f"{bar['text']}: not measured"
-    figure = _seconds(bar["measured"]) if bar["seconds"] is not None else f"{bar['measured']:.2f}x"
+    figure = seconds_text(bar["measured"]) if bar["seconds"] is not None else f"{bar['measured']:.2f}x"
     against = f" ({bar['against']})" if bar["against"] and bar["against"] != bar["than"] else ""
     return f"{bar['text']}: {'reached' if bar['reached'] else 'MISSED'}, {figure}{against}"
 
 
-def _times(spread: Mapping[str, float]) -> str:
+def ratio_text(spread: Mapping[str, Any]) -> str:
+    """A ratio's median and quartiles."""
     return f"{spread['median']:.2f}x ({spread['low']:.2f}-{spread['high']:.2f})"
 
 
-def _seconds(seconds: float) -> str:
-    """Three digits with a unit that suits them."""
+def seconds_text(seconds: float) -> str:
+    """Three digits of a time, with a unit that suits it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

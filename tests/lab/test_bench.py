@@ -305,5 +305,5 @@ def test_programs_are_named_for_compilation_ahead_of_time(write_bench):
 
 
 def test_seconds_are_written_with_three_digits():
-    assert [bench._seconds(x) for x in (12.345, 0.0123456, 4.5e-6)] == ["12.3 s", "12.3 ms", "4.5 µs"]
+    assert [bench.seconds_text(x) for x in (12.345, 0.0123456, 4.5e-6)] == ["12.3 s", "12.3 ms", "4.5 µs"]
     assert math.isinf(bench._difference(np.zeros(3), np.zeros(4)))
