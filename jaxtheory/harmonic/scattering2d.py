@@ -650,7 +650,7 @@ def cascade(bank: Bank, x: Images, order: int, paths: str = "all", *, chunk: int
       J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013, section 3.
     """
     if not 0 <= order <= _DEEPEST:
-        raise ValueError(f"order must be 0 to {_DEEPEST}, found order = {order}: energy is gone long before.")
+        raise ValueError(f"order must be 0 to {_DEEPEST}, found order = {order}.")
     if paths not in ("all", "decreasing"):
         raise ValueError(f'paths must be "all" or "decreasing", found {paths!r}.')
     if bank.padding != "periodic":
