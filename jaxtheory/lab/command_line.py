@@ -1,0 +1,516 @@
+"""The command `jaxtheory`: list, run, report, bench, verdicts, data prepare.
+
+Exit status of every command: 0 when everything ran, whatever the verdicts; 1 when something differs that was
+asked to hold (`run --strict`, `verdicts --check`); 2 for bad usage; 3 when a run, bench or preparation
+failed, refused its data or is running elsewhere, which outranks 1; 130 when interrupted.
+"""
+
+import argparse
+import ast
+import contextlib
+import dataclasses
+import functools
+import importlib
+import importlib.util
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import traceback
+import types
+import typing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from jaxtheory.lab import discovery, interrupts
+from jaxtheory.lab.errors import Failure, LabError, Usage
+
+EXTRAS = ("tyro", "rich", "matplotlib")
+"""What the lab itself needs of the extra [experiments]."""
+CARRIED = (bool, int, float, str, type(None))
+"""What a flag can carry, alone, in tuples and as alternatives."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script."""
+    sys.exit(command(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def command(arguments: list[str]) -> int:
+    """Carries out a command and returns its exit status; whatever fails is one line on the standard error."""
+    try:
+        with interrupts.stopping(lambda: _last_words(arguments), _stop_children):
+            _need_extras()
+            _keep_compiled_programs()
+            return _carry_out(arguments)
+    except KeyboardInterrupt:
+        print(f"\n{_last_words(arguments)}", file=sys.stderr)
+        return interrupts.INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        kind = "" if _is_plain(error) else f"{type(error).__name__}: "
+        print(f"jaxtheory: {kind}{' '.join(str(error).split())}", file=sys.stderr)
+        return getattr(error, "status", Failure.status)
+
+
+def _is_plain(error: Exception) -> bool:
+    """Whether an error's text says all that its kind would."""
+    from jaxtheory.data.errors import DataError
+
+    return isinstance(error, LabError | DataError)
+
+
+def _last_words(arguments: list[str]) -> str:
+    return f"jaxtheory: stopped, and what was done is kept; this goes on:  {_repeats(arguments)}"
+
+
+def _repeats(arguments: Sequence[str]) -> str:
+    """The command that goes on with a run, or shows it."""
+    return shlex.join(["jaxtheory", *(one for one in arguments if one != "--fresh")])
+
+
+def _need_extras() -> None:
+    if missing := [name for name in EXTRAS if importlib.util.find_spec(name) is None]:
+        raise Failure(f"experiments need {', '.join(missing)}: pip install 'jaxtheory[experiments]'")
+
+
+def _keep_compiled_programs() -> None:
+    """Turns on JAX's cache of compiled programs, where its folder can be written."""
+    import jax
+
+    folder = jax.config.jax_compilation_cache_dir
+    if folder is None:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxtheory" / "compiled"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            return
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise Usage(f"{message}; `{self.prog} --help` shows what there is")
+
+
+def _parsers() -> dict[str, _Parser]:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    common.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    common.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (./runs)")
+    common.add_argument(
+        "--experiments",
+        type=Path,
+        default=os.environ.get("JAXTHEORY_EXPERIMENTS"),
+        help="folder of experiments, in place of the package's (or JAXTHEORY_EXPERIMENTS)",
+    )
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data-dir",
+        type=Path,
+        default=os.environ.get("JAXTHEORY_DATA"),
+        help="folder of data (or JAXTHEORY_DATA)",
+    )
+
+    def parser(name: str, text: str, *parents: argparse.ArgumentParser, **options: Any) -> _Parser:
+        return _Parser(
+            f"jaxtheory {name}", description=text, parents=[*parents, common], allow_abbrev=False, **options
+        )
+
+    parsers = {
+        "list": parser("list", "Shows the experiments by section of the lecture."),
+        "run": parser(
+            "run",
+            "Runs an experiment, or goes on with it, and shows its verdicts. With a NAME, --help shows the fields.",
+            data,
+            usage="jaxtheory run NAME [--quick] [--FIELD VALUE ...] [options]\n       jaxtheory run --all [options]",
+            add_help=False,
+        ),
+        "report": parser("report", "Makes one page of all findings."),
+        "bench": parser("bench", "Times this package's programs."),
+        "verdicts": parser(
+            "verdicts", "Compares the newest quick runs with committed verdicts, or writes them."
+        ),
+        "data": parser("data", "Prepares data: `jaxtheory data prepare NAME`.", data),
+    }
+    run = parsers["run"]
+    run.add_argument("-h", "--help", action="store_true", help="show this, and the fields of NAME")
+    run.add_argument("--all", action="store_true", help="run all experiments, one process each")
+    run.add_argument("--quick", action="store_true", help="the small form")
+    run.add_argument("--seed", type=int, default=0, help="what random keys are folded from (0)")
+    run.add_argument("--fresh", action="store_true", help="compute again what is stored")
+    run.add_argument("--strict", action="store_true", help="exit with 1 if a claim does not hold")
+    run.add_argument("--x64", action="store_true", help="double precision")
+    run.add_argument("--jobs", type=int, default=1, help="with --all: so many at a time (1)")
+    parsers["report"].add_argument(
+        "--output", type=Path, default=Path("report.html"), help="the page (report.html)"
+    )
+    bench = parsers["bench"]
+    bench.add_argument("names", nargs="*", metavar="NAME", help="which benches; none for all")
+    bench.add_argument("--peers", action="store_true", help="time other packages too")
+    bench.add_argument("--repeats", type=int, default=11, help="turns of each contestant (11)")
+    bench.add_argument("--output", type=Path, help="a file for the JSON too")
+    action = parsers["verdicts"].add_mutually_exclusive_group(required=True)
+    action.add_argument("--check", type=Path, metavar="FILE", help="exit with 1 if a quick verdict differs")
+    action.add_argument("--write", type=Path, metavar="FILE", help="write the verdicts of the newest runs")
+    parsers["verdicts"].add_argument("--full", action="store_true", help="write the full forms, with figures")
+    parsers["data"].add_argument("action", choices=["prepare"])
+    parsers["data"].add_argument("name", metavar="NAME", help="which data, as mnist")
+    return parsers
+
+
+def _carry_out(arguments: list[str]) -> int:
+    parsers = _parsers()
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print("jaxtheory COMMAND [options]\n")
+        for one in parsers.values():
+            print(f"  {one.prog:20} {one.description}")
+        print("\n`jaxtheory COMMAND --help` shows the options of one.")
+        return 0
+    if name not in parsers:
+        near = discovery.nearest(name, parsers)
+        raise Usage(f"there is no command '{name}'{near}; there are {', '.join(parsers)}")
+    parser = parsers[name]
+    if name == "run" and "--all" not in rest:
+        parser.add_argument("name", metavar="NAME", nargs="?" if {"-h", "--help"} & set(rest) else None)
+    try:
+        options, left = parser.parse_known_args(rest)
+    except SystemExit:  # help has been shown
+        return 0
+    flags = _flags(parser)
+    if name == "run" and not options.all:
+        return _run(options, left, arguments, parser)
+    if left:
+        hint = "; fields belong to one experiment" if name == "run" else ""
+        raise Usage(f"jaxtheory {name} has no {left[0]}{discovery.nearest(left[0], flags)}{hint}")
+    return COMMANDS[name](options)
+
+
+def _flags(parser: argparse.ArgumentParser) -> list[str]:
+    return [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - no other way
+
+
+def _list(options: argparse.Namespace) -> int:
+    found = discovery.find(options.experiments)
+    if options.json:
+        keys = ("name", "section", "claim", "lecture", "source")
+        print(json.dumps([{key: getattr(one, key) for key in keys} for one in found], indent=1))
+        return 0
+    for section in dict.fromkeys(one.section for one in found):
+        print(section)
+        for one in found:
+            if one.section == section:
+                print(f"  {one.name}\n    {one.claim}")
+    return 0
+
+
+def _run(
+    options: argparse.Namespace, fields: list[str], arguments: list[str], parser: argparse.ArgumentParser
+) -> int:
+    if options.name is None:
+        parser.print_help()
+        return 0
+    from jaxtheory.lab import runs
+    from jaxtheory.lab.progress import Display, Silent
+
+    if options.x64:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    chosen = discovery.choose(options.name, discovery.find(options.experiments))
+    if options.help:
+        parser.print_help()
+    module = chosen.load()
+    for name in ("Config", "QUICK", "run"):
+        if not hasattr(module, name):
+            raise Failure(
+                f"{chosen.id} has no {name}: an experiment is a Config, its QUICK form and run(config, lab)"
+            )
+    config = configure(
+        chosen.id, module.Config, module.QUICK if options.quick else module.Config(), fields, parser
+    )
+    if config is None:
+        return 0
+    form = {module.Config(): "full", module.QUICK: "quick"}.get(config, "custom")
+    if options.quick and config == module.QUICK:
+        form = "quick"
+    display = Display(Silent() if options.json else None, prefix=f"{chosen.name} · ")
+    settings = runs.Options(
+        runs=options.runs,
+        data_dir=options.data_dir and options.data_dir.expanduser(),
+        seed=options.seed,
+        quick=options.quick,
+        form=form,
+        fresh=options.fresh,
+        command=_repeats(one for one in arguments if one not in ("--json", "--traceback", "--strict")),
+    )
+    try:
+        findings, directory = runs.conduct(chosen, module.run, config, settings, display)
+    finally:
+        display.close()
+    if options.json:
+        print(json.dumps({**findings, "directory": str(directory)}, indent=1, ensure_ascii=False))
+    else:
+        _show(findings, directory)
+    return _strictly(options, [findings])
+
+
+def _strictly(options: argparse.Namespace, all_findings: list[dict[str, Any]]) -> int:
+    from jaxtheory.lab.claims import Verdict
+
+    verdicts = {claim["verdict"] for findings in all_findings for claim in findings["claims"]}
+    return int(options.strict and Verdict.FAILS in verdicts)
+
+
+def configure(
+    experiment: str, kind: type, default: Any, arguments: list[str], parser: argparse.ArgumentParser
+) -> Any:
+    """A configuration from its flags; None when only help was asked for.
+
+    Raises:
+        Failure: For a field whose type no flag can carry, or whose name is a flag of the command's.
+        Usage: For an unknown flag or a value of the wrong type.
+    """
+    import tyro
+
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if not _carried(hints[field.name]):
+            text = getattr(hints[field.name], "__name__", None) or str(hints[field.name])
+            raise Failure(
+                f"{experiment}: no flag can carry the field '{field.name}' of type {text}: use bool, int, float, "
+                "str, Literal, and tuples or unions of them"
+            )
+        if f"--{field.name.replace('_', '-')}" in _flags(parser):
+            raise Failure(f"{experiment}: the field '{field.name}' is a flag of `jaxtheory run`: rename it")
+    known = [f"--{no}{field.name}" for field in dataclasses.fields(kind) for no in ("", "no_")]
+    for one in arguments:
+        flag = one.split("=", 1)[0]
+        if re.match(r"--?[A-Za-z]", flag) and flag.replace("-", "_").replace("__", "--", 1) not in known:
+            near = discovery.nearest(flag, [*known, *_flags(parser)])
+            raise Usage(
+                f"{experiment} has no flag {flag}{near}; `jaxtheory run {experiment} --help` shows all"
+            )
+    shown = io.StringIO()
+    wants_help = {"-h", "--help"} & set(arguments)
+    try:
+        with contextlib.redirect_stderr(shown):
+            return tyro.cli(
+                kind,
+                args=arguments,
+                default=default,
+                prog=f"jaxtheory run {experiment}",
+                use_underscores=True,
+            )
+    except SystemExit as error:
+        if wants_help or not error.code:
+            return None
+        raise Usage(f"{experiment}: {_first_words(shown.getvalue())}") from None
+
+
+def _carried(hint: Any) -> bool:
+    """Whether a flag can carry a type."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return True
+    if origin in (tuple, typing.Union, types.UnionType):
+        return all(part is Ellipsis or _carried(part) for part in parts)
+    return hint in CARRIED
+
+
+def _first_words(box: str) -> str:
+    """The message inside of the box that tyro draws."""
+    lines = [re.sub(r"[│╭╮╰╯─]|^[\s-]+$", "", line).strip() for line in box.splitlines()[1:]]
+    told = (
+        " ".join(lines).strip()
+        if not any(lines)
+        else next(" ".join(group) for group in _groups(lines) if group)
+    )
+    return told or "its flags cannot be read"
+
+
+def _groups(lines: list[str]) -> list[list[str]]:
+    groups: list[list[str]] = [[]]
+    for line in lines:
+        if line:
+            groups[-1].append(line)
+        else:
+            groups.append([])
+    return groups
+
+
+def _show(findings: dict[str, Any], directory: Path) -> None:
+    """The table of verdicts, and where the figures lie."""
+    from jaxtheory.lab.progress import duration
+
+    print(
+        f"\n{findings['experiment']} ({findings['form']}, {duration(findings['seconds'])}): {findings['claim']}"
+    )
+    for label, lines in (("data", findings["data"]), ("note", findings["notes"])):
+        for line in lines:
+            print(f"{label}: {line}")
+    rows = [
+        (claim["statement"], _expectation(claim), claim["measured_text"], claim["verdict"])
+        for claim in findings["claims"]
+    ]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(show_lines=True)
+        for head in ("claim", "expected", "measured", "verdict"):
+            table.add_column(head)
+        colours = {"holds": "green", "does not hold": "red", "tie": "yellow"}
+        for *cells, verdict in rows:
+            table.add_row(*map(Text, cells), Text(verdict, colours.get(verdict, "")))
+        Console().print(table)
+    else:
+        for statement, expected, measured, verdict in rows:
+            print(f"  {verdict}: {statement}\n    expected {expected}\n    measured {measured}")
+    print(f"figures: {directory / 'figures'}" if findings["figures"] else f"findings: {directory}")
+
+
+def _expectation(claim: dict[str, Any]) -> str:
+    return f"{claim['expected']['text']} ({claim['expected']['source']})"
+
+
+_children: set[subprocess.Popen] = set()
+
+
+def _stop_children() -> None:
+    for child in list(_children):
+        child.kill()  # as safe as Ctrl-C is: files appear whole or not at all
+
+
+def _run_all(options: argparse.Namespace) -> int:
+    if options.help:
+        _parsers()["run"].print_help()
+        return 0
+    if options.jobs < 1:
+        raise Usage(f"--jobs must be at least 1, got {options.jobs}")
+    found = discovery.find(options.experiments)
+    flags = ["--runs", str(options.runs), "--seed", str(options.seed)]
+    for name in ("quick", "fresh", "strict", "x64", "json", "traceback"):
+        flags += [f"--{name}"] * getattr(options, name)
+    for name in ("experiments", "data_dir"):
+        if value := getattr(options, name):
+            flags += [f"--{name.replace('_', '-')}", str(value)]
+    printing = threading.Lock()
+
+    def one(experiment: discovery.Experiment) -> tuple[int, str]:
+        # Bars of several processes would overwrite each other; a dumb terminal gets lines.
+        terminal = {"TERM": "dumb"} if options.jobs > 1 else {}
+        child = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "jaxtheory.lab.command_line", "run", experiment.id, *flags],
+            stdout=subprocess.PIPE,
+            env={**os.environ, **terminal},
+            text=True,
+        )
+        _children.add(child)
+        output, _ = child.communicate()
+        _children.discard(child)
+        if not options.json:
+            with printing:
+                print(output, end="", flush=True)
+        return child.returncode, output
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(one, found))
+    failed = [experiment.id for experiment, (status, _) in zip(found, results) if status not in (0, 1)]
+    if options.json:
+        print(f"[{','.join(output for _, output in results if output.strip())}]")
+    else:
+        print(f"\n{len(found) - len(failed)} of {len(found)} experiments ran")
+    if failed:
+        raise Failure(f"{len(failed)} of {len(found)} experiments failed: {', '.join(failed)}")
+    return max((status for status, _ in results), default=0)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from jaxtheory.lab import report
+
+    return report.command(options.runs, options.output, json=options.json)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from jaxtheory.lab import bench
+
+    return bench.command(
+        options.names,
+        peers=options.peers,
+        json=options.json,
+        repeats=options.repeats,
+        output=options.output,
+        runs=options.runs,
+        folders=[options.experiments] if options.experiments else [],
+    )
+
+
+def _verdicts(options: argparse.Namespace) -> int:
+    from jaxtheory.lab import verdicts
+
+    found = discovery.find(options.experiments)
+    if options.write:
+        count = verdicts.write(options.write, options.runs, found, full=options.full)
+        print(
+            json.dumps({"written": count})
+            if options.json
+            else f"{count} of {len(found)} experiments in {options.write}"
+        )
+        return 0
+    differences = verdicts.compare(options.check, options.runs, found)
+    if options.json:
+        print(json.dumps({"differences": differences}, indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(differences) or f"{len(found)} experiments have the verdicts of {options.check}")
+    return int(bool(differences))
+
+
+def _data(options: argparse.Namespace) -> int:
+    from jaxtheory.lab.progress import Display, Silent
+
+    folder = discovery.PACKAGE / "data"
+    names = [path.stem for path in sorted(folder.glob("*.py")) if _defines(path, "prepare")]
+    if options.name not in names:
+        near = discovery.nearest(options.name, names) or f"; there is {', '.join(names) or 'none'}"
+        raise Usage(f"no data '{options.name}' can be prepared{near}")
+    directory = Path(options.data_dir or "~/tensorflow_datasets").expanduser()
+    module = importlib.import_module(f"jaxtheory.data.{options.name}")
+    with Display(Silent() if options.json else None).task(f"preparing {options.name}") as task:
+        prepared = module.prepare(directory, task)
+    used = f"{options.name} is prepared: use it with --data-dir {shlex.quote(str(prepared))}"
+    print(json.dumps({"data": options.name, "directory": str(prepared)}) if options.json else used)
+    return 0
+
+
+def _defines(path: Path, function: str) -> bool:
+    tree = ast.parse(path.read_bytes())
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": _list,
+    "run": _run_all,
+    "report": _report,
+    "bench": _bench,
+    "verdicts": _verdicts,
+    "data": _data,
+}
+
+if __name__ == "__main__":
+    main()
