@@ -1,0 +1,438 @@
+r"""Training by gradients, as `init` and `step`: optax's optimisers in one compiled program.
+
+What is trained is any function of parameters. An *objective* takes
+`(params, state, batch, key)` and returns `(loss, (state, metrics))`: `objective` makes one of a network,
+`stateless` of a plain `loss(params, batch)`. `loss` and `predictor` go the other way: they make of a network
+the plain functions that probes and inspections take.
+
+Example:
+    >>> import jax, optax
+    >>> from functools import partial
+    >>> from jaxtheory import networks
+    >>> from jaxtheory.networks import training
+    >>> from jaxtheory.networks.mlp import MLP
+    >>> network = networks.functional(partial(MLP, (2, 16, 2)))
+    >>> x = jax.random.normal(jax.random.key(0), (100, 2))
+    >>> data = (x, (x[:, 0] * x[:, 1] > 0).astype(int))
+    >>> optimizer = optax.adam(0.01)
+    >>> objective = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
+    >>> params, state = network.init(jax.random.key(1))
+    >>> start = training.init(params, jax.random.key(2), state, optimizer=optimizer)
+    >>> end, metrics = training.run(
+    ...     start, data, objective=objective, optimizer=optimizer, batch=20, steps=300
+    ... )
+    >>> metrics["loss"].shape, bool(metrics["accuracy"][-50:].mean() > 0.9)
+    ((300,), True)
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Integer, Key, UInt32
+
+Outputs = Float[Array, "*batch outputs"] | Float[np.ndarray, "*batch outputs"]
+Labels = Integer[Array, "*batch"] | Integer[np.ndarray, "*batch"] | int | np.integer
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("params", "state", "optimizer", "step", "key"),
+    meta_fields=("implementation",),
+)
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a training goes on from: arrays only, so that it can be stored."""
+
+    params: Any
+    """What is trained."""
+    state: Any
+    """What the model keeps besides, such as batch statistics."""
+    optimizer: Any
+    """The optimiser's state."""
+    step: Any
+    """() int32, the steps taken."""
+    key: Any
+    """(words,) uint32, the data of the random key: never changed, the step is folded in."""
+    implementation: str
+    """The key's implementation."""
+
+
+def init(
+    params: Any,
+    key: Key[Array, ""] | UInt32[Array, "2"],
+    state: Any = None,
+    *,
+    optimizer: optax.GradientTransformation,
+) -> TrainingState:
+    """The state at the start of a training; map over `params`, `key` and `state` for several seeds.
+
+    Args:
+        params: The parameters at the start, a pytree of real floating-point arrays.
+        key: What the order of examples and the noise of the network are drawn from.
+        state: What the model keeps besides its parameters; by default nothing.
+        optimizer: One of optax's.
+
+    Returns:
+        The state.
+
+    Raises:
+        TypeError: For parameters that are not real floating point.
+
+    Example:
+        >>> init({"w": jax.numpy.ones(3)}, jax.random.key(0), optimizer=optax.sgd(0.1)).step
+        Array(0, dtype=int32)
+    """
+    params = jax.tree.map(jnp.asarray, params)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            name = jax.tree_util.keystr(path)
+            msg = f"parameters are real floating point, but params{name} is {leaf.dtype}: move it to state"
+            raise TypeError(msg)
+    return TrainingState(
+        params=params,
+        state=jax.tree.map(jnp.asarray, {} if state is None else state),
+        optimizer=optimizer.init(params),
+        step=jnp.zeros((), jnp.int32),
+        key=jax.random.key_data(key),
+        implementation=str(jax.random.key_impl(key)),
+    )
+
+
+@partial(jax.jit, static_argnames=("objective", "optimizer", "gradient_norm"))
+def step(
+    training: TrainingState,
+    batch: Any,
+    *,
+    objective: Callable[..., Any],
+    optimizer: optax.GradientTransformation,
+    gradient_norm: bool = False,
+) -> tuple[TrainingState, dict[str, Array]]:
+    """One step on a minibatch of the caller's.
+
+    The key of the noise is the second of `split(key)`, with the number of the step folded in. Optimisers
+    that ask for the value or for the function itself (line searches) get them.
+
+    Args:
+        training: The state before.
+        batch: What the objective takes.
+        objective: `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+        optimizer: The one that `init` got.
+        gradient_norm: Whether to measure the gradient's Euclidean norm too.
+
+    Returns:
+        The state after, and the metrics at the parameters before: `"loss"`, the objective's, and
+        `"gradient_norm"` if asked for.
+
+    Raises:
+        TypeError: For an objective that does not take the four arguments.
+        ValueError: For metrics of the objective named `"loss"` or `"gradient_norm"`.
+
+    Example:
+        >>> descent = optax.sgd(0.1)
+        >>> half_square = stateless(lambda params, batch: jax.numpy.sum((params - batch) ** 2) / 2)
+        >>> start = init(jax.numpy.ones(2), jax.random.key(0), optimizer=descent)
+        >>> step(start, jax.numpy.zeros(2), objective=half_square, optimizer=descent)[0].params
+        Array([0.9, 0.9], dtype=float32)
+    """
+    _check_objective(objective)
+    noise = jax.random.fold_in(_keys(training)[1], training.step)
+
+    def value(params):
+        return objective(params, training.state, batch, noise)
+
+    (loss, (state, metrics)), gradient = jax.value_and_grad(value, has_aux=True)(training.params)
+    if taken := {"loss", "gradient_norm"} & set(metrics):
+        msg = f"the objective has a metric named {taken.pop()!r}, which a step measures: rename it"
+        raise ValueError(msg)
+    metrics = {"loss": loss, **metrics}
+    if gradient_norm:
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
+    updates, moved = optax.with_extra_args_support(optimizer).update(
+        gradient,
+        training.optimizer,
+        training.params,
+        value=loss,
+        grad=gradient,
+        value_fn=lambda params: value(params)[0],
+    )
+    after = replace(
+        training,
+        params=optax.apply_updates(training.params, updates),
+        state=state,
+        optimizer=moved,
+        step=training.step + 1,
+    )
+    return after, metrics
+
+
+@partial(jax.jit, static_argnames=("objective", "optimizer", "steps", "batch", "gradient_norm"))
+def run(
+    training: TrainingState,
+    data: Any,
+    *,
+    objective: Callable[..., Any],
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    batch: int | None = None,
+    gradient_norm: bool = False,
+) -> tuple[TrainingState, dict[str, Array]]:
+    """Many steps on minibatches of the data, in one compiled program.
+
+    Each epoch goes through the examples in an order of its own,
+    `permutation(fold_in(split(key)[0], epoch), n)`, `batch` at a time; the `n % batch` last ones of the order
+    sit the epoch out. The batch depends on key and step number only, so that a training in segments of any
+    length is the same training. Keep `objective` and `optimizer` for the next call, which is compiled for
+    them: `partial(run, data=data, ...)` is a segment that the lab drives. Map over `training` for several
+    seeds; under `jit` with `donate_argnums=0` the state is updated in place.
+
+    Over several devices, `shard_map` it with the data split and an objective that averages over the axis
+    (`jax.lax.pmean` of its loss, metrics and state).
+
+    Args:
+        training: The state before.
+        data: A pytree of arrays with a leading axis of `n` examples.
+        objective: `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+        optimizer: The one that `init` got.
+        steps: How many steps to take.
+        batch: Examples in a minibatch, from 1 to `n`; by default all of them, in their own order.
+        gradient_norm: Whether to measure the gradient's Euclidean norm at each step.
+
+    Returns:
+        The state after, and the metrics of each step, shape `(steps,)`, measured before it is taken. The
+        order of examples takes four bytes for each example and epoch.
+
+    Raises:
+        ValueError: For a batch size out of range, no step, or data without a common leading axis.
+        TypeError: For an objective that does not take the four arguments.
+
+    Example:
+        >>> mean = stateless(lambda params, batch: jax.numpy.mean((params - batch) ** 2) / 2)
+        >>> descent = optax.sgd(0.5)
+        >>> start = init(jax.numpy.zeros(()), jax.random.key(0), optimizer=descent)
+        >>> end, metrics = run(start, jax.numpy.arange(9.0), objective=mean, optimizer=descent, steps=20)
+        >>> end.params, metrics["loss"].shape
+        (Array(3.999996, dtype=float32), (20,))
+    """
+    _check_objective(objective)
+    n = _examples(data)
+    if steps < 1:
+        msg = f"a run of {steps} steps: take at least one"
+        raise ValueError(msg)
+    if batch is not None and not 1 <= batch <= n:
+        msg = f"a minibatch of {batch} of {n} examples: take from 1 to {n}, or None for all of them"
+        raise ValueError(msg)
+    advance = partial(step, objective=objective, optimizer=optimizer, gradient_norm=gradient_norm)
+
+    def on_chosen(training, chosen):
+        return advance(training, jax.tree.map(lambda leaf: leaf[chosen], data))
+
+    data = jax.tree.map(jnp.asarray, data)
+    if batch is None:
+        return jax.lax.scan(lambda training, _: advance(training, data), training, length=steps)
+    return jax.lax.scan(on_chosen, training, _order(training, n, batch, steps))
+
+
+def objective(
+    apply: Callable[..., Any], criterion: Callable[..., Any], **metrics: Callable[..., Any]
+) -> Callable[..., Any]:
+    r"""The objective of training a network: the mean of a criterion over a minibatch `(x, y)`.
+
+    Args:
+        apply: `apply(params, state, x, *, key, train) -> (outputs, state)`, as `networks.functional` gives
+            it; it is called with `train=True`.
+        criterion: `criterion(outputs, y) -> (n,)`, such as `cross_entropy`.
+        **metrics: Functions like the criterion, whose means are recorded under their names.
+
+    Returns:
+        `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+    """
+
+    def of_network(params, state, batch, key):
+        x, y = batch
+        outputs, state = apply(params, state, x, key=key, train=True)
+        measured = {name: jnp.mean(metric(outputs, y)) for name, metric in metrics.items()}
+        return jnp.mean(criterion(outputs, y)), (state, measured)
+
+    return of_network
+
+
+def stateless(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The objective of training any parameters on a plain `loss(params, batch) -> scalar`.
+
+    Args:
+        loss: The plain function.
+
+    Returns:
+        `objective(params, state, batch, key) -> (loss, (state, {}))`.
+    """
+
+    def of_loss(params, state, batch, key):
+        del key
+        return loss(params, batch), (state, {})
+
+    return of_loss
+
+
+def predictor(apply: Callable[..., Any], state: Any = None) -> Callable[..., Any]:
+    """A network as a plain function `predict(params, x) -> outputs`, as it is evaluated.
+
+    Args:
+        apply: `apply(params, state, x) -> (outputs, state)`, as `networks.functional` gives it.
+        state: What the network keeps besides its parameters; by default nothing.
+
+    Returns:
+        `predict(params, x)`.
+    """
+    state = {} if state is None else state
+
+    def predict(params, x):
+        return apply(params, state, x)[0]
+
+    return predict
+
+
+def loss(apply: Callable[..., Any], criterion: Callable[..., Any], state: Any = None) -> Callable[..., Any]:
+    """A network's loss as a plain function of its parameters, as it is evaluated.
+
+    Args:
+        apply: `apply(params, state, x) -> (outputs, state)`, as `networks.functional` gives it.
+        criterion: `criterion(outputs, y) -> (n,)`, such as `cross_entropy`.
+        state: What the network keeps besides its parameters; by default nothing.
+
+    Returns:
+        `loss(params, batch) -> scalar`, the mean over `batch = (x, y)`.
+    """
+    predict = predictor(apply, state)
+
+    def mean_loss(params, batch):
+        x, y = batch
+        return jnp.mean(criterion(predict(params, x), y))
+
+    return mean_loss
+
+
+def cross_entropy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
+    r"""The cross entropy $\log \sum_k e^{z_k} - z_y$ of a softmax, in nats.
+
+    Args:
+        logits: $z$, shape `(..., classes)`; accumulated in single precision or better.
+        labels: $y$, whole numbers from 0, shape `(...)`; beyond the classes the result is NaN.
+
+    Returns:
+        One value for each example, shape `(...)`.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+        TypeError: For labels that are no whole numbers.
+
+    Example:
+        >>> cross_entropy(np.zeros((1, 4), np.float32), np.array([2]))
+        Array([1.386294], dtype=float32)
+    """
+    logits, labels = _checked_labels(logits, labels)
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    of_label = jnp.take_along_axis(logits, labels[..., None], -1)[..., 0]
+    return jax.nn.logsumexp(logits, axis=-1) - of_label
+
+
+def squared_error(outputs: Outputs, targets: Outputs) -> Float[Array, "*batch"]:
+    r"""Half the squared distance, $\frac12 |f - y|^2$.
+
+    Args:
+        outputs: $f$, shape `(..., outputs)`; accumulated in single precision or better.
+        targets: $y$, of the same shape.
+
+    Returns:
+        One value for each example, shape `(...)`.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> squared_error(np.ones((3, 4), np.float32), np.zeros((3, 4), np.float32))
+        Array([2., 2., 2.], dtype=float32)
+    """
+    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    if outputs.shape != targets.shape or outputs.ndim < 1:
+        msg = f"outputs and targets have one shape (..., outputs), got {outputs.shape} and {targets.shape}"
+        raise ValueError(msg)
+    wide = jnp.promote_types(jnp.result_type(outputs, targets), jnp.float32)
+    return jnp.sum((outputs.astype(wide) - targets.astype(wide)) ** 2, -1) / 2
+
+
+def accuracy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
+    r"""One where the largest output is the label's, zero elsewhere: the mean is the accuracy.
+
+    Args:
+        logits: Shape `(..., classes)`.
+        labels: Whole numbers from 0, shape `(...)`.
+
+    Returns:
+        One value for each example, shape `(...)`. Of equal outputs the first is taken.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+        TypeError: For labels that are no whole numbers.
+
+    Example:
+        >>> accuracy(np.float32([[0.0, 1.0], [0.0, 9.0]]), np.array([0, 1]))
+        Array([0., 1.], dtype=float32)
+    """
+    logits, labels = _checked_labels(logits, labels)
+    wide = jnp.promote_types(logits.dtype, jnp.float32)
+    return (jnp.argmax(logits, -1) == labels).astype(wide)
+
+
+def _checked_labels(logits: Outputs, labels: Labels) -> tuple[Array, Array]:
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        msg = f"labels are whole numbers from 0, got {labels.dtype}: take argmax of one-hot vectors"
+        raise TypeError(msg)
+    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
+        msg = f"logits (..., classes) need labels (...), got shapes {logits.shape} and {labels.shape}"
+        raise ValueError(msg)
+    return logits, labels
+
+
+def _check_objective(objective: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(objective).bind("params", "state", "batch", "key")
+    except TypeError as error:
+        msg = (
+            "an objective takes (params, state, batch, key) and returns (loss, (state, metrics)): make one "
+            "of a plain loss(params, batch) with training.stateless, of a network with training.objective"
+        )
+        raise TypeError(msg) from error
+
+
+def _examples(data: Any) -> int:
+    """How many examples there are: the leading axis of every array."""
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
+    if len({shape[:1] for shape in shapes}) != 1 or not shapes[0] or not shapes[0][0]:
+        msg = f"data are arrays with one leading axis of examples, at least one, got shapes {shapes}"
+        raise ValueError(msg)
+    return shapes[0][0]
+
+
+def _keys(training: TrainingState) -> Array:
+    """Two keys, for the order of examples and for noise."""
+    return jax.random.split(jax.random.wrap_key_data(training.key, impl=training.implementation))
+
+
+def _order(training: TrainingState, n: int, batch: int, steps: int) -> Array:
+    """The examples of each step, shape `(steps, batch)`."""
+    per_epoch = n // batch
+    epoch, place = training.step // per_epoch, training.step % per_epoch
+    # A run may begin anywhere in an epoch: the most epochs that it can touch.
+    epochs = epoch + jnp.arange((per_epoch - 1 + steps - 1) // per_epoch + 1)
+    key = _keys(training)[0]
+    orders = jax.vmap(lambda epoch: jax.random.permutation(jax.random.fold_in(key, epoch), n))(epochs)
+    batches = orders[:, : per_epoch * batch].reshape(-1, batch)
+    return jax.lax.dynamic_slice_in_dim(batches, place, steps)
