@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxtheory.harmonic import deformation
+from jaxtheory.harmonic import deformation, scattering2d, wavelets
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,18 @@ def _float32(rng, *shape: int):
     return np.float32(rng.standard_normal(shape))
 
 
+def _wave(rng):
+    """Frequency, width, angle and slant of a wavelet, as arrays: numbers give filters in NumPy."""
+    return tuple(jnp.float32(value + 0.05 * rng.standard_normal()) for value in (1.8, 1.2, 0.5, 0.7))
+
+
+def _scattered(rng, *shape: int, **facts):
+    """A bank with images, or one image, of its shape."""
+    return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), _float32(rng, *shape)
+
+
+ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
+
 EXAMPLES: list[Example] = [
     # harmonic.deformation
     Example(
@@ -89,7 +102,72 @@ EXAMPLES: list[Example] = [
         grad="a draw has no derivative in its key",
         x64="double precision draws other numbers",
     ),
+    # harmonic.scattering2d
+    Example(
+        scattering2d.scatter,
+        lambda rng: _scattered(rng, 10, 12),
+        leading=(1,),
+        differentiable=(0, 1),
+        export=True,
+        devices=True,
+    ),
+    Example(
+        scattering2d.scatter,
+        lambda rng: _scattered(rng, 8, 12, padding="periodic", wavelet="spline"),
+        {"chunk": 2},
+        leading=(1,),
+        differentiable=(0, 1),
+        export=True,
+        devices=True,
+        name="spline",
+    ),
+    Example(
+        scattering2d.propagate,
+        lambda rng: _scattered(rng, 10, 12),
+        leading=(1,),
+        differentiable=(0, 1),
+        export="its result is keyed by scales, and exported dictionaries are keyed by strings",
+        devices=True,
+    ),
+    Example(
+        scattering2d.cascade,
+        lambda rng: _scattered(rng, 8, 8, padding="periodic"),
+        {"order": 2},
+        leading=(1,),
+        differentiable=(0, 1),
+        export=True,
+        devices=True,
+    ),
+    Example(
+        scattering2d.cascade,
+        lambda rng: _scattered(rng, 8, 8, padding="periodic", wavelet="spline"),
+        {"order": 2, "paths": "decreasing"},
+        leading=(1,),
+        differentiable=(0, 1),
+        export=True,
+        devices=True,
+        name="decreasing",
+    ),
+    # harmonic.wavelets
+    Example(wavelets.gabor_2d, _wave, {"shape": (8, 12)}, (), (0, 1, 2, 3), vmap=ONE_BANK),
+    Example(wavelets.morlet_2d, _wave, {"shape": (8, 12)}, (), (0, 1, 2, 3), vmap=ONE_BANK),
+    Example(
+        wavelets.morlet_bank,
+        lambda _: (wavelets.morlet_parameters(2, 3),),
+        {"shape": (8, 12), "J": 2, "L": 3},
+        (),
+        (0,),
+        vmap=ONE_BANK,
+    ),
+    Example(wavelets.low_pass_2d, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
+    Example(wavelets.littlewood_paley, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
 ]
 
-NOT_TRACED: dict[str, str] = {}
+NOT_TRACED: dict[str, str] = {
+    "harmonic.scattering2d.filter_bank": "makes filters from sizes; morlet_bank makes them from arrays",
+    "harmonic.scattering2d.paths": "a table of what the channels hold",
+    "harmonic.wavelets.morlet_parameters": "numbers for a count of scales and angles",
+    "harmonic.wavelets.padded_shape": "sizes from sizes",
+    "harmonic.wavelets.spline_bank": "makes filters from sizes",
+}
 """Public functions of the theories that take no traced array, each with the reason."""

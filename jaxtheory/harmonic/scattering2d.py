@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, no_type_check
 
 import jax
 import jax.export
@@ -524,6 +524,7 @@ def propagate(bank: Bank, x: Images) -> dict[tuple[int, ...], Float[Array, "..."
 
 
 @jax.tree_util.register_dataclass
+@no_type_check  # trees of its form hold shardings, shapes and batches of arrays too
 @dataclass(frozen=True)
 class Energies:
     """The energy that a cascade averages and the energy that it passes on, by order."""

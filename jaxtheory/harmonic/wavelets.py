@@ -8,7 +8,7 @@ import ast
 import math
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.export
@@ -41,6 +41,7 @@ modulation of the signal and does not change its modulus.
 
 
 @jax.tree_util.register_dataclass
+@no_type_check  # trees of its form hold shardings, shapes and batches of arrays too
 @dataclass(frozen=True)
 class Bank:
     """A low-pass filter and oriented wavelets at dyadic scales; the leaves are full-resolution filters."""
