@@ -302,7 +302,10 @@ def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
 
     @functools.wraps(run)
     def with_default_lab(config: Any, lab: Lab | None = None) -> Claims:
-        return Claims(run(config, Lab() if lab is None else lab))
+        claims = run(config, Lab() if lab is None else lab)
+        if not isinstance(claims, list | tuple):
+            raise TypeError(f"run returned {claims!r:.80}: return a list of claims")
+        return Claims(claims)
 
     return with_default_lab
 
