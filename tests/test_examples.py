@@ -147,7 +147,9 @@ def test_double_precision(row):
     assert all(leaf.dtype.itemsize <= 8 and leaf.dtype != np.float64 for leaf in floats(single))
     with jax.enable_x64(True):
         wide = jax.tree.map(
-            lambda leaf: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)) if floats(leaf) else leaf,
+            lambda leaf: (
+                jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)) if floats(leaf) else leaf
+            ),
             args,
         )
         double = bind(row)(*wide)
@@ -169,7 +171,9 @@ def test_eight_devices_without_a_gather(row):
     mesh = Mesh(np.array(jax.devices()), ("data",))
     function = bind(row)
     samples = [arguments(row, seed) for seed in range(16)]
-    specs = tuple(PartitionSpec("data") if i in row.leading else PartitionSpec() for i in range(len(samples[0])))
+    specs = tuple(
+        PartitionSpec("data") if i in row.leading else PartitionSpec() for i in range(len(samples[0]))
+    )
     stacked = tuple(
         jax.tree.map(lambda *leaves: jnp.stack(leaves), *column) if i in row.leading else column[0]
         for i, column in enumerate(zip(*samples))
