@@ -1,12 +1,18 @@
 """The committed verdicts: what finished runs are compared with, so that none changes unnoticed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from jaxtheory.lab import runs, storage
 from jaxtheory.lab.claims import Verdict
 from jaxtheory.lab.discovery import Experiment
-from jaxtheory.lab.errors import Failure
+from jaxtheory.lab.errors import Usage
+
+MARKED = re.compile(r"(<!-- verdicts: begin\b.*?-->\n).*?(<!-- verdicts: end -->)", re.DOTALL)
+"""What stands in a page between two comments."""
+SPECIAL = re.compile(r"([\\|*_`<\[\]])")
+"""What Markdown takes for something else in the cell of a table."""
 
 Findings = dict[str, Any]
 
@@ -26,13 +32,13 @@ def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, tu
 def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
     """What differs between the committed quick verdicts and those of the newest runs, a line each."""
     if not file.is_file():
-        raise Failure(f"there is no {file}: write it with `jaxtheory verdicts --write {file}`")
+        raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file}`")
     committed: dict[str, dict[str, Any]] = storage.read_json(file)
+    if any("claims" in one for one in committed.values()):
+        raise Usage(f"{file} holds full forms: compare with the file of the quick ones")
     found = newest(root, experiments, "quick")
-    differences = [f"{name}: committed, but there is no such experiment" for name in committed]
-    differences = [
-        line for line, name in zip(differences, committed) if name not in {e.id for e in experiments}
-    ]
+    gone = committed.keys() - {experiment.id for experiment in experiments}
+    differences = [f"{name}: committed, but there is no such experiment" for name in sorted(gone)]
     for experiment in experiments:
         if experiment.id not in found:
             differences.append(f"{experiment.id}: no finished quick run of its present source in {root}")
@@ -94,3 +100,42 @@ def _full(findings: Findings, directory: Path) -> dict[str, Any]:
         "data": findings["data"],
         "claims": claims,
     }
+
+
+def fill(page: Path, file: Path) -> int:
+    """Puts the committed verdicts of the full forms into a page of Markdown, between its two comments.
+
+    Returns:
+        Of how many experiments the table tells.
+    """
+    from jaxtheory.lab.report import SECTIONS
+
+    if not file.is_file():
+        raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file} --full`")
+    if not page.is_file():
+        raise Usage(f"there is no {page} to put the verdicts into")
+    text = page.read_text()
+    if not MARKED.search(text):
+        raise Usage(
+            f"{page} has no place for the verdicts: put the lines <!-- verdicts: begin --> and "
+            "<!-- verdicts: end --> where the table belongs"
+        )
+    committed = storage.read_json(file)
+
+    def place(name: str) -> tuple[int, str]:
+        section, _, _ = name.partition("/")
+        return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS), name
+
+    rows = [("experiment", "claim", "expected", "measured", "verdict"), ("---",) * 5]
+    for name in sorted(committed, key=place):
+        heading = f"`{name}`"
+        for statement, claim in committed[name]["claims"].items():
+            cells = (statement, claim["expected"], claim["measured"], claim["verdict"])
+            rows.append((heading, *(SPECIAL.sub(r"\\\1", " ".join(cell.split())) for cell in cells)))
+            heading = ""  # once for all claims of an experiment
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    link = file.relative_to(page.parent).as_posix()
+    told = f"\nSources, data, machines, dates and durations: [{file.name}]({link}).\n"
+    filled = MARKED.sub(lambda marks: f"{marks[1]}{table}{told}{marks[2]}", text).encode()
+    storage.write(page, lambda target: target.write(filled))
+    return len(committed)
