@@ -1,8 +1,8 @@
 """Benches: ours and the peers in one run, in turns, each in a process of its own.
 
 Any file of `experiments/benchmarks/` is a bench. It says what is measured in the first sentence of its
-docstring and holds `CASES` and `CONTESTANTS`; `programs()`, if it is there, names programs to compile ahead
-of time:
+docstring and holds `CASES` and `CONTESTANTS`; `programs()` and `checks()`, if they are there, name programs
+to compile ahead of time and small problems to check devices with (`jaxtheory.lab.programs`):
 
     CASES = [Case("1000 numbers", {"n": 1000}, [faster(2.0, than="numpy", aim=3.0)], tolerance=1e-6)]
     CONTESTANTS = {
@@ -126,6 +126,8 @@ class Bench:
     contestants: Mapping[str, Contestant]
     programs: Callable[[], Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]]]
     """Names programs to compile ahead of time: each a function and its arguments, as shapes and dtypes."""
+    checks: Callable[[], Mapping[str, Any]] = dict
+    """Names small problems, each a `Check`, that are solved on every device."""
 
 
 def find(folders: Sequence[Path] = ()) -> dict[str, Path]:
@@ -170,7 +172,8 @@ def _checked(module: types.ModuleType, file: Path) -> Bench:
                 f"the contestants are {', '.join(contestants)}"
             )
     sentence = " ".join(module.__doc__.split("\n\n")[0].split())
-    return Bench(file.stem, file, sentence, tuple(cases), contestants, getattr(module, "programs", dict))
+    hooks = (getattr(module, name, dict) for name in ("programs", "checks"))
+    return Bench(file.stem, file, sentence, tuple(cases), contestants, *hooks)
 
 
 class _Lane:

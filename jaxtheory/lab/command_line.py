@@ -1,8 +1,9 @@
-"""The command `jaxtheory`: list, run, report, bench, verdicts, data prepare.
+"""The command `jaxtheory`: list, run, report, bench, verdicts, data prepare, doctor.
 
 Exit status of every command: 0 when everything ran, whatever the verdicts; 1 when something differs that was
 asked to hold (`run --strict`, `verdicts --check`); 2 for bad usage; 3 when a run, bench or preparation
-failed, refused its data or is running elsewhere, which outranks 1; 130 when interrupted.
+failed, refused its data or is running elsewhere, which outranks 1, or the doctor found a fault; 130 when
+interrupted.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from jaxtheory.lab.errors import Failure, LabError, Usage
 
 EXTRAS = ("tyro", "rich", "matplotlib", "jinja2", "orbax")
 """What the lab itself needs of the extra [experiments]."""
-LIGHT = {"list", "verdicts"}
+LIGHT = {"list", "verdicts", "doctor"}
 """Commands that need none of it."""
 FULL = Path("docs/verdicts_full.json")
 """Where the verdicts of the full forms are committed."""
@@ -153,6 +154,9 @@ def _parsers() -> dict[str, _Parser]:
             "verdicts", "Compares the newest quick runs with committed verdicts, writes them, or shows them."
         ),
         "data": parser("data", "Prepares data: `jaxtheory data prepare NAME`.", data),
+        "doctor": parser(
+            "doctor", "Looks at devices, versions, numbers of each device, kernels, and faults."
+        ),
     }
     run = parsers["run"]
     run.add_argument("-h", "--help", action="store_true", help="show this, and the fields of NAME")
@@ -559,6 +563,12 @@ def _defines(path: Path, function: str) -> bool:
     return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from jaxtheory.lab import doctor
+
+    return doctor.command(json=options.json, folders=[options.experiments] if options.experiments else [])
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "list": _list,
     "run": _run_all,
@@ -566,6 +576,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "bench": _bench,
     "verdicts": _verdicts,
     "data": _data,
+    "doctor": _doctor,
 }
 
 if __name__ == "__main__":
