@@ -231,7 +231,7 @@ def fingerprint(data_dir: Path | None) -> str | None:
 def source_digest(file: Path) -> str:
     """A hash of a file and of all modules of the package that it imports, wherever in the file."""
     sources = {str(path.name): path.read_bytes() for path in [file]}
-    missing = imported(file)
+    missing = set(imported(file))
     while missing:
         path = missing.pop()
         name = str(path.relative_to(PACKAGE))
@@ -241,13 +241,13 @@ def source_digest(file: Path) -> str:
     return sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
 
 
-def imported(file: Path) -> set[Path]:
+def imported(file: Path) -> frozenset[Path]:
     """The files of the package that a file imports, those of packages on the way included."""
     return _imported(file, file.stat().st_mtime_ns)
 
 
 @functools.cache
-def _imported(file: Path, _changed: int) -> set[Path]:
+def _imported(file: Path, _changed: int) -> frozenset[Path]:
     names = set()
     try:
         tree = ast.parse(file.read_bytes())
@@ -267,7 +267,7 @@ def _imported(file: Path, _changed: int) -> set[Path]:
         for depth in range(len(parts) + 1):
             place = PACKAGE.joinpath(*parts[:depth])
             files |= {path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()}
-    return files
+    return frozenset(files)
 
 
 def environment() -> dict[str, Any]:
