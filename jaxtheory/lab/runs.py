@@ -220,7 +220,7 @@ def fingerprint(data_dir: Path | None) -> str | None:
             digest.update(repr((str(path.relative_to(data_dir)), length)).encode())
             with path.open("rb") as file:
                 for start in range(0, length, BLOCK):
-                    if length <= WHOLE or not WHOLE // 2 <= start < length - WHOLE // 2:
+                    if length <= WHOLE or not WHOLE // 2 <= start <= length - WHOLE // 2 - BLOCK:
                         file.seek(start)
                         digest.update(file.read(BLOCK))
     except OSError as error:
