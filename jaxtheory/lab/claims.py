@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, SupportsFloat, SupportsInt
 
 CERTAIN = 2.0
 """Standard errors beyond which a difference is taken for one."""
@@ -83,33 +83,35 @@ class Expected:
         return min(abs(value - limit) for limit in self.limits)
 
 
-def at_most(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def at_most(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is the given one or less."""
     return Expected("at most", None, float(value), source, unit, looked_up)
 
 
-def at_least(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def at_least(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is the given one or more."""
     return Expected("at least", float(value), None, source, unit, looked_up)
 
 
-def below(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def below(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is less than the given one."""
     return Expected("below", None, float(value), source, unit, looked_up)
 
 
-def above(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def above(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is more than the given one."""
     return Expected("above", float(value), None, source, unit, looked_up)
 
 
-def between(low: float, high: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def between(
+    low: SupportsFloat, high: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False
+) -> Expected:
     """The measured value lies in the band, its ends included."""
     return Expected("between", float(low), float(high), source, unit, looked_up)
 
 
 def equal_to(
-    value: float, *, tolerance: float, source: str, unit: str = "", looked_up: bool = False
+    value: SupportsFloat, *, tolerance: SupportsFloat, source: str, unit: str = "", looked_up: bool = False
 ) -> Expected:
     """The measured value is the given one, up to the tolerance, the ends included."""
     # As decimals, since 0.7 + 0.1 in binary is below 0.8.
@@ -121,9 +123,9 @@ def equal_to(
 class Measured:
     """A measured figure with its spread."""
 
-    value: float
-    standard_error: float | None = None  # None: an exact figure without luck in it, or a single draw
-    n: int = 1  # how many draws the figure is the mean of
+    value: SupportsFloat  # and then a float
+    standard_error: SupportsFloat | None = None  # None: an exact figure without luck in it, or a single draw
+    n: SupportsInt = 1  # how many draws the figure is the mean of
     at: Mapping[str, Any] = field(default_factory=dict)  # where in the sweep, as {"size": 300}
     paired: bool = False  # the mean of differences drawn in pairs: it can be a tie
 

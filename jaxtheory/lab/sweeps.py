@@ -225,9 +225,10 @@ def as_point(sweep: str, coordinates: Mapping[str, Any], result: Any) -> np.ndar
     except (ValueError, TypeError):  # rows of different lengths, keys for random numbers
         arrays = {}
     if not arrays or any(array.dtype.hasobject for array in arrays.values()):
+        shown = " ".join(repr(result).split())
         raise TypeError(
             f"a point of sweep '{sweep}' is a number, an array or a dictionary of them; "
-            f"the function returned {type(result).__name__} {result!r:.80} at {dict(coordinates)}"
+            f"the function returned {type(result).__name__} {shown:.80} at {dict(coordinates)}"
         )
     return arrays if isinstance(result, Mapping) else arrays[""]
 
