@@ -197,9 +197,10 @@ def test_empty_files_are_refused(tmp_path, digits):
     [
         (lambda content: content[: len(content) // 2], "end-of-stream marker"),
         (gzip.decompress, "Not a gzipped file"),
-        (lambda content: content[:200] + b"\xff" * 200 + content[400:], "Error -3|CRC"),
+        (lambda content: content[:10] + b"\xff" + content[11:], "invalid block type"),
+        (lambda content: content[:200] + b"\xff" * 200 + content[400:], "CRC check failed"),
     ],
-    ids=["cut off", "not compressed", "overwritten"],
+    ids=["cut off", "not compressed", "no block", "overwritten"],
 )
 def test_a_damaged_gzip_file_is_named(tmp_path, digits, spoil, reason):
     path = write(tmp_path, digits, gzipped=True) / f"{TRAIN_IMAGES}.gz"
@@ -352,15 +353,16 @@ def test_a_damaged_preparation_is_named(tmp_path, digits, origin):
 
 
 def test_the_newest_whole_version_of_mnist_is_taken(tmp_path):
-    for place, name in (
-        ("cifar10/9.0.0", "cifar10"),
-        ("mnist/3.0.1", "mnist"),
-        ("mnist/10.0.0", "mnist"),
-        ("mnist/incomplete.ABC_11.0.0", "mnist"),
+    for place, name, newest in (
+        ("cifar10/9.0.0", "cifar10", None),
+        ("mnist/incomplete.ABC_11.0.0", "mnist", None),
+        ("mnist/9.0.1", "mnist", "mnist/9.0.1"),
+        ("mnist/10.0.0", "mnist", "mnist/10.0.0"),
+        ("mnist/3.0.1", "mnist", "mnist/10.0.0"),
     ):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "dataset_info.json").write_text(json.dumps({"name": name}))
-    assert mnist._find_prepared(tmp_path) == tmp_path / "mnist/10.0.0"
+        assert mnist._find_prepared(tmp_path) == (newest and tmp_path / newest)
     assert mnist._find_prepared(tmp_path / "cifar10/9.0.0") is None
 
 
