@@ -63,7 +63,9 @@ def keys_of(grid, seed=0):
     return grid.gather([np.asarray(jax.random.key_data(grid.key(seed, call))) for call in grid.calls()])
 
 
-@pytest.mark.parametrize("together", TOGETHER)
+@pytest.mark.parametrize(
+    "together", [("size",), ("draw", "size"), ("size", "draw"), ("draw", "method", "size")]
+)
 def test_a_points_key_is_the_same_whichever_are_taken_together(together):
     np.testing.assert_array_equal(keys_of(Grid("error", AXES, together)), keys_of(Grid("error", AXES)))
 
