@@ -22,7 +22,7 @@ import threading
 import traceback
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def _last_words(arguments: list[str]) -> str:
     return f"jaxtheory: stopped, and what was done is kept; this goes on:  {_repeats(arguments)}"
 
 
-def _repeats(arguments: Sequence[str]) -> str:
+def _repeats(arguments: Iterable[str]) -> str:
     """The command that goes on with a run, or shows it."""
     return shlex.join(["jaxtheory", *(one for one in arguments if one != "--fresh")])
 
