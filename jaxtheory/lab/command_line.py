@@ -455,14 +455,16 @@ def _run_all(options: argparse.Namespace) -> int:
     printing = threading.Lock()
 
     def one(experiment: discovery.Experiment) -> tuple[int, str]:
-        # Bars of several processes would overwrite each other; a dumb terminal gets lines.
-        terminal = {"TERM": "dumb"} if jobs > 1 else {}
+        # Bars of several processes would overwrite each other; a dumb terminal gets lines. OpenBLAS's threads
+        # spin while they wait: processes that share the cores would hold each other up many times over.
+        threads = str(max(1, (os.cpu_count() or 1) // jobs))
+        beside = {"TERM": "dumb", "OPENBLAS_NUM_THREADS": threads} if jobs > 1 else {}
         with _starting:
             # -P: no file of the folder that one stands in takes the place of a module.
             child = subprocess.Popen(  # noqa: S603 - this very program
                 [sys.executable, "-P", "-m", "jaxtheory.lab.command_line", "run", experiment.id, *flags],
                 stdout=subprocess.PIPE,
-                env={**os.environ, **terminal},
+                env={**os.environ, **beside},
                 text=True,
             )
             _children.add(child)
