@@ -213,7 +213,7 @@ def svm(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, folds: int, 
         wrong = 0
         for a, b in KFold(folds, shuffle=True, random_state=0).split(kernel):
             machine = SVC(C=SLACK, kernel="precomputed").fit(kernel[np.ix_(a, a)], labels[a])
-            wrong += (machine.predict(kernel[np.ix_(b, a)]) != labels[b]).sum()
+            wrong += int((machine.predict(kernel[np.ix_(b, a)]) != labels[b]).sum())
         return wrong
 
     few = squared_distances(train[:tuning], train[:tuning])
