@@ -436,7 +436,8 @@ def place(bank: wavelets.Bank, path: scattering2d.Path) -> tuple[float, float, f
 def plot_bank(bank: wavelets.Bank) -> Figure:
     height, width = bank.grid
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    extent = (-math.pi, math.pi, -math.pi, math.pi)
+    # A pixel is centred at its frequency.
+    extent = [end * math.pi - math.pi / size for size in (width, height) for end in (-1, 1)]
     frequencies = [np.fft.fftshift(np.fft.fftfreq(size)) * 2 * math.pi for size in (width, height)]
     for filters in np.asarray(bank.wavelets):
         left.contour(*frequencies, np.fft.fftshift(filters), levels=[0.5 * filters.max()], colors="tab:blue")

@@ -56,7 +56,7 @@ class Task:
         return ", ".join(parts)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Seconds in words, as '2 min 05 s'."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"

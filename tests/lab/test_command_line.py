@@ -299,6 +299,10 @@ def test_data_that_are_missing_or_taken_from_the_environment(folder, call, monke
         json.loads(call("run", "data", "--json", "--data-dir", "digits")[1])["directory"]
         == named["directory"]
     )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # The same data in the same form have been run: only anew does it tell where they are.
+    again = call("run", "data", "--json", "--fresh", "--data-dir=~/digits")[1]
+    assert json.loads(again)["notes"] == [f"{tmp_path}/digits"]
     monkeypatch.setenv("JAXTHEORY_DATA", "")
     assert json.loads(call("run", "data", "--json")[1])["notes"] == ["None"]
 

@@ -441,7 +441,7 @@ def test_a_source_that_cannot_be_parsed_is_named(tmp_path):
 
 def test_data_are_told_by_names_lengths_and_contents(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "WHOLE", 64)
-    monkeypatch.setattr(runs, "BLOCK", 16)
+    monkeypatch.setattr(runs, "SAMPLE", 32)
     (tmp_path / "deep").mkdir()
     seen = {runs.fingerprint(None), runs.fingerprint(tmp_path)}
     small, large = tmp_path / "deep" / "small", tmp_path / "large"

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from jaxtheory.lab.discovery import find
 from jaxtheory.lab.errors import Broken, Usage
 from tests.lab import finished_runs as fake
 
+ROOT = Path(__file__).parents[2]
 STATEMENTS = [claim.statement for claim in fake.claims()]
 
 
@@ -237,3 +239,17 @@ def test_a_page_without_a_place_or_verdicts_is_refused(page, tmp_path):
     ):
         verdicts.fill(page, file)
     assert page.read_text() == "# Title\n"
+
+
+def test_the_readme_shows_the_committed_verdicts_and_no_others(tmp_path):
+    text = (ROOT / "README.md").read_text()
+    committed = ROOT / "docs" / "verdicts_full.json"
+    begin, end = verdicts.MARKED.search(text).groups()
+    if committed.is_file():
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "docs" / committed.name).write_bytes(committed.read_bytes())
+        (tmp_path / "README.md").write_text(text)
+        verdicts.fill(tmp_path / "README.md", tmp_path / "docs" / committed.name)
+        assert (tmp_path / "README.md").read_text() == text
+    else:
+        assert f"{begin}{end}" in text
