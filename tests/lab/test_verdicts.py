@@ -131,7 +131,7 @@ def test_full_forms_are_written_with_date_machine_duration_and_figures(places):
     root, experiments, file = places
     fake.write_run(root, experiments / "harmonic" / "one.py", form="full", digest="full")
     assert write(places, full=True) == 1
-    [entry] = json.loads(file.read_text()).values()
+    [[entry]] = json.loads(file.read_text()).values()
     assert entry["date"] == "2026-07-01"
     assert entry["machine"] == "2-core x86-64, 24 GiB"
     assert entry["seconds"] == 83.2
@@ -147,6 +147,40 @@ def test_full_forms_are_written_with_date_machine_duration_and_figures(places):
         Usage, match=r"verdicts.json holds full forms: compare with the file of the quick ones"
     ):
         compare(places)
+    with pytest.raises(Usage, match=r"verdicts.json holds full forms: write the quick ones to a file of"):
+        write(places)
+
+
+def test_full_forms_are_kept_for_each_data_the_newest_of_each(places, tmp_path):
+    root, experiments, file = places
+    one = experiments / "harmonic" / "one.py"
+    untested = fake.claims()[-1].as_json() | {"verdict": "not tested at this size", "statement": "Whole."}
+    tested = untested | {"verdict": "holds", "measured_text": "0.43 %"}
+
+    def run(digest, data, claim, finished="2026-07-01T10:00:00+00:00"):
+        directory = fake.write_run(root, one, form="full", digest=digest, finished=finished, claims=[claim])
+        findings = json.loads((directory / "findings.json").read_text())
+        (directory / "findings.json").write_text(json.dumps(findings | {"data": [data]}))
+
+    run("older", "few (SHA-256 1a2b)", tested | {"measured_text": "old"}, "2026-06-01T10:00:00+00:00")
+    run("newer", "few (SHA-256 1a2b)", untested)
+    write(places, full=True)
+    run("whole", "many (SHA-256 3c4d)", tested)
+    (root / "one" / "newer" / "findings.json").unlink()
+    (root / "one" / "older" / "findings.json").unlink()
+    write(places, full=True)
+    [entries] = json.loads(file.read_text()).values()
+    assert [entry["data"] for entry in entries] == [["few (SHA-256 1a2b)"], ["many (SHA-256 3c4d)"]]
+    assert [entry["claims"]["Whole."]["verdict"] for entry in entries] == [
+        "not tested at this size",
+        "holds",
+    ]
+    page = tmp_path / "page.md"
+    page.write_text("<!-- verdicts: begin -->\n<!-- verdicts: end -->\n")
+    assert verdicts.fill(page, file) == 1
+    rows = [cells(line) for line in page.read_text().splitlines() if line.startswith("|")]
+    assert [row[0] for row in rows[2:]] == ["`harmonic/one` on many"]
+    assert rows[2][3:] == ["0.43 %", "holds"]
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(places):
