@@ -23,7 +23,7 @@ import threading
 import traceback
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def _last_words(arguments: list[str]) -> str:
     return f"jaxtheory: stopped, and what was done is kept; this goes on:  {_repeats(arguments)}"
 
 
-def _repeats(arguments: Sequence[str]) -> str:
+def _repeats(arguments: Iterable[str]) -> str:
     """The command that goes on with a run, or shows it."""
     return shlex.join(["jaxtheory", *(one for one in arguments if one != "--fresh")])
 
@@ -106,6 +106,11 @@ def _keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+def _path(text: str) -> Path:
+    """A path of an option, which the shell leaves as it is after a sign of equality."""
+    return Path(text).expanduser()
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are ours."""
 
@@ -117,17 +122,17 @@ def _parsers() -> dict[str, _Parser]:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON and nothing else")
     common.add_argument("--traceback", action="store_true", help="show where an error comes from")
-    common.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (./runs)")
+    common.add_argument("--runs", type=_path, default=Path("runs"), help="folder of the runs (./runs)")
     common.add_argument(
         "--experiments",
-        type=Path,
+        type=_path,
         default=os.environ.get("JAXTHEORY_EXPERIMENTS") or None,
         help="folder of experiments, in place of the package's (or JAXTHEORY_EXPERIMENTS)",
     )
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument(
         "--data-dir",
-        type=Path,
+        type=_path,
         default=os.environ.get("JAXTHEORY_DATA") or None,
         help="folder of data (or JAXTHEORY_DATA)",
     )
@@ -168,18 +173,18 @@ def _parsers() -> dict[str, _Parser]:
     run.add_argument("--x64", action="store_true", help="double precision")
     run.add_argument("--jobs", type=int, help="with --all: so many at a time (1)")
     parsers["report"].add_argument(
-        "--output", type=Path, default=Path("report.html"), help="the page (report.html)"
+        "--output", type=_path, default=Path("report.html"), help="the page (report.html)"
     )
     bench = parsers["bench"]
     bench.add_argument("names", nargs="*", metavar="NAME", help="which benches; none for all")
     bench.add_argument("--peers", action="store_true", help="time other packages too")
     bench.add_argument("--repeats", type=int, default=11, help="turns of each contestant (11)")
-    bench.add_argument("--output", type=Path, help="a file for the JSON too")
+    bench.add_argument("--output", type=_path, help="a file for the JSON too")
     action = parsers["verdicts"].add_mutually_exclusive_group(required=True)
-    action.add_argument("--check", type=Path, metavar="FILE", help="exit with 1 if a quick verdict differs")
-    action.add_argument("--write", type=Path, metavar="FILE", help="write the verdicts of the newest runs")
+    action.add_argument("--check", type=_path, metavar="FILE", help="exit with 1 if a quick verdict differs")
+    action.add_argument("--write", type=_path, metavar="FILE", help="write the verdicts of the newest runs")
     action.add_argument(
-        "--readme", type=Path, metavar="FILE", help=f"fill its table from {FULL} in the folder beside it"
+        "--readme", type=_path, metavar="FILE", help=f"fill its table from {FULL} in the folder beside it"
     )
     parsers["verdicts"].add_argument(
         "--full", action="store_true", help="with --write: the full forms, with figures"
@@ -269,7 +274,7 @@ def _run(
     display = Display(Silent() if options.json else None, prefix=f"{chosen.name} · ")
     settings = runs.Options(
         runs=options.runs,
-        data_dir=options.data_dir and options.data_dir.expanduser(),
+        data_dir=options.data_dir,
         seed=options.seed,
         quick=options.quick,
         form=form,
@@ -459,14 +464,16 @@ def _run_all(options: argparse.Namespace) -> int:
     printing = threading.Lock()
 
     def one(experiment: discovery.Experiment) -> tuple[int, str]:
-        # Bars of several processes would overwrite each other; a dumb terminal gets lines.
-        terminal = {"TERM": "dumb"} if jobs > 1 else {}
+        # Bars of several processes would overwrite each other; a dumb terminal gets lines. OpenBLAS's threads
+        # spin while they wait: processes that share the cores would hold each other up many times over.
+        threads = str(max(1, (os.cpu_count() or 1) // jobs))
+        beside = {"TERM": "dumb", "OPENBLAS_NUM_THREADS": threads} if jobs > 1 else {}
         with _starting:
             # -P: no file of the folder that one stands in takes the place of a module.
             child = subprocess.Popen(  # noqa: S603 - this very program
                 [sys.executable, "-P", "-m", "jaxtheory.lab.command_line", "run", experiment.id, *flags],
                 stdout=subprocess.PIPE,
-                env={**os.environ, **terminal},
+                env={**os.environ, **beside},
                 text=True,
             )
             _children.add(child)
@@ -545,7 +552,7 @@ def _data(options: argparse.Namespace) -> int:
     if options.name not in names:
         near = discovery.nearest(options.name, names) or f"; there is {', '.join(names) or 'none'}"
         raise Usage(f"no data '{options.name}' can be prepared{near}")
-    directory = Path(options.data_dir or "~/tensorflow_datasets").expanduser()
+    directory = options.data_dir or _path("~/tensorflow_datasets")
     module = importlib.import_module(f"jaxtheory.data.{options.name}")
     with contextlib.ExitStack() as stack:
         if options.json:

@@ -40,9 +40,9 @@ CARRIERS = {
 }
 """Modules of the lab that find, show and compare but make no number: they leave finished runs as they are."""
 WHOLE = 1 << 26
-"""Bytes up to which a file of data is read whole for its hash; of longer ones the two ends are."""
-BLOCK = 1 << 20
-"""Bytes that are read at a time."""
+"""Bytes up to which a file of data is read whole for its hash."""
+SAMPLE = 1 << 16
+"""Bytes at either end that tell a longer one from others of its length."""
 HEARTBEAT = 10.0
 """Seconds between two signs of life, where a file cannot be locked."""
 SETTLING = 0.5
@@ -219,10 +219,10 @@ def fingerprint(data_dir: Path | None) -> str | None:
             length = path.stat().st_size
             digest.update(repr((str(path.relative_to(data_dir)), length)).encode())
             with path.open("rb") as file:
-                for start in range(0, length, BLOCK):
-                    if length <= WHOLE or not WHOLE // 2 <= start < length - WHOLE // 2:
-                        file.seek(start)
-                        digest.update(file.read(BLOCK))
+                digest.update(file.read(length if length <= WHOLE else SAMPLE))
+                if length > WHOLE:
+                    file.seek(-SAMPLE, os.SEEK_END)
+                    digest.update(file.read())
     except OSError as error:
         raise Failure(f"cannot read the data {path}: {error.strerror or error}") from error
     return digest.hexdigest()[:16]
@@ -231,7 +231,7 @@ def fingerprint(data_dir: Path | None) -> str | None:
 def source_digest(file: Path) -> str:
     """A hash of a file and of all modules of the package that it imports, wherever in the file."""
     sources = {str(path.name): path.read_bytes() for path in [file]}
-    missing = imported(file)
+    missing = set(imported(file))
     while missing:
         path = missing.pop()
         name = str(path.relative_to(PACKAGE))
@@ -241,13 +241,13 @@ def source_digest(file: Path) -> str:
     return sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
 
 
-def imported(file: Path) -> set[Path]:
+def imported(file: Path) -> frozenset[Path]:
     """The files of the package that a file imports, those of packages on the way included."""
     return _imported(file, file.stat().st_mtime_ns)
 
 
 @functools.cache
-def _imported(file: Path, _changed: int) -> set[Path]:
+def _imported(file: Path, _changed: int) -> frozenset[Path]:
     names = set()
     try:
         tree = ast.parse(file.read_bytes())
@@ -267,7 +267,7 @@ def _imported(file: Path, _changed: int) -> set[Path]:
         for depth in range(len(parts) + 1):
             place = PACKAGE.joinpath(*parts[:depth])
             files |= {path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()}
-    return files
+    return frozenset(files)
 
 
 def environment() -> dict[str, Any]:

@@ -17,15 +17,15 @@ SPECIAL = re.compile(r"([\\|*_`<\[\]])")
 Findings = dict[str, Any]
 
 
-def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, tuple[Findings, Path]]:
-    """The newest finished run of each experiment in one form that its present source made, by experiment."""
+def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, list[tuple[Findings, Path]]]:
+    """The finished runs of each experiment in one form that its present source made, the newest first."""
     wanted = {(one.section, one.name): one for one in experiments}
-    found: dict[str, tuple[Findings, Path]] = {}
+    found: dict[str, list[tuple[Findings, Path]]] = {}
     for findings, directory in runs.finished(root):
         experiment = wanted.get((findings["section"], findings["experiment"]))
-        fits = experiment is not None and findings["form"] == form and experiment.id not in found
+        fits = experiment is not None and findings["form"] == form
         if fits and not runs.is_stale(directory, experiment):
-            found[experiment.id] = findings, directory
+            found.setdefault(experiment.id, []).append((findings, directory))
     return found
 
 
@@ -34,7 +34,7 @@ def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
     if not file.is_file():
         raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file}`")
     committed: dict[str, dict[str, Any]] = storage.read_json(file)
-    if any("claims" in one for one in committed.values()):
+    if any(isinstance(one, list) for one in committed.values()):
         raise Usage(f"{file} holds full forms: compare with the file of the quick ones")
     found = newest(root, experiments, "quick")
     gone = committed.keys() - {experiment.id for experiment in experiments}
@@ -45,7 +45,7 @@ def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
         elif experiment.id not in committed:
             differences.append(f"{experiment.id}: its verdicts are not committed")
         else:
-            lines = _changes(committed[experiment.id], _quick(found[experiment.id][0]))
+            lines = _changes(committed[experiment.id], _quick(found[experiment.id][0][0]))
             differences += [f"{experiment.id}: {line}" for line in lines]
     return differences
 
@@ -64,15 +64,26 @@ def _changes(committed: dict[str, Any], found: dict[str, Any]) -> list[str]:
 def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) -> int:
     """Writes the verdicts of the newest runs, and keeps what the file has of experiments without one.
 
+    Of full forms the newest run with each data is kept.
+
     Returns:
         How many experiments the newest runs tell of.
     """
     found = newest(root, experiments, "full" if full else "quick")
     before = storage.read_json(file) if file.is_file() else {}
+    if any(isinstance(one, list) != full for one in before.values()):
+        held, asked = ("quick", "full") if full else ("full", "quick")
+        raise Usage(f"{file} holds {held} forms: write the {asked} ones to a file of their own")
     kept = {one.id: before[one.id] for one in experiments if one.id in before}
-    new = {name: _full(*one) if full else _quick(one[0]) for name, one in found.items()}
-    storage.write_json(file, dict(sorted({**kept, **new}.items())))
-    return len(new)
+    for name, several in found.items():
+        if full:
+            entries = [_full(*one) for one in several] + kept.get(name, [])
+            of_data = {tuple(one["data"]): one for one in reversed(entries)}
+            kept[name] = sorted(of_data.values(), key=lambda one: one["data"])
+        else:
+            kept[name] = _quick(several[0][0])
+    storage.write_json(file, dict(sorted(kept.items())))
+    return len(found)
 
 
 def _quick(findings: Findings) -> dict[str, Any]:
@@ -102,6 +113,11 @@ def _full(findings: Findings, directory: Path) -> dict[str, Any]:
     }
 
 
+def _cell(text: str) -> str:
+    """A text as the cell of a table in Markdown."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
 def fill(page: Path, file: Path) -> int:
     """Puts the committed verdicts of the full forms into a page of Markdown, between its two comments.
 
@@ -128,11 +144,22 @@ def fill(page: Path, file: Path) -> int:
 
     rows = [("experiment", "claim", "expected", "measured", "verdict"), ("---",) * 5]
     for name in sorted(committed, key=place):
-        heading = f"`{name}`"
-        for statement, claim in committed[name]["claims"].items():
-            cells = (statement, claim["expected"], claim["measured"], claim["verdict"])
-            rows.append((heading, *(SPECIAL.sub(r"\\\1", " ".join(cell.split())) for cell in cells)))
-            heading = ""  # once for all claims of an experiment
+        tested = {
+            statement
+            for one in committed[name]
+            for statement, claim in one["claims"].items()
+            if claim["verdict"] != Verdict.UNTESTED
+        }
+        for one in committed[name]:
+            # Which data, where there are several; the findings tell their hashes.
+            data = "; ".join(re.sub(r" \(SHA-256 \w+\)", "", text) for text in one["data"])
+            heading = f"`{name}`" + (f" on {_cell(data)}" if len(committed[name]) > 1 else "")
+            for statement, claim in one["claims"].items():
+                if claim["verdict"] == Verdict.UNTESTED and statement in tested:
+                    continue
+                cells = (statement, claim["expected"], claim["measured"], claim["verdict"])
+                rows.append((heading, *map(_cell, cells)))
+                heading = ""  # once for all claims of a run
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     link = file.relative_to(page.parent).as_posix()
     told = f"\nSources, data, machines, dates and durations: [{file.name}]({link}).\n"
