@@ -69,17 +69,17 @@ PYTHON
     case $found in
         kept*)
             [ -z "${COLAB_RELEASE_TAG:-}" ] || extras="experiments" # its libtpu is part of the runtime
-            install "$python" --constraint "$work/constraints" "$root[$extras]"
+            install "$python" --constraint "$work/constraints" "${root}[$extras]"
             echo "tpu_setup: jaxtheory is installed beside JAX ${found#kept }, which is left as it was"
             ;;
         old*)
             [ -z "${COLAB_RELEASE_TAG:-}" ] ||
                 fail "this runtime has JAX ${found#old }, and 0.10 is the oldest supported: choose a newer runtime version"
-            install "$python" "$root[$extras]"
+            install "$python" "${root}[$extras]"
             echo "tpu_setup: jaxtheory is installed, and JAX ${found#old } was replaced: restart what had imported it"
             ;;
         *)
-            install "$python" "$root[$extras]"
+            install "$python" "${root}[$extras]"
             echo "tpu_setup: jaxtheory is installed, with JAX"
             ;;
     esac
@@ -98,7 +98,7 @@ check() {
         rm -rf "$place"
         mkdir -p "$(dirname "$place")" || fail "$place cannot be made: set XDG_CACHE_HOME to a folder that can"
         "$python" -m venv "$place" >"$work/venv" 2>&1 || fail "no environment could be made: $(tail -n 1 "$work/venv")"
-        install "$place/bin/python" --editable "$root[tpu]"
+        install "$place/bin/python" --editable "${root}[tpu]"
         echo "$stamp" >"$place/stamp"
     fi
     local status=0
