@@ -35,7 +35,7 @@ class Cost(NamedTuple):
     flops: float = 0.0
     bytes: float = 0.0
 
-    def plus(self, other: "Cost", times: float = 1.0) -> "Cost":
+    def plus(self, other: "Cost", times: int = 1) -> "Cost":
         """This and so many times another."""
         return Cost(self.flops + times * other.flops, self.bytes + times * other.bytes)
 
@@ -124,7 +124,9 @@ class Analysis:
         root = next(one for one in condition.values() if one.root)
         less = [root] if root.opcode == "compare" else self._inside(root)
         if len(less) == 1 and "direction=LT" in less[0].text:
-            limits = [one for one in condition.values() if one.opcode == "constant"]
+            limits = [
+                one for one in condition.values() if one.opcode == "constant" and one.shapes[0][0][0] in "su"
+            ]
             if len(limits) == 1 and (number := re.match(r"(\d+)\)", limits[0].text)):
                 return int(number[1])
         self.unknown_loops += 1
@@ -139,7 +141,7 @@ class Analysis:
             if one.opcode == "compare"
         ]
 
-    def _traffic(self, one: Instruction, around: Mapping[str, Instruction]) -> float:
+    def _traffic(self, one: Instruction, around: Mapping[str, Instruction]) -> int:
         """Bytes that an instruction reads and writes."""
         sizes = [around[name].bytes if name in around else 0 for name in one.operands]
         if one.opcode in ("dynamic-slice", "slice", "gather"):
@@ -226,7 +228,7 @@ def _users(one: Instruction, inside: Mapping[str, Instruction]) -> list[Instruct
     return [other for other in inside.values() if one.name in other.operands]
 
 
-def _read(parameter: Instruction, inside: Mapping[str, Instruction], size: int) -> float:
+def _read(parameter: Instruction, inside: Mapping[str, Instruction], size: int) -> int:
     """Bytes of a fusion's operand that it reads: a part only, where it slices it or writes into it."""
     users = _users(parameter, inside)
     if users and all(user.opcode in ("dynamic-slice", "slice", "gather") for user in users):
@@ -238,7 +240,7 @@ def _read(parameter: Instruction, inside: Mapping[str, Instruction], size: int) 
     return size
 
 
-def _written(inside: Mapping[str, Instruction], size: int) -> float:
+def _written(inside: Mapping[str, Instruction], size: int) -> int:
     """Bytes that a fusion writes: a part only of an array that it updates in place."""
     root = next(one for one in inside.values() if one.root)
     while root.opcode == "bitcast":
@@ -261,4 +263,4 @@ def multiplied(compiled: Any) -> tuple[Cost, int]:
     own = compiled.cost_analysis()
     once, all_rounds = analysis.cost(once=True), analysis.cost()
     counted = Cost(float(own.get("flops", 0.0)), float(own.get("bytes accessed", 0.0)))
-    return counted.plus(all_rounds).plus(once, -1.0), analysis.unknown_loops
+    return counted.plus(all_rounds).plus(once, -1), analysis.unknown_loops

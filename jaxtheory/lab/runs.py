@@ -32,10 +32,14 @@ CARRIERS = {
     "bench",
     "bench_worker",
     "command_line",
+    "compiled_cost",
     "discovery",
+    "doctor",
     "interrupts",
+    "programs",
     "progress",
     "report",
+    "tpu_check",
     "verdicts",
 }
 """Modules of the lab that find, show and compare but make no number: they leave finished runs as they are."""

@@ -36,7 +36,7 @@ class Chip(NamedTuple):
 
     accelerator: str  # what libtpu is told that it runs on
     topology: str
-    memory: float  # bytes
+    memory: int  # bytes
 
 
 CHIPS = {
@@ -76,7 +76,7 @@ def listed(folders: Sequence[Path], kernels: Path | None, names: Sequence[str]) 
     return {name: one for name, one in found.items() if not names or name.startswith(tuple(names))}
 
 
-def compiled(name: str, program: Program, place: Callable[[Any], Any], memory: float) -> dict[str, Any]:
+def compiled(name: str, program: Program, place: Callable[[Any], Any], memory: int) -> dict[str, Any]:
     """Compiles a program and says what it costs, or what is wrong with it.
 
     Args:
@@ -149,7 +149,8 @@ def line(row: Mapping[str, Any]) -> str:
     loops = f", {row['unknown_loops']} loops of unknown length counted once" if row["unknown_loops"] else ""
     fault = f": FAULT: {row['fault']}" if "fault" in row else ""
     return (
-        f"{row['chip']}  {row['name']}: compiled in {row['seconds']:.1f} s ({row['processor_seconds']:.1f} s of a processor), "
+        f"{row['chip']}  {row['name']}: compiled in {row['seconds']:.1f} s "
+        f"({row['processor_seconds']:.1f} s of a processor), "
         f"temporaries {row['temporaries'] / 1e6:,.1f} MB, in all {row['share']:.2%} of the memory, "
         f"{row['flops'] / 1e9:,.2f} GFLOP, {row['bytes'] / 1e9:,.2f} GB moved{kernel}{loops}{fault}"
     )
