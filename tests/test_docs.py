@@ -9,6 +9,8 @@ import numpy as np
 from jaxtheory.harmonic import scattering2d
 
 ROOT = Path(__file__).parents[1]
+MESSAGES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
+"""What devices say to each other, in a compiled program."""
 
 
 def blocks(name: str, language: str = "python") -> list[str]:
@@ -44,3 +46,41 @@ def test_the_page_on_kymatio_says_what_becomes_of_a_list_and_of_padded_images(rn
     periodic = scattering2d.filter_bank(padded.shape, J=2, L=3, padding="periodic")
     inside = scattering2d.scatter(periodic, padded)[..., 1:-1, 1:-1]
     np.testing.assert_allclose(inside, y, rtol=0, atol=1e-5 * np.abs(y).max())
+
+
+def test_the_page_on_sharding_gathers_nothing(rng):
+    [code] = blocks("docs/sharding.md")
+    found = {}
+    exec(code, found)
+    scatter, bank = found["scatter"], found["bank"]
+    assert found["mesh"].size == 8
+    assert found["coefficients"].sharding.is_equivalent_to(found["by_image"], 4)
+    images = jax.device_put(np.float32(rng.standard_normal((32, 32, 32))), found["by_image"])
+    alone = scattering2d.scatter(jax.device_get(bank), jax.device_get(images))
+    np.testing.assert_allclose(scatter(bank, images), alone, rtol=0, atol=1e-6 * np.abs(alone).max())
+    text = scatter.lower(bank, images).compile().as_text()
+    assert "num_partitions=8" in text
+    assert not [word for word in MESSAGES if word in text]
+
+    def energy(bank, images, scatter):
+        return jax.numpy.mean(scatter(bank, images) ** 2)
+
+    gradient = jax.jit(jax.grad(energy, argnums=(0, 1)), static_argnums=2)
+    for one, other in zip(
+        jax.tree.leaves(gradient(bank, images, scatter)),
+        jax.tree.leaves(gradient(jax.device_get(bank), jax.device_get(images), scattering2d.scatter)),
+    ):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
+    # The gradient of the bank is summed over the devices, and nothing is gathered for it.
+    text = gradient.lower(bank, images, scatter).compile().as_text()
+    assert "all-reduce" in text
+    assert "all-gather" not in text
+
+
+def test_without_shard_map_the_compiler_would_gather():
+    """The page's reason for `shard_map`, and what shows that gathers would be seen."""
+    [code] = blocks("docs/sharding.md")
+    found = {}
+    exec(code, found)
+    text = scattering2d.scatter.lower(found["bank"], found["images"], chunk=1).compile().as_text()
+    assert "all-gather" in text

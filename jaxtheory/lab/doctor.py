@@ -199,9 +199,7 @@ def compared(check: Check, function: Callable[..., Any], expected: Any, device: 
             turns.append(time.perf_counter() - started)
         difference = _difference(result, expected)
     except Exception as error:
-        text = " ".join(str(error).split())
-        error = f"{type(error).__name__}: {text:.300}"
-        return {"error": error, "do": advice(error)}
+        return _trouble(error)
     row |= {"steady": float(np.median(turns)), "difference": difference, "tolerance": check.tolerance}
     if not difference <= check.tolerance:
         row["error"] = (
@@ -212,6 +210,11 @@ def compared(check: Check, function: Callable[..., Any], expected: Any, device: 
     return row
 
 
+def _trouble(error: Exception) -> dict[str, Any]:
+    text = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
+    return {"error": text, "do": advice(text)}
+
+
 def kernel_on(kernel: Kernel, device: Any) -> list[dict[str, Any]]:
     """How a kernel runs on a device: natively, interpreted or not at all; a row for each of its problems."""
     import jax
@@ -220,16 +223,16 @@ def kernel_on(kernel: Kernel, device: Any) -> list[dict[str, Any]]:
     rows = []
     for name, check in kernel.checks().items():
         row = {"kernel": kernel.name, "name": name, "device": str(device)}
-        expected = reference(Check(partial(check.function, implementation="reference"), check.arguments))
-        narrow = jax.device_put(_as(check.arguments, np.float32), device)
         try:
+            expected = reference(Check(partial(check.function, implementation="reference"), check.arguments))
+            narrow = jax.device_put(_as(check.arguments, np.float32), device)
             text = jax.jit(check.function).lower(*narrow).as_text()
         except Exception as error:
-            text, error = "", f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
-            row |= {"error": error, "do": advice(error)}
+            rows.append(row | {"runs": "not at all"} | _trouble(error))
+            continue
         if any(call in text for call in NATIVE):
             row |= {"runs": "natively"} | compared(check, jax.jit(check.function), expected, device)
-        elif "error" not in row:
+        else:
             with pltpu.force_tpu_interpret_mode():
                 forced = jax.jit(partial(check.function, implementation="tpu"))
                 row |= {"runs": "interpreted"} | compared(check, forced, expected, device)
@@ -300,7 +303,11 @@ def _compute(report: dict[str, Any], folders: Sequence[Path], kernels: Path | No
         )
     try:
         for name, check in programs.checks(folders).items():
-            expected = reference(check)
+            try:
+                expected = reference(check)
+            except Exception as error:
+                report["programs"].append({"name": name, "device": "the CPU in float64"} | _trouble(error))
+                continue
             report["programs"] += [
                 {"name": name, "device": str(device)}
                 | compared(check, jax.jit(check.function), expected, device)

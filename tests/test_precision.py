@@ -1,0 +1,74 @@
+"""Every contraction of a transform or solver carries the highest precision, in the program as it is lowered.
+
+On processors precision makes no difference, so that no test of numbers would notice: accelerators round what
+they multiply to bfloat16 unless the program says otherwise.
+"""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtheory.lab import programs
+from tests.examples import EXAMPLES
+
+ROWS = [row for row in EXAMPLES if row.id.startswith("harmonic.scattering2d.")]
+BENCHED = programs.programs()
+
+
+def contractions(function, arguments):
+    """The lines of a lowered program that contract."""
+    lowered = (function if hasattr(function, "lower") else jax.jit(function)).lower(*arguments)
+    return [
+        line
+        for line in lowered.as_text().splitlines()
+        if re.search(r"stablehlo\.(dot_general|dot|convolution)\b", line)
+    ]
+
+
+def exact(line):
+    """Whether a contraction carries the highest precision for both of its operands."""
+    return bool(re.search(r"precision = \[HIGHEST, HIGHEST\]|precision HIGHEST>, #\S+ HIGHEST>\]", line))
+
+
+def all_exact(lines):
+    assert [line.strip() for line in lines if not exact(line)] == []
+
+
+@pytest.mark.parametrize("name", BENCHED)
+def test_programs_of_the_benches(name):
+    lines = contractions(*BENCHED[name][:2])
+    assert lines  # the average over space is a product of matrices
+    all_exact(lines)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+def test_transforms_and_their_gradients(row):
+    arguments = row.make(np.random.default_rng(0))
+
+    def function(*arguments):
+        return row.function(*arguments, **(row.options or {}))
+
+    def total(*arguments):
+        return sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(function(*arguments)))
+
+    all_exact(contractions(function, arguments))
+    all_exact(contractions(jax.grad(total, argnums=row.differentiable), arguments))
+
+
+@pytest.mark.parametrize(
+    ("contract", "says"),
+    [
+        (lambda precision: lambda x: jnp.matmul(x, x, precision=precision), True),
+        (lambda precision: lambda x: jnp.convolve(x[0], x[1], precision=precision), True),
+        (lambda precision: lambda x: jnp.einsum("ij,ij", x, x, precision=precision), True),
+    ],
+)
+def test_a_contraction_without_it_is_found(contract, says):
+    x = jax.ShapeDtypeStruct((8, 8), np.float32)
+    for precision, expected in (("highest", says), ("high", False), (None, False)):
+        lines = contractions(contract(precision), (x,))
+        assert len(lines) == 1
+        assert exact(lines[0]) is expected
