@@ -1,5 +1,6 @@
 """The code that the documentation shows, run as it stands there."""
 
+import json
 import re
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def test_the_readmes_example_gives_gradients_of_filters_and_images():
     assert found["filter_gradient"].wavelets.shape == found["bank"].wavelets.shape
     assert found["image_gradient"].shape == (16, 32, 32)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found["filter_gradient"]))
+
+
+def test_the_cell_for_colab_is_that_of_the_notebook():
+    [cell] = blocks("README.md", "ipython")
+    notebook = json.loads((ROOT / "docs/notebooks/colab_tpu.ipynb").read_text(encoding="utf-8"))
+    lines = [line.strip() for one in notebook["cells"] for line in one["source"]]
+    assert all(line in lines for line in cell.splitlines())
+    assert (ROOT / cell.split()[-1].removeprefix("source/")).is_file()
 
 
 def test_the_page_on_kymatio_says_what_becomes_of_a_list_and_of_padded_images(rng):
