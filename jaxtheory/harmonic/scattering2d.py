@@ -335,12 +335,12 @@ def _side_by_side(function: Callable[[Any], Any], items: Any, number: int) -> An
     number = max(some for some in range(1, number + 1) if length % some == 0)
     steps = jax.tree.map(lambda leaf: leaf.reshape(length // number, number, *leaf.shape[1:]), items)
 
-    def step(several: Any) -> list[Any]:
-        return [function(jax.tree.map(lambda leaf: leaf[i], several)) for i in range(number)]  # noqa: B023
+    def step(several: Any) -> Any:
+        results = [function(jax.tree.map(lambda leaf: leaf[i], several)) for i in range(number)]  # noqa: B023
+        # Fused with what puts them together, the chains would wait for each other.
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *lax.optimization_barrier(results))
 
-    # Put together outside of the loop: in it the chains would wait for each other.
-    results = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *lax.map(step, steps))
-    return jax.tree.map(lambda leaf: leaf.reshape(length, *leaf.shape[2:]), results)
+    return jax.tree.map(lambda leaf: leaf.reshape(length, *leaf.shape[2:]), lax.map(step, steps))
 
 
 def _walk(
