@@ -1,11 +1,11 @@
-r"""A deformation moves scattering coefficients in proportion to its size, whatever the image's frequencies.
+"""A deformation moves scattering coefficients in proportion to its size, whatever the image's frequencies.
 
 Lecture: harmonic analysis, "Scattering Transform: Mallat '12", stability to deformations.
 Source: Mallat, Group invariant scattering, Communications on Pure and Applied Mathematics 65(10), 2012,
-theorem 2.12: $\|S L_\tau x - S x\| \le C \|x\| (2^{-J}|\tau|_\infty + |\nabla\tau|_\infty + |H\tau|_\infty)$.
+theorem 2.12: ‖S L_τ x - S x‖ ≤ C ‖x‖ (2^-J |τ|_∞ + |∇τ|_∞ + |Hτ|_∞).
 
-Pixels and the modulus of the Fourier transform have no such bound: a dilation by $\epsilon$ moves a wave of
-frequency $\omega$ by $\epsilon\omega$. The full form takes about seven minutes on two cores.
+Pixels and the modulus of the Fourier transform have no such bound: a dilation by ε moves a wave of
+frequency ω by εω. The full form takes about three minutes on two cores.
 """
 
 from collections.abc import Sequence

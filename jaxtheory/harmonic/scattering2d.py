@@ -25,10 +25,17 @@ from jaxtheory.harmonic.wavelets import Bank
 Images = Float[Array, "... H W"] | Float[np.ndarray, "... H W"]
 
 _CACHE = 80_000
-"""Pixels of first-order maps that a processor works on at a time: they stay in its cache."""
+"""Pixels of first-order maps that a processor's core works on at a time: they stay in its cache."""
+
+_CHAINS = 4
+"""Computations that stand side by side in a step of a processor's loop, for its cores to share: XLA runs a
+Fourier transform on one core, and loops one after the other. Equal ones are compiled once."""
+
+_ANGLES = 2
+"""The same within the loop over angles that a large image needs, where more only compile for longer."""
 
 _MEMORY = 2**26
-"""The same for an accelerator: enough to be busy; with their spectra they take some gigabytes."""
+"""What `_CACHE` is for an accelerator: enough to be busy; with their spectra they take some gigabytes."""
 
 _SMALL_AVERAGE = 60_000
 """Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
@@ -322,12 +329,27 @@ def _padded(bank: Bank, x: Array) -> Array:
     return x.swapaxes(1, 2)
 
 
+def _side_by_side(function: Callable[[Any], Any], items: Any, number: int) -> Any:
+    """`lax.map`, of which each step does as many items as divide them evenly, up to a number."""
+    length = jax.tree.leaves(items)[0].shape[0]
+    number = max(some for some in range(1, number + 1) if length % some == 0)
+    steps = jax.tree.map(lambda leaf: leaf.reshape(length // number, number, *leaf.shape[1:]), items)
+
+    def step(several: Any) -> Any:
+        results = [function(jax.tree.map(lambda leaf: leaf[i], several)) for i in range(number)]  # noqa: B023
+        # Fused with what puts them together, the chains would wait for each other.
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *lax.optimization_barrier(results))
+
+    return jax.tree.map(lambda leaf: leaf.reshape(length, *leaf.shape[2:]), lax.map(step, steps))
+
+
 def _walk(
-    bank: Bank, x: Array, leaf: Callable[[Array, int], Array], *, one_angle_at_a_time: bool
+    bank: Bank, x: Array, leaf: Callable[[Array, int], Array], *, angles: int
 ) -> dict[tuple[int, ...], Array]:
     """`leaf(maps, j)` of the moduli along all paths of images (c, H, W): scales to arrays (c, L, ..., h, w).
 
-    A leaf takes maps (..., w, h) at resolution j to arrays with the same leading axes.
+    A leaf takes maps (..., w, h) at resolution j to arrays with the same leading axes. Second-order paths are
+    followed for so many first angles in a step, or for all of them in one array where that is 0.
     """
     number, image = x.shape[0], _padded(bank, x)
     found = {(): leaf(image, 0)}
@@ -355,9 +377,9 @@ def _walk(
         def descend(spectra: Any, corner: Any = corner, second: Any = second, deeper: range = deeper) -> Any:
             return [leaf(_moduli(spectra, corner, one), scale) for scale, one in zip(deeper, second)]
 
-        if one_angle_at_a_time:
-            angles = jax.tree.map(lambda part: part.reshape(bank.L, number, *part.shape[1:]), spectra)
-            leaves = [jnp.moveaxis(one, 2, 0) for one in lax.map(descend, angles)]
+        if angles:
+            apart = jax.tree.map(lambda part: part.reshape(bank.L, number, *part.shape[1:]), spectra)
+            leaves = [jnp.moveaxis(one, 2, 0) for one in _side_by_side(descend, apart, angles)]
         else:
             leaves = [
                 jnp.moveaxis(one.reshape(bank.L, bank.L, number, *one.shape[2:]), (2, 1), (0, 1))
@@ -367,10 +389,10 @@ def _walk(
     return found
 
 
-def _averaged(bank: Bank, x: Array, *, precision: Any, one_angle_at_a_time: bool) -> Array:
+def _averaged(bank: Bank, x: Array, *, precision: Any, angles: int) -> Array:
     """The coefficients of images (c, H, W) in the order of the channels: (c, C, h, w)."""
     averages = [_average(bank, x.dtype, j, precision) for j in range(bank.J)]
-    found = _walk(bank, x, lambda u, j: averages[j](u), one_angle_at_a_time=one_angle_at_a_time)
+    found = _walk(bank, x, lambda u, j: averages[j](u), angles=angles)
     channels = [found[()][:, None]]
     if bank.order >= 1:
         channels += [found[j,] for j in range(bank.J)]
@@ -381,21 +403,25 @@ def _averaged(bank: Bank, x: Array, *, precision: Any, one_angle_at_a_time: bool
     return jnp.concatenate(channels, axis=1)
 
 
-def _in_chunks(program: Callable[..., Any], bank: Bank, x: Array, *, pixels: int, chunk: int | None) -> Any:
-    """A program on images (n, H, W), a chunk of them at a time: as many as have `pixels` first-order ones."""
+def _in_chunks(
+    program: Callable[..., Any], bank: Bank, x: Array, *, pixels: int, chains: int, chunk: int | None
+) -> Any:
+    """A program on images (n, H, W), some of them at a time: in chains of as many as have `pixels` maps."""
     size = bank.L * bank.grid[0] * bank.grid[1]
-    chunk = chunk or max(1, pixels // size)
-    program = partial(program, bank, one_angle_at_a_time=size > pixels)
+    # Loops do not run side by side: where one goes over angles, the chains are in it.
+    program = partial(program, bank, angles=min(_ANGLES, chains) if size > pixels else 0)
     number = x.shape[0]
-    if chunk >= number:
+    chains = 1 if size > pixels else min(chains, chunk or chains)
+    each = -(-chunk // chains) if chunk else max(1, pixels // size)
+    if each >= number:
         return program(x)
-    steps = -(-number // chunk)
-    chunk = -(-number // steps)
-    x = jnp.pad(x, ((0, steps * chunk - number), (0, 0), (0, 0)))
+    steps = -(-number // (chains * each))
+    each = -(-number // (chains * steps))
+    x = jnp.pad(x, ((0, steps * chains * each - number), (0, 0), (0, 0)))
     # Reverse mode would otherwise keep what every chunk computed.
     forgetful = jax.checkpoint(program, prevent_cse=False)
-    results = lax.map(forgetful, x.reshape(steps, chunk, *x.shape[1:]))
-    return jax.tree.map(lambda leaf: leaf.reshape(steps * chunk, *leaf.shape[2:])[:number], results)
+    results = _side_by_side(forgetful, x.reshape(steps * chains, each, *x.shape[1:]), chains)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:number], results)
 
 
 def _by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
@@ -405,8 +431,8 @@ def _by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int |
     """
     results = lax.platform_dependent(
         x.reshape(-1, *bank.shape),
-        cpu=partial(_in_chunks, program, bank, pixels=_CACHE, chunk=chunk),
-        default=partial(_in_chunks, program, bank, pixels=_MEMORY, chunk=chunk),
+        cpu=partial(_in_chunks, program, bank, pixels=_CACHE, chains=_CHAINS, chunk=chunk),
+        default=partial(_in_chunks, program, bank, pixels=_MEMORY, chains=1, chunk=chunk),
     )
     return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-2], *leaf.shape[1:]), results)
 
@@ -550,9 +576,7 @@ def _number_of_paths(bank: Bank, order: int, decreasing: bool) -> int:
     return sum((bank.J * bank.L) ** m for m in range(1, order + 1))
 
 
-def _tree_energies(
-    bank: Bank, order: int, decreasing: bool, one_angle_at_a_time: bool, image: Array
-) -> Energies:
+def _tree_energies(bank: Bank, order: int, decreasing: bool, angles: int, image: Array) -> Energies:
     """The energies of one image (H, W). Each order is a loop within that of the order before."""
     filters = bank.wavelets.astype(image.dtype).reshape(bank.J, bank.L, *bank.grid)
     scales = np.arange(bank.J)
@@ -578,9 +602,11 @@ def _tree_energies(
             return below(_length(response.real, response.imag), next_first, depth + 1)
 
         def all_angles(scale: Array, several: Array) -> Array:
-            together = depth + 1 == order and not one_angle_at_a_time
             every = partial(child, scale)
-            return (jax.vmap(every)(several) if together else lax.map(every, several)).sum(axis=0)
+            last = depth + 1 == order
+            if last and not angles:
+                return jax.vmap(every)(several).sum(axis=0)
+            return _side_by_side(every, several, angles if last else 1).sum(axis=0)
 
         def one_scale(scale: Array, several: Array) -> Array:
             if not decreasing:
@@ -603,8 +629,8 @@ def _cascade(bank: Bank, x: Array, order: int, decreasing: bool, chunk: int | No
     # A path of decreasing frequencies has no more wavelets than there are scales.
     walked = min(order, bank.J) if decreasing else order
 
-    def program(bank: Bank, x: Array, *, one_angle_at_a_time: bool) -> Energies:
-        return jax.vmap(partial(_tree_energies, bank, walked, decreasing, one_angle_at_a_time))(x)
+    def program(bank: Bank, x: Array, *, angles: int) -> Energies:
+        return jax.vmap(partial(_tree_energies, bank, walked, decreasing, angles))(x)
 
     energies = _by_platform(program, bank, x, chunk)
     beyond = [(0, 0)] * (x.ndim - 2) + [(0, order - walked)]

@@ -479,3 +479,26 @@ def test_forward_over_reverse(rng, x64):
     product = jax.jvp(gradient, (x,), (direction,))[1]
     difference = (gradient(x + 1e-6 * direction) - gradient(x - 1e-6 * direction)) / 2e-6
     np.testing.assert_allclose(product, difference, rtol=0, atol=1e-6 * abs(difference).max())
+
+
+def test_memory_beyond_images_and_coefficients_does_not_grow_with_their_number():
+    bank = scattering2d.filter_bank((32, 32), J=3, L=4)
+
+    def temporaries(number):
+        x = jax.ShapeDtypeStruct((number, 32, 32), np.float32)
+        compiled = jax.jit(scattering2d.scatter).lower(bank, x).compile().memory_analysis()
+        assert compiled.output_size_in_bytes == number * len(scattering2d.paths(bank)) * 16 * 4
+        return compiled.temp_size_in_bytes
+
+    few, many = temporaries(1000), temporaries(8000)
+    assert 0 < many < 1.5 * few < 100e6
+
+
+@pytest.mark.parametrize("number", [1, 3, 7, 30])
+def test_any_number_of_images_is_shared_out_over_chains(rng, number):
+    bank = scattering2d.filter_bank((16, 16), J=2, L=4)
+    x = np.float32(rng.standard_normal((number, 16, 16)))
+    expected = np.stack([scattering2d.scatter(bank, one) for one in x])
+    for chunk in (None, 1, 2, 5, 8):
+        found = scattering2d.scatter(bank, x, chunk=chunk)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())

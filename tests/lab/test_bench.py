@@ -165,7 +165,7 @@ def test_contestants_take_turns_and_compile_anew(write_bench, tmp_path, quick, m
                     def run():
                         with open(os.environ["LOG"], "a") as log:
                             log.write(name + os.environ["JAX_ENABLE_COMPILATION_CACHE"][0])
-                        time.sleep(0.06)
+                        time.sleep(0.3)
                         return 1.0
                     return run
                 return make
