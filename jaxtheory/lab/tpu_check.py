@@ -49,6 +49,7 @@ def environment(chip: Chip) -> dict[str, str]:
     """What must stand in a process's environment before it imports JAX."""
     return {
         "JAX_PLATFORMS": "cpu",
+        "JAX_ENABLE_COMPILATION_CACHE": "false",
         "TPU_ACCELERATOR_TYPE": chip.accelerator,
         "TPU_WORKER_HOSTNAMES": "localhost",
         "TPU_SKIP_MDS_QUERY": "1",

@@ -239,6 +239,7 @@ def test_each_chip_is_told_to_libtpu():
     v5e, v6e = (tpu_check.environment(tpu_check.CHIPS[name]) for name in ("v5e", "v6e"))
     assert (v5e["TPU_ACCELERATOR_TYPE"], v6e["TPU_ACCELERATOR_TYPE"]) == ("v5litepod-4", "v6e-4")
     assert v5e["JAX_PLATFORMS"] == "cpu"
+    assert v5e["JAX_ENABLE_COMPILATION_CACHE"] == "false"  # what is read back was not compiled
     # Sixteen and thirty-two gigabytes: Google Cloud's pages on both.
     assert [chip.memory / 2**30 for chip in tpu_check.CHIPS.values()] == [16, 32]
 
