@@ -103,10 +103,15 @@ def bare(monkeypatch, tmp_path):
     return tmp_path / "pci"
 
 
+def serious(report):
+    """The faults that stop something: what experiments need may be missing where a theory is developed."""
+    return [fault for fault in report["faults"] if not fault["harmless"]]
+
+
 def test_a_machine_that_is_well(examine, bare):
     report = examine()
     assert doctor.is_well(report)
-    assert report["kernels"] == report["faults"] == []
+    assert report["kernels"] == serious(report) == []
     assert [one["platform"] for one in report["devices"]] == ["cpu"] * 8
     assert report["versions"]["jax"] == jax.__version__
     assert report["memory"] > 2**28
@@ -174,7 +179,7 @@ def test_a_reference_that_fails_is_a_fault_of_its_own(examine, bare):
 
 def test_a_bench_that_cannot_be_read_is_a_fault(examine, bare):
     report = examine(("import numpy as np", "import not_there_at_all"))
-    [fault] = report["faults"]
+    [fault] = serious(report)
     assert "cannot be imported: ModuleNotFoundError" in fault["what"]
     assert not doctor.is_well(report)
 
@@ -227,7 +232,7 @@ def test_a_jax_that_is_too_old_stops_it(examine, bare, monkeypatch):
     found = doctor.installed
     monkeypatch.setattr(doctor, "installed", lambda name: "0.4.30" if name == "jax" else found(name))
     report = examine()
-    [fault] = report["faults"]
+    [fault] = serious(report)
     assert fault["what"] == "jax 0.4.30 is older than 0.10, the oldest that is supported"
     assert fault["do"].startswith("pip install -U 'jax>=0.10'")
     assert report["devices"] == report["programs"] == []
@@ -249,11 +254,11 @@ def test_a_jax_that_does_not_start(examine, bare, monkeypatch):
         raise RuntimeError("Unable to initialize\nbackend 'tpu'")
 
     monkeypatch.setattr(jax, "local_devices", fail)
-    [fault] = examine()["faults"]
+    [fault] = serious(examine())
     assert fault["what"] == "JAX does not start: Unable to initialize backend 'tpu'"
     assert fault["do"].startswith("reinstall JAX")
     monkeypatch.setenv("JAX_PLATFORMS", "tpu")
-    [fault] = examine()["faults"]
+    [fault] = serious(examine())
     assert fault["do"] == "JAX_PLATFORMS is 'tpu': unset it, or add the CPU, as 'tpu,cpu'"
 
 
