@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
+from jaxtheory.sparse import proximal
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ def _wave(rng):
 def _scattered(rng, *shape: int, **facts):
     """A bank with images, or one image, of its shape."""
     return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), _float32(rng, *shape)
+
+
+def _thresholded(rng):
+    """Three numbers, some of them beyond the threshold beside them."""
+    return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
 
 
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
@@ -161,6 +167,17 @@ EXAMPLES: list[Example] = [
     ),
     Example(wavelets.low_pass_2d, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
     Example(wavelets.littlewood_paley, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
+    # sparse.proximal
+    Example(proximal.soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.nonnegative_soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.hard_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.group_soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.l0_ball, lambda rng: (_float32(rng, 6),), {"sparsity": 2}),
+    Example(
+        proximal.elastic_net,
+        lambda rng: (*_thresholded(rng), np.float32(rng.uniform(size=1))),
+        leading=(0, 1, 2),
+    ),
 ]
 
 NOT_TRACED: dict[str, str] = {
