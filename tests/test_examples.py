@@ -34,7 +34,7 @@ def arguments(row: Example, seed: int = 0):
 
 
 def floats(tree):
-    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)]
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
 
 
 def assert_close(actual, expected, tolerance):
