@@ -1,13 +1,13 @@
-r"""Pursuits: from a signal $x$ and a dictionary of atoms $d_i$ to sparse codes $z$ with $x \approx \sum_i z_i d_i$.
+r"""Pursuits: from a signal $x$ and atoms $d_i$ to sparse codes $z$ with $x \approx \sum_i z_i d_i$.
 
-A dictionary is a matrix with one atom a row, `(atoms, features)`, as in scikit-learn, so that codes $z$ stand for
-the signal $z D$; or a pair of functions `(apply, adjoint)`, from codes `(..., atoms)` to signals
-`(..., features)` and back. Plain functions are constants; a `jax.tree_util.Partial` carries parameters that may
-be traced and differentiated. An atom of zeros is never used.
+A dictionary is a matrix with one atom a row, `(atoms, features)`, as in scikit-learn, so that codes $z$ stand
+for the signal $z D$; or a pair of functions `(apply, adjoint)`, from codes `(..., atoms)` to signals
+`(..., features)` and back. Plain functions are constants; a `jax.tree_util.Partial` carries parameters that
+may be traced and differentiated. An atom of zeros is never used.
 
 How the lasso is solved. Accelerated proximal gradient steps (FISTA with restarts) find the support; once the
 signs have stood still for some steps, conjugate gradients minimise over that support, stop at the first
-coefficient that would change its sign, and give way to proximal steps when the largest violation lies outside.
+coefficient that would change its sign, and give way to proximal steps when the larger violation lies outside.
 Either kind of step costs one product with the Gram matrix, so that signals in different phases share it. The
 signals are sorted by how far they are from their tolerance, worked on in blocks that fit a processor's cache,
 and sorted anew after some steps: a block stops with its slowest signal, and what is finished costs nothing.
@@ -55,7 +55,10 @@ _BREGMAN_ROUNDS = 100
 """Lasso problems that a basis pursuit solves at most."""
 
 _BREGMAN_PENALTY = 0.1
-"""Their penalty, relative to the one from which on all codes are zero."""
+"""The first one's penalty, relative to the one from which on all codes are zero."""
+
+_BREGMAN_DECAY = 0.7
+"""A penalty, relative to the one before: small ones end sooner, and are the harder to start with."""
 
 _POWER_STEPS = 40
 """Steps of the power method for the largest eigenvalue of the Gram matrix."""
@@ -208,7 +211,7 @@ def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, stat
 
 
 def _product(dictionary, uses):
-    """The product with the Gram matrix, for atoms on the first axis, and how often it will be used on each."""
+    """The product with the Gram matrix, atoms on the first axis, and for how many codes it will be used."""
     if isinstance(dictionary, tuple):
         apply, adjoint = dictionary
         return lambda codes: adjoint(apply(codes.T)).T
@@ -384,8 +387,8 @@ def _check_penalty(penalty, each: tuple[int, ...], shape: tuple[int, ...]):
         fits = False
     if not fits:
         raise ValueError(
-            f"the penalty is {each}, which does not broadcast to the codes {shape}: give a number, one an atom "
-            f"({shape[-1]},), or one a signal with a last axis of 1"
+            f"the penalty is {each}, which does not broadcast to the codes {shape}: give a number, "
+            f"one an atom ({shape[-1]},), or one a signal with a last axis of 1"
         )
     if not isinstance(penalty, jax.core.Tracer) and not np.all(np.asarray(penalty) > 0):
         raise ValueError(
@@ -421,11 +424,11 @@ def lasso(
 ) -> Solution:
     r"""Sparse codes by the lasso: minimises $\frac12 \|x - zD\|^2 + \sum_i \lambda_i |z_i|$.
 
-    The objective is that of scikit-learn's `sparse_encode`; its `Lasso` divides the first term by the number of
-    features. A signal is done once its duality gap is at most `tolerance` times its objective, which bounds how
-    far the objective is above its minimum. In single precision the gap comes down to about $10^{-7}$ times the
-    ratio of the largest correlation $|\langle x, d_i \rangle|$ and the penalty; a signal that stands there is
-    done, too, and is not `converged` unless its tolerance is met.
+    The objective is that of scikit-learn's `sparse_encode`; its `Lasso` divides the first term by the number
+    of features. A signal is done once its duality gap is at most `tolerance` times its objective, which
+    bounds how far the objective is above its minimum. In single precision the gap comes down to about
+    $10^{-7}$ times the ratio of the largest correlation $|\langle x, d_i \rangle|$ and the penalty; a signal
+    that stands there is done, too, and is not `converged` unless its tolerance is met.
 
     Codes have the derivative of the exact minimiser on its support with respect to signals, dictionary and
     penalty, in both modes and to any order. The gap has derivative zero.
@@ -433,15 +436,15 @@ def lasso(
     Args:
         dictionary: `(atoms, features)`, or a pair `(apply, adjoint)`. Atoms may have any lengths.
         signals: `(..., features)`.
-        penalty: $\lambda > 0$: a number, one an atom `(atoms,)`, or anything that broadcasts with the codes, such
-            as one a signal, `(..., 1)`.
+        penalty: $\lambda > 0$: a number, one an atom `(atoms,)`, or anything that broadcasts with the codes,
+            such as one a signal, `(..., 1)`.
         tolerance: of the gap, relative to the objective.
         max_steps: of the solver at most; each takes a product with the Gram matrix.
         nonnegative: Whether codes must be nonnegative.
 
     Returns:
-        Codes `(..., atoms)` with their gaps. A signal with infinities or NaN has codes and gap of NaN and is not
-        converged; neither is one whose penalty under jit is not positive. Others do not notice.
+        Codes `(..., atoms)` with their gaps. A signal with infinities or NaN has codes and gap of NaN and is
+        not converged; neither is one whose penalty under jit is not positive. Others do not notice.
 
     Raises:
         ValueError: If shapes do not match, or the penalty (where it has a value) is not positive.
@@ -455,7 +458,8 @@ def lasso(
 
     References:
         Chen, Donoho and Saunders, Atomic decomposition by basis pursuit, 1998.
-        Beck and Teboulle, A fast iterative shrinkage-thresholding algorithm for linear inverse problems, 2009.
+        Beck and Teboulle, A fast iterative shrinkage-thresholding algorithm for linear inverse problems,
+        2009.
         O'Donoghue and Candès, Adaptive restart for accelerated gradient schemes, 2015.
     """
     dictionary, signals, atoms = _checked(dictionary, signals)
@@ -543,8 +547,8 @@ def basis_pursuit(
 ) -> Solution:
     r"""The codes of least $\|z\|_1$ that meet the signals exactly: $zD = x$.
 
-    Solved as a few lasso problems of one penalty, each with the residual of the one before added back to the
-    signal (Bregman iteration), which ends after finitely many. A signal is done once its residual is at most
+    Solved as lasso problems of falling penalties, each with the residual of the one before, in proportion to
+    the penalties, added back to the signal (Bregman iteration), which ends after finitely many. A signal is done once its residual is at most
     `tolerance` times its norm and its gap at most `tolerance` times $\|z\|_1$.
 
     Args:
@@ -554,8 +558,8 @@ def basis_pursuit(
         max_steps: for one lasso problem at most.
 
     Returns:
-        Codes `(..., atoms)`; the gap is how far $\|z\|_1$ is above the value of a dual point. A signal outside of
-        what the atoms span is not converged; one with infinities or NaN has codes of NaN.
+        Codes `(..., atoms)`; the gap is how far $\|z\|_1$ is above the value of a dual point. A signal
+        outside of what the atoms span is not converged; one with infinities or NaN has codes of NaN.
 
     Raises:
         ValueError: If shapes do not match.
@@ -582,13 +586,17 @@ def _basis_pursuit(dictionary, signals, tolerance, atoms, max_steps) -> Solution
     apply, adjoint = _pair(dictionary)
     curvature = _curvature(dictionary, atoms, dtype)
     largest = jnp.max(jnp.abs(adjoint(rows)), axis=1)
-    penalty = jnp.where(largest > 0, _BREGMAN_PENALTY * largest, 1)[:, None]
+    largest = jnp.where(largest > 0, largest, 1)[:, None]
+    # Dual points round by the signal's rounding over the penalty.
+    least = 16 * jnp.sqrt(jnp.finfo(dtype).eps)
     norm = jnp.linalg.norm(rows, axis=1)
-    inner = jnp.asarray(tolerance / 10, dtype)
+    # Down to rounding: a gap bounds only the square of the residual.
+    inner = jnp.zeros((), dtype)
 
     def another(carry):
-        count, codes, residual, gap, steps, done = carry
-        target = jnp.where(done[:, None], 0, rows + residual)
+        count, codes, dual, gap, steps, done = carry
+        penalty = jnp.maximum(_BREGMAN_PENALTY * _BREGMAN_DECAY**count, least) * largest
+        target = jnp.where(done[:, None], 0, rows + penalty * dual)
         start = jnp.where(done[:, None], 0, codes)
         new, _, taken, _ = _solve(max_steps, False, dictionary, target, penalty, start, inner, curvature)
         left = target - apply(new)
@@ -598,9 +606,8 @@ def _basis_pursuit(dictionary, signals, tolerance, atoms, max_steps) -> Solution
         missing = jnp.linalg.norm(rows - apply(new), axis=1)
         near = (jnp.abs(distance) <= tolerance * length) & (missing <= tolerance * norm)
         codes = jnp.where(done[:, None], codes, new)
-        residual = jnp.where(done[:, None], residual, left)
         gap, steps = jnp.where(done, gap, distance), steps + taken
-        return count + 1, codes, residual, gap, steps, done | near
+        return count + 1, codes, dual, gap, steps, done | near
 
     def goes_on(carry):
         return (carry[0] < _BREGMAN_ROUNDS) & ~jnp.all(carry[-1])
@@ -685,8 +692,9 @@ def orthogonal_matching_pursuit(
 ) -> Greedy:
     r"""Orthogonal matching pursuit: atom after atom, with least squares on those chosen so far.
 
-    Each step chooses the atom of the largest $|\langle r, d_i \rangle| / \|d_i\|$ with the residual $r$ and grows
-    the Cholesky factor of the chosen atoms' Gram matrix by a row. Codes are differentiable on their support.
+    Each step chooses the atom of the largest $|\langle r, d_i \rangle| / \|d_i\|$ with the residual $r$ and
+    grows the Cholesky factor of the chosen atoms' Gram matrix by a row. Codes are differentiable on their
+    support.
 
     Args:
         dictionary: `(atoms, features)`, or a pair `(apply, adjoint)`.
@@ -711,8 +719,8 @@ def orthogonal_matching_pursuit(
 
     References:
         Pati, Rezaiifar and Krishnaprasad, Orthogonal matching pursuit, 1993.
-        Rubinstein, Zibulevsky and Elad, Efficient implementation of the K-SVD algorithm using batch orthogonal
-        matching pursuit, 2008.
+        Rubinstein, Zibulevsky and Elad, Efficient implementation of the K-SVD algorithm using batch
+        orthogonal matching pursuit, 2008.
     """
     dictionary, signals, atoms = _checked(dictionary, signals)
     _check_sparsity(sparsity, atoms)
