@@ -15,7 +15,7 @@ import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
 from jaxtheory.networks import training
-from jaxtheory.sparse import proximal
+from jaxtheory.sparse import proximal, pursuit
 from jaxtheory.statistics import classifiers
 
 
@@ -100,6 +100,18 @@ TRAINING_DEVICES = "devices average their gradients: tests/networks/test_trainin
 def _thresholded(rng):
     """Three numbers, some of them beyond the threshold beside them."""
     return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
+
+
+def _pursued(rng):
+    """Four atoms at right angles, and a signal that needs two or three of them."""
+    atoms = np.linalg.qr(rng.standard_normal((5, 5)))[0][:4]
+    codes = np.array([2.0, -1.5, 1.0, 0.05]) + 0.02 * rng.standard_normal(4)
+    return np.float32(atoms), np.float32(codes @ atoms)
+
+
+def _penalised(rng):
+    """The same with a penalty."""
+    return *_pursued(rng), np.float32(rng.uniform(0.3, 0.5))
 
 
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
@@ -259,6 +271,34 @@ EXAMPLES: list[Example] = [
         lambda rng: (*_thresholded(rng), np.float32(rng.uniform(size=1))),
         leading=(0, 1, 2),
     ),
+    # sparse.pursuit
+    Example(pursuit.lasso, _penalised, {"tolerance": 1e-5}, (1,), (1, 2), devices=True),
+    Example(
+        pursuit.lasso,
+        lambda rng: (*_pursued(rng), np.float32(rng.uniform(0.3, 0.5, 4))),
+        {"tolerance": 1e-5, "nonnegative": True},
+        (1,),
+        (1, 2),
+        name="nonnegative",
+    ),
+    Example(
+        pursuit.lasso_path,
+        lambda rng: (*_pursued(rng), np.float32([1.2, 0.4])),
+        {"tolerance": 1e-5},
+        (1,),
+        (1, 2),
+        vmap="its first axis is that of the penalties; the row of lasso maps one",
+    ),
+    Example(
+        pursuit.basis_pursuit,
+        _pursued,
+        None,
+        (1,),
+        grad="stops as soon as the signal is met: tests/sparse holds its codes against linear programming",
+    ),
+    Example(pursuit.thresholding, _pursued, {"sparsity": 2}, (1,), (0, 1), devices=True),
+    Example(pursuit.orthogonal_matching_pursuit, _pursued, {"sparsity": 2}, (1,), (0, 1), devices=True),
+    Example(pursuit.matching_pursuit, _pursued, {"steps": 2}, (1,), (0, 1), devices=True),
     # statistics.classifiers
     Example(
         classifiers.affine_fit,

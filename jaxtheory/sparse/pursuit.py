@@ -248,9 +248,8 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
     def weight_of(chosen):
         return penalty[chosen].T if len(penalty) > 1 else penalty.T
 
-    def measured(x, z, weight):
-        """Correlations, energy of the residual and gap from scratch, which ends the drift of updates."""
-        residual = x - apply(z)
+    def measured(residual, z, weight):
+        """Correlations, energy of the residual and gap, from the residual itself: those in the loop drift."""
         c, energy = adjoint(residual).T, jnp.sum(residual**2, axis=1)
         return c, energy, *_gap(z.T, c, energy, weight, nonnegative)
 
@@ -262,10 +261,12 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
 
     def begin(chosen, state):
         x, z, weight = signals[chosen], start[chosen], weight_of(chosen)
-        c, energy, gap, primal = measured(x, z, weight)
+        residual = x - apply(z)
+        c, energy, gap, primal = measured(residual, z, weight)
         # Codes round, and the gap with them, by this share of the primal value.
         rounding = jnp.finfo(dtype).eps * jnp.max(jnp.abs(adjoint(x).T) / weight, axis=0)
-        fresh = {"c": c.T, "energy": energy, "gap": gap, "primal": primal, "rounding": rounding}
+        fresh = {"residual": residual, "c": c.T, "energy": energy, "gap": gap, "primal": primal}
+        fresh["rounding"] = rounding
         fresh["live"] = ~(gap <= tolerance * primal)
         return state | {name: state[name].at[chosen].set(value) for name, value in fresh.items()}
 
@@ -273,16 +274,20 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
         inner = {name: state[name][chosen].T for name in _STATE}
         weight = weight_of(chosen)
         inner = _advance(product, curvature, weight, tolerance, nonnegative, max_steps, inner)
-        c, energy, gap, primal = measured(signals[chosen], inner["z"].T, weight)
-        stalled = (gap > state["gap"][chosen] / 2) & (gap <= state["rounding"][chosen] * primal)
+        z = inner["z"].T
+        # Updates round as they become small; a difference of signal and image always rounds as these do.
+        residual = state["residual"][chosen] - apply(z - state["z"][chosen])
+        c, energy, gap, primal = measured(residual, z, weight)
+        stalled = (gap > 0.9 * state["gap"][chosen]) & (gap <= state["rounding"][chosen] * primal)
         live = state["live"][chosen] & ~(gap <= tolerance * primal) & ~stalled & (inner["steps"] < max_steps)
-        fresh = inner | {"c": c, "energy": energy, "gap": gap, "primal": primal, "live": live}
+        fresh = inner | {"residual": residual.T, "c": c, "energy": energy, "live": live}
+        fresh |= {"gap": gap, "primal": primal}
         return state | {name: state[name].at[chosen].set(value.T) for name, value in fresh.items()}
 
     total = count + spare
     zeros, ones = jnp.zeros(total, dtype), jnp.ones(total, dtype)
     state = {"z": start, "c": jnp.zeros_like(start), "d": jnp.zeros_like(start), "h": jnp.zeros_like(start)}
-    state |= {"energy": zeros, "gap": zeros, "primal": zeros, "rounding": zeros}
+    state |= {"residual": signals, "energy": zeros, "gap": zeros, "primal": zeros, "rounding": zeros}
     state |= {"t": ones, "momentum": zeros, "bend": ones}
     state |= {"stable": jnp.zeros(total, int), "steps": jnp.zeros(total, int), "live": ones > 0}
     state = blockwise(begin, jnp.arange(total), total // block, state)
@@ -293,7 +298,14 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
         return blockwise(turn, jnp.argsort(-distance), blocks, state)
 
     state = lax.while_loop(lambda state: jnp.any(state["live"]), another, state)
-    codes, gap, primal, steps = (state[name][:count] for name in ("z", "gap", "primal", "steps"))
+
+    def end(chosen, gap):
+        # How far the residual is from that of the codes as they are: the dual point need not be theirs.
+        drift = signals[chosen] - apply(state["z"][chosen]) - state["residual"][chosen]
+        return gap.at[chosen].add(jnp.sum(drift**2, axis=1) / 2)
+
+    gap = blockwise(end, jnp.arange(total), total // block, state["gap"])[:count]
+    codes, primal, steps = (state[name][:count] for name in ("z", "primal", "steps"))
     return codes, gap, steps, gap <= tolerance * primal
 
 
@@ -548,8 +560,9 @@ def basis_pursuit(
     r"""The codes of least $\|z\|_1$ that meet the signals exactly: $zD = x$.
 
     Solved as lasso problems of falling penalties, each with the residual of the one before, in proportion to
-    the penalties, added back to the signal (Bregman iteration), which ends after finitely many. A signal is done once its residual is at most
-    `tolerance` times its norm and its gap at most `tolerance` times $\|z\|_1$.
+    the penalties, added back to the signal (Bregman iteration), which ends after finitely many. A signal is
+    done once its residual is at most `tolerance` times its norm and its gap at most `tolerance` times
+    $\|z\|_1$.
 
     Args:
         dictionary: `(atoms, features)`, or a pair `(apply, adjoint)`.
