@@ -109,11 +109,13 @@ def _pursued(rng):
     return np.float32(atoms), np.float32(codes @ atoms)
 
 
-def _penalised(rng):
-    """The same with a penalty."""
-    return *_pursued(rng), np.float32(rng.uniform(0.3, 0.5))
+def _oblique(rng):
+    """Six atoms of five features, and a signal that is far from its minimum after a few steps."""
+    return _float32(rng, 6, 5), _float32(rng, 5) + np.float32([3, 0, 0, 0, 0])
 
 
+CUT_SHORT = "its derivative is that of the minimum, where the row of that name goes"
+AT_THE_MINIMUM = "there, its gap is the rounding itself; tests/sparse holds its codes against others'"
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
 
 
@@ -272,29 +274,62 @@ EXAMPLES: list[Example] = [
         leading=(0, 1, 2),
     ),
     # sparse.pursuit
-    Example(pursuit.lasso, _penalised, {"tolerance": 1e-5}, (1,), (1, 2), devices=True),
+    # Cut short, all precisions do the same; at the minimum, a gap is the rounding itself.
     Example(
         pursuit.lasso,
-        lambda rng: (*_pursued(rng), np.float32(rng.uniform(0.3, 0.5, 4))),
-        {"tolerance": 1e-5, "nonnegative": True},
+        lambda rng: (*_oblique(rng), np.float32(0.4)),
+        {"max_steps": 4},
         (1,),
-        (1, 2),
+        grad=CUT_SHORT,
+        devices=True,
+    ),
+    Example(
+        pursuit.lasso,
+        lambda rng: (*_oblique(rng), np.float32(rng.uniform(0.3, 0.5, 6))),
+        {"max_steps": 4, "nonnegative": True},
+        (1,),
+        grad=CUT_SHORT,
         name="nonnegative",
+    ),
+    Example(
+        pursuit.lasso,
+        lambda rng: (*_pursued(rng), np.float32(0.4)),
+        {"tolerance": 1e-14},
+        (1,),
+        (0, 1, 2),
+        jit=AT_THE_MINIMUM,
+        vmap=AT_THE_MINIMUM,
+        x64=AT_THE_MINIMUM,
+        name="minimum",
+    ),
+    Example(
+        pursuit.lasso_path,
+        lambda rng: (*_oblique(rng), np.float32([1.2, 0.4])),
+        {"max_steps": 4},
+        (1,),
+        vmap="the first axis of its result is that of the penalties",
+        grad=CUT_SHORT,
     ),
     Example(
         pursuit.lasso_path,
         lambda rng: (*_pursued(rng), np.float32([1.2, 0.4])),
-        {"tolerance": 1e-5},
+        {"tolerance": 1e-14},
         (1,),
-        (1, 2),
-        vmap="its first axis is that of the penalties; the row of lasso maps one",
+        (0, 1, 2),
+        jit=AT_THE_MINIMUM,
+        vmap=AT_THE_MINIMUM,
+        x64=AT_THE_MINIMUM,
+        name="minimum",
     ),
     Example(
         pursuit.basis_pursuit,
         _pursued,
         None,
         (1,),
+        jit=AT_THE_MINIMUM,
+        vmap=AT_THE_MINIMUM,
         grad="stops as soon as the signal is met: tests/sparse holds its codes against linear programming",
+        x64=AT_THE_MINIMUM,
     ),
     Example(pursuit.thresholding, _pursued, {"sparsity": 2}, (1,), (0, 1), devices=True),
     Example(pursuit.orthogonal_matching_pursuit, _pursued, {"sparsity": 2}, (1,), (0, 1), devices=True),

@@ -1,8 +1,8 @@
 """The lasso: sparse codes of many patches by one dictionary, and a path of penalties for one long signal.
 
-Patches of photographs, each without its mean, of unit variance over all; atoms are other patches of them, of
-unit length. The random dictionary of the long signal is the setting in which coordinate descent with screening
-is at home. What is compared is the mean objective at each penalty, computed in double precision.
+Patches of photographs, each without its mean, of unit variance over all; atoms are other patches of them,
+of unit length. The random dictionary of the long signal is the setting in which coordinate descent with
+screening is at home. What is compared is the mean objective at each penalty, in double precision.
 """
 
 from collections.abc import Callable
