@@ -15,6 +15,7 @@ import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
 from jaxtheory.networks import training
+from jaxtheory.sparse import proximal, pursuit
 from jaxtheory.statistics import classifiers
 
 
@@ -95,6 +96,26 @@ TRAINING_EXPORT = (
 )
 TRAINING_DEVICES = "devices average their gradients: tests/networks/test_training.py holds eight against one"
 
+
+def _thresholded(rng):
+    """Three numbers, some of them beyond the threshold beside them."""
+    return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
+
+
+def _pursued(rng):
+    """Four atoms at right angles, and a signal that needs two or three of them."""
+    atoms = np.linalg.qr(rng.standard_normal((5, 5)))[0][:4]
+    codes = np.array([2.0, -1.5, 1.0, 0.05]) + 0.02 * rng.standard_normal(4)
+    return np.float32(atoms), np.float32(codes @ atoms)
+
+
+def _oblique(rng):
+    """Six atoms of five features, and a signal that is far from its minimum after a few steps."""
+    return _float32(rng, 6, 5), _float32(rng, 5) + np.float32([3, 0, 0, 0, 0])
+
+
+CUT_SHORT = "its derivative is that of the minimum, where the row of that name goes"
+AT_THE_MINIMUM = "there, its gap is the rounding itself; tests/sparse holds its codes against others'"
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
 
 
@@ -241,6 +262,78 @@ EXAMPLES: list[Example] = [
     Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
     Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
     Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+    # sparse.proximal
+    Example(proximal.soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.nonnegative_soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.hard_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.group_soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.l0_ball, lambda rng: (_float32(rng, 6),), {"sparsity": 2}),
+    Example(
+        proximal.elastic_net,
+        lambda rng: (*_thresholded(rng), np.float32(rng.uniform(size=1))),
+        leading=(0, 1, 2),
+    ),
+    # sparse.pursuit
+    # Cut short, all precisions do the same; at the minimum, a gap is the rounding itself.
+    Example(
+        pursuit.lasso,
+        lambda rng: (*_oblique(rng), np.float32(0.4)),
+        {"max_steps": 4},
+        (1,),
+        grad=CUT_SHORT,
+        devices=True,
+    ),
+    Example(
+        pursuit.lasso,
+        lambda rng: (*_oblique(rng), np.float32(rng.uniform(0.3, 0.5, 6))),
+        {"max_steps": 4, "nonnegative": True},
+        (1,),
+        grad=CUT_SHORT,
+        name="nonnegative",
+    ),
+    Example(
+        pursuit.lasso,
+        lambda rng: (*_pursued(rng), np.float32(0.4)),
+        {"tolerance": 1e-14},
+        (1,),
+        (0, 1, 2),
+        jit=AT_THE_MINIMUM,
+        vmap=AT_THE_MINIMUM,
+        x64=AT_THE_MINIMUM,
+        name="minimum",
+    ),
+    Example(
+        pursuit.lasso_path,
+        lambda rng: (*_oblique(rng), np.float32([1.2, 0.4])),
+        {"max_steps": 4},
+        (1,),
+        vmap="the first axis of its result is that of the penalties",
+        grad=CUT_SHORT,
+    ),
+    Example(
+        pursuit.lasso_path,
+        lambda rng: (*_pursued(rng), np.float32([1.2, 0.4])),
+        {"tolerance": 1e-14},
+        (1,),
+        (0, 1, 2),
+        jit=AT_THE_MINIMUM,
+        vmap=AT_THE_MINIMUM,
+        x64=AT_THE_MINIMUM,
+        name="minimum",
+    ),
+    Example(
+        pursuit.basis_pursuit,
+        _pursued,
+        None,
+        (1,),
+        jit=AT_THE_MINIMUM,
+        vmap=AT_THE_MINIMUM,
+        grad="stops as soon as the signal is met: tests/sparse holds its codes against linear programming",
+        x64=AT_THE_MINIMUM,
+    ),
+    Example(pursuit.thresholding, _pursued, {"sparsity": 2}, (1,), (0, 1), devices=True),
+    Example(pursuit.orthogonal_matching_pursuit, _pursued, {"sparsity": 2}, (1,), (0, 1), devices=True),
+    Example(pursuit.matching_pursuit, _pursued, {"steps": 2}, (1,), (0, 1), devices=True),
     # statistics.classifiers
     Example(
         classifiers.affine_fit,

@@ -1,0 +1,1 @@
+"""Sparse coding, from thresholding to convolutional networks: pursuits, dictionaries, layers, unrolling."""

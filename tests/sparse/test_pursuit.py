@@ -1,0 +1,422 @@
+"""Pursuits against scikit-learn, linear programming, optimality conditions and finite differences."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+from scipy.optimize import linprog
+from sklearn.decomposition import sparse_encode
+from sklearn.linear_model import lars_path, orthogonal_mp
+
+from jaxtheory.sparse import pursuit
+
+
+def unit(matrix):
+    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def problem(rng):
+    """Thirty atoms of twenty features, and signals of a few atoms with noise."""
+    dictionary = unit(rng.standard_normal((30, 20)))
+    codes = rng.standard_normal((50, 30)) * (rng.uniform(size=(50, 30)) < 0.15)
+    return dictionary, codes @ dictionary + 0.05 * rng.standard_normal((50, 20))
+
+
+def objective(dictionary, signals, codes, penalty):
+    dictionary, signals, codes = (np.asarray(array, np.float64) for array in (dictionary, signals, codes))
+    return ((signals - codes @ dictionary) ** 2).sum(-1) / 2 + (penalty * np.abs(codes)).sum(-1)
+
+
+def assert_stationary(dictionary, signals, codes, penalty, *, nonnegative=False, tolerance=1e-6):
+    """The conditions of Karush, Kuhn and Tucker."""
+    codes = np.asarray(codes)
+    c = (signals - codes @ dictionary) @ dictionary.T
+    excess = (c if nonnegative else np.abs(c)) - penalty
+    assert excess.max() < tolerance
+    on = codes != 0
+    assert 0 < on.sum() < on.size
+    np.testing.assert_allclose(c[on], (np.sign(codes) * penalty)[on], atol=tolerance)
+    assert not nonnegative or codes.min() == 0
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("penalty", [0.02, 0.3])
+def test_the_lasso_against_scikit_learn(problem, penalty, nonnegative, x64):
+    dictionary, signals = problem
+    result = pursuit.lasso(dictionary, signals, penalty, tolerance=1e-12, nonnegative=nonnegative)
+    assert result.converged.all()
+    expected = sparse_encode(
+        signals, dictionary, algorithm="lasso_cd", alpha=penalty, positive=nonnegative, max_iter=100_000
+    )
+    ours = objective(dictionary, signals, result.codes, penalty)
+    theirs = objective(dictionary, signals, expected, penalty)
+    # Coordinate descent stops at a gap of 1e-4 of the signal's energy.
+    assert (ours <= theirs + 1e-10).all()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-2)
+    assert_stationary(dictionary, signals, result.codes, penalty, nonnegative=nonnegative)
+
+
+def test_the_lasso_against_least_angles(problem, x64):
+    dictionary, signals = problem
+    result = pursuit.lasso(dictionary, signals[:5], 0.1, tolerance=1e-13)
+    for signal, codes in zip(signals, np.asarray(result.codes)):
+        # Its penalty is divided by the number of features.
+        path = lars_path(dictionary.T, signal, method="lasso", alpha_min=0.1 / 20)
+        assert path[0][-1] == pytest.approx(0.1 / 20)
+        np.testing.assert_allclose(codes, path[2][:, -1], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(30,), (50, 1), (50, 30)])
+def test_penalties_per_atom_and_per_signal(problem, shape, rng, x64):
+    dictionary, signals = problem
+    penalty = rng.uniform(0.05, 0.4, shape)
+    result = pursuit.lasso(dictionary, signals, penalty, tolerance=1e-13)
+    assert result.converged.all()
+    assert_stationary(dictionary, signals, result.codes, penalty)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_the_gap_bounds_the_distance_to_the_minimum(problem, nonnegative, x64):
+    dictionary, signals = problem
+    best = pursuit.lasso(dictionary, signals, 0.1, tolerance=1e-13, nonnegative=nonnegative)
+    best = objective(dictionary, signals, best.codes, 0.1)
+    for max_steps in (2, 10, 30):
+        early = pursuit.lasso(dictionary, signals, 0.1, max_steps=max_steps, nonnegative=nonnegative)
+        distance = objective(dictionary, signals, early.codes, 0.1) - best
+        assert (distance <= early.gap + 1e-12).all()
+        assert early.steps.max() <= max_steps
+        if max_steps == 2:
+            assert distance.max() > 1e-3
+
+
+def test_single_precision_many_blocks_and_leading_axes(rng):
+    dictionary = np.float32(unit(rng.standard_normal((40, 16))))
+    signals = np.float32(rng.standard_normal((3, 300, 16)))
+    result = pursuit.lasso(dictionary, signals, 0.3, tolerance=1e-5)
+    assert result.codes.shape == (3, 300, 40)
+    assert result.codes.dtype == np.float32
+    assert result.gap.shape == result.steps.shape == (3, 300)
+    assert result.converged.all()
+    assert_stationary(dictionary, signals, result.codes, 0.3, tolerance=5e-3)
+    with jax.enable_x64(True):
+        exact = pursuit.lasso(np.float64(dictionary), np.float64(signals), 0.3, tolerance=1e-12)
+    ours, best = (objective(dictionary, signals, one.codes, 0.3) for one in (result, exact))
+    np.testing.assert_allclose(ours, best, rtol=1.1e-5)
+
+
+def test_a_dictionary_as_a_pair_of_functions(problem, x64):
+    dictionary, signals = problem
+    matrix = jnp.asarray(dictionary)
+    expected = pursuit.lasso(dictionary, signals, 0.1, tolerance=1e-13).codes
+    plain = (lambda codes: codes @ matrix, lambda x: x @ matrix.T)
+    found = pursuit.lasso(plain, signals, 0.1, tolerance=1e-13)
+    assert found.converged.all()
+    np.testing.assert_allclose(found.codes, expected, atol=1e-7)
+
+    def total(function, matrix):
+        codes = function(matrix)
+        return jnp.sum(codes**2)
+
+    def by_pair(matrix):
+        pair = Partial(lambda d, codes: codes @ d, matrix), Partial(lambda d, x: x @ d.T, matrix)
+        return pursuit.lasso(pair, signals, 0.1, tolerance=1e-13).codes
+
+    def by_matrix(matrix):
+        return pursuit.lasso(matrix, signals, 0.1, tolerance=1e-13).codes
+
+    slopes = [jax.grad(partial(total, function))(matrix) for function in (by_pair, by_matrix)]
+    np.testing.assert_allclose(*slopes, atol=1e-5)
+    greedy = pursuit.orthogonal_matching_pursuit(plain, signals, sparsity=4).codes
+    matrix_greedy = pursuit.orthogonal_matching_pursuit(dictionary, signals, sparsity=4).codes
+    np.testing.assert_allclose(greedy, matrix_greedy, atol=1e-10)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_derivatives_against_finite_differences(problem, nonnegative, rng, x64):
+    dictionary, signals = (jnp.asarray(array) for array in problem)
+    weights = jnp.asarray(rng.standard_normal((50, 30)))
+    penalty = jnp.asarray(rng.uniform(0.1, 0.2, 30))
+
+    def scalar(free):
+        result = pursuit.lasso(*free, tolerance=1e-14, nonnegative=nonnegative)
+        return jnp.sum(weights * jnp.sin(result.codes))
+
+    free = (dictionary, signals, penalty)
+    direction = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape)), free)
+
+    def moved(function, step):
+        return function(jax.tree.map(lambda leaf, d: leaf + step * d, free, direction))
+
+    step = 1e-6
+    slope = (moved(scalar, step) - moved(scalar, -step)) / (2 * step)
+    gradient = jax.grad(scalar)(free)
+    total = sum(jnp.vdot(g, d) for g, d in zip(gradient, direction))
+    np.testing.assert_allclose(total, slope, rtol=1e-5)
+    _, tangent = jax.jvp(scalar, (free,), (direction,))
+    np.testing.assert_allclose(tangent, slope, rtol=1e-5)
+    # Forward over reverse.
+    _, product = jax.jvp(jax.grad(scalar), (free,), (direction,))
+    slopes = moved(jax.grad(scalar), step), moved(jax.grad(scalar), -step)
+    for found, above, below in zip(product, *slopes):
+        expected = (above - below) / (2 * step)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_the_path_is_the_lasso_at_each_penalty_in_fewer_steps(problem, x64):
+    dictionary, signals = problem
+    penalties = np.geomspace(0.5, 0.005, 12)
+    path = pursuit.lasso_path(dictionary, signals, penalties, tolerance=1e-10)
+    assert path.codes.shape == (12, 50, 30)
+    assert path.converged.all()
+    cold = [pursuit.lasso(dictionary, signals, penalty, tolerance=1e-10) for penalty in penalties]
+    for warm, alone in zip(path.codes, cold):
+        np.testing.assert_allclose(warm, alone.codes, atol=1e-4)
+    assert path.steps[1:].sum() < 0.7 * sum(alone.steps.sum() for alone in cold[1:])
+    by_atom = pursuit.lasso_path(dictionary, signals, np.ones((2, 30)) * penalties[:2, None], tolerance=1e-10)
+    np.testing.assert_allclose(by_atom.codes, path.codes[:2], atol=1e-4)
+
+
+def test_basis_pursuit_against_linear_programming(rng, x64):
+    dictionary = unit(rng.standard_normal((40, 15)))
+    signals = rng.standard_normal((12, 15))
+    result = pursuit.basis_pursuit(dictionary, signals, tolerance=1e-8)
+    assert result.converged.all()
+    np.testing.assert_allclose(result.codes @ dictionary, signals, atol=1e-7)
+    for signal, codes, gap in zip(signals, result.codes, result.gap):
+        program = linprog(np.ones(80), A_eq=np.hstack([dictionary.T, -dictionary.T]), b_eq=signal)
+        assert program.status == 0
+        np.testing.assert_allclose(np.abs(codes).sum(), program.fun, rtol=1e-7)
+        np.testing.assert_allclose(codes, program.x[:40] - program.x[40:], atol=1e-5)
+        assert abs(gap) <= 1e-8 * program.fun
+
+
+def test_basis_pursuit_says_where_no_codes_meet_the_signal(rng):
+    dictionary = np.float32(unit(rng.standard_normal((8, 5))))
+    dictionary[:, 4] = 0
+    signals = np.float32(rng.standard_normal((4, 5)))
+    signals[0, 4] = 0
+    signals[2] = np.nan
+    result = pursuit.basis_pursuit(dictionary, signals)
+    assert result.converged.tolist() == [True, False, False, False]
+    np.testing.assert_allclose(result.codes[0] @ dictionary, signals[0], atol=1e-4)
+    assert np.isnan(result.codes[2]).all()
+    assert np.isnan(result.gap[2])
+
+
+@pytest.mark.parametrize("sparsity", [1, 3, 8])
+def test_orthogonal_matching_pursuit_against_scikit_learn(problem, sparsity, x64):
+    dictionary, signals = problem
+    result = pursuit.orthogonal_matching_pursuit(dictionary, signals, sparsity=sparsity)
+    expected = orthogonal_mp(dictionary.T, signals.T, n_nonzero_coefs=sparsity).T
+    np.testing.assert_allclose(result.codes, expected, atol=1e-10)
+    left = np.linalg.norm(signals - expected @ dictionary, axis=1)
+    np.testing.assert_allclose(result.residual, left, atol=1e-10)
+    assert (np.sort(result.support, axis=1) == [np.flatnonzero(codes) for codes in expected]).all()
+    assert (result.steps == sparsity).all()
+
+
+def test_orthogonal_matching_pursuit_down_to_a_residual(problem, x64):
+    dictionary, signals = problem
+    result = pursuit.orthogonal_matching_pursuit(dictionary, signals, sparsity=20, tolerance=0.3)
+    # Its tolerance is of the squared norm.
+    expected = orthogonal_mp(dictionary.T, signals.T, tol=0.09).T
+    np.testing.assert_allclose(result.codes, expected, atol=1e-10)
+    assert (result.residual <= 0.3).all()
+    np.testing.assert_array_equal(result.steps, np.count_nonzero(expected, axis=1))
+    np.testing.assert_array_equal((result.support >= 0).sum(1), result.steps)
+    assert len(set(result.steps.tolist())) > 3
+
+
+def test_atoms_need_not_have_length_one(problem, rng, x64):
+    dictionary, signals = problem
+    lengths = rng.uniform(0.2, 5, 30)
+    for function in (
+        partial(pursuit.orthogonal_matching_pursuit, sparsity=5),
+        partial(pursuit.thresholding, sparsity=5),
+        partial(pursuit.matching_pursuit, steps=7),
+    ):
+        expected = function(dictionary, signals)
+        found = function(dictionary * lengths[:, None], signals)
+        np.testing.assert_array_equal(found.support, expected.support)
+        np.testing.assert_allclose(found.codes * lengths, expected.codes, atol=1e-10)
+
+
+def test_thresholding_is_least_squares_on_the_largest_correlations(problem, x64):
+    dictionary, signals = problem
+    result = pursuit.thresholding(dictionary, signals, sparsity=4)
+    for signal, codes, support, left in zip(signals, result.codes, result.support, result.residual):
+        largest = np.argsort(-np.abs(dictionary @ signal))[:4]
+        np.testing.assert_array_equal(support, largest)
+        values, rest, _, _ = np.linalg.lstsq(dictionary[largest].T, signal)
+        expected = np.zeros(30)
+        expected[largest] = values
+        np.testing.assert_allclose(codes, expected, atol=1e-10)
+        np.testing.assert_allclose(left**2, rest[0], atol=1e-10)
+
+
+def test_matching_pursuit_step_by_step(problem, x64):
+    dictionary, signals = problem
+    result = pursuit.matching_pursuit(dictionary, signals, steps=40)
+    for signal, codes, support, left in zip(signals, result.codes, result.support, result.residual):
+        expected, rest = np.zeros(30), signal.copy()
+        for atom in support:
+            c = dictionary @ rest
+            assert atom == np.argmax(np.abs(c))
+            expected[atom] += c[atom]
+            rest = rest - c[atom] * dictionary[atom]
+        np.testing.assert_allclose(codes, expected, atol=1e-10)
+        np.testing.assert_allclose(left, np.linalg.norm(rest), atol=1e-10)
+
+
+def test_greedy_codes_have_the_derivative_of_their_support(problem, rng, x64):
+    dictionary, signals = (jnp.asarray(array) for array in problem)
+    weights = jnp.asarray(rng.standard_normal((50, 30)))
+    direction = [jnp.asarray(rng.standard_normal(array.shape)) for array in (dictionary, signals)]
+    for function in (
+        partial(pursuit.orthogonal_matching_pursuit, sparsity=5),
+        partial(pursuit.thresholding, sparsity=5),
+        partial(pursuit.matching_pursuit, steps=7),
+    ):
+
+        def scalar(step, function=function):
+            moved = (array + step * d for array, d in zip((dictionary, signals), direction))
+            return jnp.sum(weights * function(*moved).codes)
+
+        expected = (scalar(1e-6) - scalar(-1e-6)) / 2e-6
+        np.testing.assert_allclose(jax.grad(scalar)(0.0), expected, rtol=1e-6)
+
+
+GREEDY = {
+    "thresholding": partial(pursuit.thresholding, sparsity=3),
+    "orthogonal": partial(pursuit.orthogonal_matching_pursuit, sparsity=3),
+    "matching": partial(pursuit.matching_pursuit, steps=3),
+}
+PURSUITS = GREEDY | {
+    "lasso": lambda dictionary, signals: pursuit.lasso(dictionary, signals, 0.1, tolerance=1e-5),
+    "path": lambda dictionary, signals: jax.tree.map(
+        lambda leaf: leaf[1],
+        pursuit.lasso_path(dictionary, signals, np.float32([0.3, 0.1]), tolerance=1e-5),
+    ),
+    "basis": partial(pursuit.basis_pursuit, tolerance=1e-3),
+}
+
+
+@pytest.mark.parametrize("name", PURSUITS)
+def test_a_signal_of_nan_leaves_its_neighbours_alone(name, problem):
+    dictionary, signals = (np.float32(array) for array in problem)
+    clean = PURSUITS[name](dictionary, signals)
+    broken = signals.copy()
+    broken[7, 3] = np.nan
+    broken[9, 0] = np.inf
+    found = PURSUITS[name](dictionary, broken)
+    others = np.delete(np.arange(50), [7, 9])
+    np.testing.assert_allclose(found.codes[others], clean.codes[others], atol=1e-5)
+    assert np.isnan(found.codes[np.array([7, 9])]).all()
+    if name in GREEDY:
+        assert np.isnan(found.residual[7])
+        assert (found.support[7] == -1).all()
+    else:
+        assert np.isnan(found.gap[7])
+        np.testing.assert_array_equal(found.converged, np.isin(np.arange(50), others))
+
+
+def test_gradients_beside_a_signal_of_nan(problem, x64):
+    dictionary, signals = problem
+    broken = signals.copy()
+    broken[7, 3] = np.nan
+
+    def total(dictionary, signals):
+        codes = pursuit.lasso(dictionary, signals, 0.1, tolerance=1e-12).codes
+        return jnp.sum(jnp.where(jnp.isnan(codes), 0, codes) ** 2)
+
+    found = jax.grad(total)(jnp.asarray(dictionary), broken)
+    expected = jax.grad(total)(jnp.asarray(dictionary), np.delete(signals, 7, axis=0))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PURSUITS)
+def test_zero_atoms_are_never_used_and_zero_signals_have_no_codes(name, problem):
+    dictionary, signals = (np.float32(array) for array in problem)
+    dictionary[4] = 0
+    signals[2] = 0
+    result = PURSUITS[name](dictionary, signals)
+    codes = np.asarray(result.codes)
+    assert np.isfinite(codes).all()
+    assert (codes[:, 4] == 0).all()
+    assert (codes[2] == 0).all()
+    assert (np.delete(codes, 2, axis=0) != 0).any(1).all()
+    assert result.steps[2] == 0
+    if name not in GREEDY:
+        assert result.converged.all()
+
+
+def test_atoms_that_depend_on_others_are_left_out(x64):
+    dictionary = np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0]])
+    result = pursuit.orthogonal_matching_pursuit(dictionary, np.array([[2.0, 1, 1]]), sparsity=3)
+    assert result.steps.tolist() == [2]
+    assert result.support[0, 2] == -1
+    np.testing.assert_allclose(result.codes @ dictionary, [[2, 1, 0]], atol=1e-12)
+    np.testing.assert_allclose(result.residual, [1.0])
+    every = pursuit.thresholding(dictionary, np.array([2.0, 1, 1]), sparsity=3)
+    assert every.steps == 2
+    np.testing.assert_allclose(every.codes @ dictionary, [2, 1, 0], atol=1e-12)
+
+
+def test_a_tolerance_out_of_reach_is_flagged(problem):
+    dictionary, signals = (np.float32(array) for array in problem)
+    early = pursuit.lasso(dictionary, signals, 0.01, max_steps=4)
+    assert not early.converged.any()
+    assert (early.steps == 4).all()
+    assert (early.gap > 0).all()
+    beyond = pursuit.lasso(dictionary, 1e3 * signals, 0.01, tolerance=1e-9, max_steps=1000)
+    assert not beyond.converged.all()
+    assert np.isfinite(beyond.codes).all()
+    hurried = pursuit.basis_pursuit(dictionary, signals, tolerance=1e-12, max_steps=2)
+    assert not hurried.converged.any()
+
+
+def test_a_penalty_under_jit_that_is_not_positive_is_flagged(problem):
+    dictionary, signals = (np.float32(array) for array in problem)
+    penalty = np.full((50, 1), 0.1, np.float32)
+    expected = pursuit.lasso(dictionary, signals, penalty, tolerance=1e-5)
+    penalty[3], penalty[5] = 0, -1
+    found = jax.jit(partial(pursuit.lasso, tolerance=1e-5))(dictionary, signals, penalty)
+    wrong = np.isin(np.arange(50), [3, 5])
+    np.testing.assert_array_equal(found.converged, ~wrong)
+    assert np.isnan(found.codes[wrong]).all()
+    np.testing.assert_allclose(found.codes[~wrong], expected.codes[~wrong], atol=1e-5)
+
+
+def test_wrong_arguments_are_refused(own_errors):
+    dictionary, signal = jnp.ones((4, 3)), jnp.ones(3)
+    for penalty in (0, 0.0, -1.0, jnp.array([1.0, 1, 0, 1]), jnp.nan):
+        with pytest.raises(ValueError, match=r"the penalty must be positive, found (0|-1|nan)"):
+            pursuit.lasso(dictionary, signal, penalty)
+    with pytest.raises(ValueError, match=r"the penalty must be positive, found -2"):
+        pursuit.lasso_path(dictionary, signal, jnp.array([1.0, -2.0]))
+    with pytest.raises(
+        ValueError, match=r"the penalty is \(3,\), which does not broadcast to the codes \(4,\)"
+    ):
+        pursuit.lasso(dictionary, signal, jnp.ones(3))
+    with pytest.raises(ValueError, match=r"the penalty is \(5, 4\), which does not broadcast"):
+        pursuit.lasso(dictionary, signal, jnp.ones((5, 4)))
+    with pytest.raises(ValueError, match=r"penalties are an array with a first axis, found a number"):
+        pursuit.lasso_path(dictionary, signal, 1.0)
+    for name, function in PURSUITS.items():
+        with pytest.raises(ValueError, match=r"the dictionary is \(4, 3\), and signals of 5 features need"):
+            function(dictionary, jnp.ones((2, 5)))
+        assert name
+    for function in (pursuit.thresholding, pursuit.orthogonal_matching_pursuit):
+        for sparsity in (0, 5):
+            with pytest.raises(ValueError, match=f"sparsity is {sparsity}: of 4 atoms, 1 to 4 can be chosen"):
+                function(dictionary, signal, sparsity=sparsity)
+    with pytest.raises(ValueError, match=r"steps is 0: a pursuit takes at least 1"):
+        pursuit.matching_pursuit(dictionary, signal, steps=0)
+    with pytest.raises(ValueError, match=r"a matrix \(atoms, features\) or a pair .* found a tuple of 1"):
+        pursuit.lasso((jnp.sin,), signal, 1.0)
+    with pytest.raises(ValueError, match=r"the adjoint takes signals \(3,\) to \(2,\)"):
+        pursuit.lasso((lambda z: z, lambda x: x[:2]), signal, 1.0)
