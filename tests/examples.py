@@ -11,9 +11,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
+<<<<<<< HEAD
 from jaxtheory.sparse import proximal
+=======
+from jaxtheory.networks import training
+from jaxtheory.statistics import classifiers
+>>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -67,12 +73,60 @@ def _scattered(rng, *shape: int, **facts):
     return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), _float32(rng, *shape)
 
 
+<<<<<<< HEAD
 def _thresholded(rng):
     """Three numbers, some of them beyond the threshold beside them."""
     return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
 
 
+=======
+def _misfit(params, batch):
+    """Half the mean square of what a linear map leaves of targets."""
+    x, y = batch
+    return jnp.mean((x @ params["w"] + params["b"] - y) ** 2) / 2
+
+
+def _started(rng):
+    """A training at its start, and six examples."""
+    params = {"w": _float32(rng, 3), "b": _float32(rng)}
+    start = training.init(params, jax.random.key(0), optimizer=DESCENT["optimizer"])
+    return start, (_float32(rng, 6, 3), _float32(rng, 6))
+
+
+def _classified(rng):
+    """An example's logits and label."""
+    return _float32(rng, 5), jnp.int32(rng.integers(5))
+
+
+DESCENT = {"objective": training.stateless(_misfit), "optimizer": optax.sgd(0.1, momentum=0.9)}
+ONE_TRAINING = "one training: seeds are mapped over with vmap, as tests/networks/test_training.py does"
+TRAINING_EXPORT = (
+    "the named tuples of an optimiser's state are the caller's to register: tests/networks/test_training.py "
+    "exports a run"
+)
+TRAINING_DEVICES = "devices average their gradients: tests/networks/test_training.py holds eight against one"
+
+>>>>>>> main
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
+
+
+def _labelled(rng):
+    """Twenty rows of four features, and their labels in three classes."""
+    return _float32(rng, 20, 4), np.arange(20) % 3
+
+
+def _affine(rng):
+    """Affine spaces of up to two dimensions, and one row."""
+    return classifiers.affine_fit(*_labelled(rng), classes=3, dimension=2), _float32(rng, 4)
+
+
+def _softmax(rng):
+    """Softmax regression, and one row."""
+    return classifiers.softmax_fit(*_labelled(rng), classes=3, penalty=0.1), _float32(rng, 4)
+
+
+CLASSES = "classes are integers: they have no derivative"
+ONE_TRAINING_SET = "one training set, a row an example; tests/statistics maps it"
 
 EXAMPLES: list[Example] = [
     # harmonic.deformation
@@ -167,6 +221,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(wavelets.low_pass_2d, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
     Example(wavelets.littlewood_paley, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
+<<<<<<< HEAD
     # sparse.proximal
     Example(proximal.soft_threshold, _thresholded, leading=(0, 1)),
     Example(proximal.nonnegative_soft_threshold, _thresholded, leading=(0, 1)),
@@ -177,6 +232,89 @@ EXAMPLES: list[Example] = [
         proximal.elastic_net,
         lambda rng: (*_thresholded(rng), np.float32(rng.uniform(size=1))),
         leading=(0, 1, 2),
+=======
+    # networks.training
+    Example(
+        training.init,
+        lambda rng: ({"w": _float32(rng, 3)}, jax.random.key(0)),
+        {"optimizer": optax.adam(0.1)},
+        (),
+        (0,),
+        vmap=ONE_TRAINING,
+    ),
+    Example(
+        training.step,
+        _started,
+        {**DESCENT, "gradient_norm": True},
+        (),
+        (1,),
+        vmap=ONE_TRAINING,
+        export=TRAINING_EXPORT,
+        devices=TRAINING_DEVICES,
+    ),
+    Example(
+        training.run,
+        _started,
+        {**DESCENT, "steps": 7, "batch": 2},
+        (),
+        (1,),
+        vmap=ONE_TRAINING,
+        export=TRAINING_EXPORT,
+        devices=TRAINING_DEVICES,
+    ),
+    Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
+    Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
+    Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+    # statistics.classifiers
+    Example(
+        classifiers.affine_fit,
+        _labelled,
+        {"classes": 3, "dimension": 2, "capacity": 7},
+        vmap=ONE_TRAINING_SET,
+        grad="eigenvectors have no derivative where variances are equal, as those beyond a class's rank are",
+        x64="its residual is the rounding itself; tests/statistics holds its spaces against SVD",
+    ),
+    Example(classifiers.affine_distances, _affine, None, (1,), (0, 1), devices=True),
+    Example(classifiers.affine_predict, _affine, {"dimension": 1}, (1,), grad=CLASSES, devices=True),
+    Example(
+        classifiers.affine_errors,
+        lambda rng: (*_affine(rng)[:1], *_labelled(rng)),
+        vmap="one rate over all rows",
+        grad="a share of examples: constant but where it jumps",
+    ),
+    Example(
+        classifiers.softmax_fit,
+        _labelled,
+        {"classes": 3, "penalty": 0.1, "tolerance": 0.0, "max_steps": 60},
+        vmap=ONE_TRAINING_SET,
+        x64="its gradient is the rounding itself; tests/statistics holds its weights against scikit-learn",
+    ),
+    # The model counts the steps of its fit: as a whole it has no derivative.
+    Example(classifiers.softmax_logits, _softmax, None, (1,), devices=True),
+    Example(classifiers.softmax_predict, _softmax, None, (1,), grad=CLASSES, devices=True),
+    Example(
+        classifiers.neighbours,
+        lambda rng: (_float32(rng, 30, 4), _float32(rng, 4)),
+        {"k": 3, "block": 16},
+        (1,),
+        (0, 1),
+        devices=True,
+    ),
+    Example(
+        classifiers.neighbours_predict,
+        lambda rng: (*_labelled(rng), _float32(rng, 4)),
+        {"classes": 3, "k": 4},
+        (2,),
+        grad=CLASSES,
+        devices=True,
+    ),
+    Example(
+        classifiers.error_rate,
+        lambda rng: (rng.integers(0, 3, 20), rng.integers(0, 3, 20)),
+        None,
+        (0, 1),
+        grad="integers have no derivative",
+>>>>>>> main
     ),
 ]
 
@@ -186,5 +324,13 @@ NOT_TRACED: dict[str, str] = {
     "harmonic.wavelets.morlet_parameters": "numbers for a count of scales and angles",
     "harmonic.wavelets.padded_shape": "sizes from sizes",
     "harmonic.wavelets.spline_bank": "makes filters from sizes",
+    "networks.functional.functional": "makes functions of a module; tests/networks transforms them",
+    "networks.mlp.activation_function": "a function from its name",
+    "networks.mlp.initialisers": "makes functions of variances",
+    "networks.training.loss": "makes a function of functions",
+    "networks.training.objective": "makes a function of functions; the rows of step and run take one",
+    "networks.training.predictor": "makes a function of a function",
+    "networks.training.stateless": "makes a function of a function; the rows of step and run take one",
+    "statistics.classifiers.cross_validate": "calls a function once a fold; tests/statistics maps over keys",
 }
 """Public functions of the theories that take no traced array, each with the reason."""

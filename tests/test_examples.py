@@ -34,7 +34,15 @@ def arguments(row: Example, seed: int = 0):
 
 
 def floats(tree):
-    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+
+def widened(args):
+    """The arguments with their floating arrays in double precision."""
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)) if floats(leaf) else leaf,
+        args,
+    )
 
 
 def assert_close(actual, expected, tolerance):
@@ -110,12 +118,7 @@ def test_vmap_and_leading_axes_agree(row):
 @rows("grad")
 def test_grad_against_finite_differences(row, x64):
     function = bind(row)
-    args = tuple(
-        jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)), arg)
-        if floats(arg)
-        else arg
-        for arg in arguments(row)
-    )
+    args = widened(arguments(row))
     rng = np.random.default_rng(1)
     weights = [rng.standard_normal(leaf.shape) for leaf in floats(jax.eval_shape(function, *args))]
 
@@ -146,11 +149,7 @@ def test_double_precision(row):
     single = bind(row)(*args)
     assert all(leaf.dtype.itemsize <= 8 and leaf.dtype != np.float64 for leaf in floats(single))
     with jax.enable_x64(True):
-        wide = jax.tree.map(
-            lambda leaf: jnp.asarray(leaf, jnp.promote_types(leaf.dtype, jnp.float64)) if floats(leaf) else leaf,
-            args,
-        )
-        double = bind(row)(*wide)
+        double = bind(row)(*widened(args))
         assert all(leaf.dtype in (np.float64, np.complex128) for leaf in floats(double))
         assert_close(single, double, 10 * row.tolerance)
 
@@ -169,7 +168,9 @@ def test_eight_devices_without_a_gather(row):
     mesh = Mesh(np.array(jax.devices()), ("data",))
     function = bind(row)
     samples = [arguments(row, seed) for seed in range(16)]
-    specs = tuple(PartitionSpec("data") if i in row.leading else PartitionSpec() for i in range(len(samples[0])))
+    specs = tuple(
+        PartitionSpec("data") if i in row.leading else PartitionSpec() for i in range(len(samples[0]))
+    )
     stacked = tuple(
         jax.tree.map(lambda *leaves: jnp.stack(leaves), *column) if i in row.leading else column[0]
         for i, column in enumerate(zip(*samples))

@@ -213,7 +213,7 @@ def svm(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, folds: int, 
         wrong = 0
         for a, b in KFold(folds, shuffle=True, random_state=0).split(kernel):
             machine = SVC(C=SLACK, kernel="precomputed").fit(kernel[np.ix_(a, a)], labels[a])
-            wrong += (machine.predict(kernel[np.ix_(b, a)]) != labels[b]).sum()
+            wrong += int((machine.predict(kernel[np.ix_(b, a)]) != labels[b]).sum())
         return wrong
 
     few = squared_distances(train[:tuning], train[:tuning])
@@ -436,7 +436,8 @@ def place(bank: wavelets.Bank, path: scattering2d.Path) -> tuple[float, float, f
 def plot_bank(bank: wavelets.Bank) -> Figure:
     height, width = bank.grid
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    extent = (-math.pi, math.pi, -math.pi, math.pi)
+    # A pixel is centred at its frequency.
+    extent = [end * math.pi - math.pi / size for size in (width, height) for end in (-1, 1)]
     frequencies = [np.fft.fftshift(np.fft.fftfreq(size)) * 2 * math.pi for size in (width, height)]
     for filters in np.asarray(bank.wavelets):
         left.contour(*frequencies, np.fft.fftshift(filters), levels=[0.5 * filters.max()], colors="tab:blue")

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
+from jaxtheory.data import images as real_images
 from jaxtheory.data import mnist
-from jaxtheory.data.images import load as load_image
 from jaxtheory.harmonic import deformation, scattering2d
 from jaxtheory.lab import Claim, Lab, Measured, at_least, at_most, below, experiment
 
@@ -212,10 +212,10 @@ def square(x: np.ndarray, size: int) -> np.ndarray:
     return x[top : top + size, left : left + size]
 
 
-def photographs(config: Config) -> np.ndarray:
-    return prepared(
-        np.stack([square(load_image(name, grey=True), config.size) for name in config.photographs])
-    )
+def photographs(config: Config, lab: Lab) -> np.ndarray:
+    lab.uses(real_images.describe(*config.photographs))
+    grey = [real_images.load(name, grey=True) for name in config.photographs]
+    return prepared(np.stack([square(one, config.size) for one in grey]))
 
 
 def magnified_digits(config: Config, lab: Lab) -> np.ndarray:
@@ -306,7 +306,7 @@ def filter_bank(config: Config, J: int):
 @experiment
 def run(config: Config, lab: Lab) -> list[Claim]:
     bank = filter_bank(config, config.J)
-    images = {"photographs": photographs(config), "digits": magnified_digits(config, lab)}
+    images = {"photographs": photographs(config, lab), "digits": magnified_digits(config, lab)}
     scattered = {subject: coefficients(bank, x) for subject, x in images.items()}
     axes = {"kind": MAPS, "group": range(config.groups)}
     of_packets = lab.sweep("packets", partial(deform_packets, config, bank), **axes)

@@ -1,5 +1,8 @@
 """What data that cannot be used raises: one family, so that a command can answer in one line."""
 
+INSTALL = "pip install 'jaxtheory[experiments]'"
+"""What brings the libraries that carry the data."""
+
 
 class DataError(ValueError):
     """Data that cannot be used: the message names the file, the fault and the remedy."""

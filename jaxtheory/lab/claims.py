@@ -2,13 +2,17 @@
 
 import enum
 import html
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, SupportsFloat, SupportsInt
 
 CERTAIN = 2.0
 """Standard errors beyond which a difference is taken for one."""
+WHOLE = 1e9
+"""Whole numbers below it are shown in full."""
 SHOWN = 6
 """Measurements of one claim that its text lists; of more it gives the worst."""
 
@@ -42,9 +46,15 @@ class Expected:
                 f"a claim needs a source, but the expectation '{self.text}' has none: "
                 "say where it is from, as in source='Mallat 2012, theorem 2.12'"
             )
-        limits = [limit for limit in (self.low, self.high) if limit is not None]
-        if any(math.isnan(limit) for limit in limits) or limits != sorted(limits):
-            raise ValueError(f"nothing can be expected '{self.text}': the limits must be numbers in order")
+        if not all(map(math.isfinite, self.limits)) or list(self.limits) != sorted(self.limits):
+            raise ValueError(
+                f"nothing can be expected '{self.text}': the limits must be finite numbers in order"
+            )
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The limits that there are, the lower one first."""
+        return tuple(limit for limit in (self.low, self.high) if limit is not None)
 
     @property
     def text(self) -> str:
@@ -70,48 +80,52 @@ class Expected:
 
     def margin(self, value: float) -> float:
         """The distance of a value to the nearest limit."""
-        return min(abs(value - limit) for limit in (self.low, self.high) if limit is not None)
+        return min(abs(value - limit) for limit in self.limits)
 
 
-def at_most(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def at_most(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is the given one or less."""
     return Expected("at most", None, float(value), source, unit, looked_up)
 
 
-def at_least(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def at_least(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is the given one or more."""
     return Expected("at least", float(value), None, source, unit, looked_up)
 
 
-def below(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def below(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is less than the given one."""
     return Expected("below", None, float(value), source, unit, looked_up)
 
 
-def above(value: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def above(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
     """The measured value is more than the given one."""
     return Expected("above", float(value), None, source, unit, looked_up)
 
 
-def between(low: float, high: float, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
+def between(
+    low: SupportsFloat, high: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False
+) -> Expected:
     """The measured value lies in the band, its ends included."""
     return Expected("between", float(low), float(high), source, unit, looked_up)
 
 
 def equal_to(
-    value: float, *, tolerance: float, source: str, unit: str = "", looked_up: bool = False
+    value: SupportsFloat, *, tolerance: SupportsFloat, source: str, unit: str = "", looked_up: bool = False
 ) -> Expected:
-    """The measured value is the given one, up to the tolerance."""
-    return Expected("equal to", value - tolerance, value + tolerance, source, unit, looked_up)
+    """The measured value is the given one, up to the tolerance, the ends included."""
+    # As decimals, since 0.7 + 0.1 in binary is below 0.8.
+    middle, spread = Decimal(repr(float(value))), Decimal(repr(float(tolerance)))
+    return Expected("equal to", float(middle - spread), float(middle + spread), source, unit, looked_up)
 
 
 @dataclass(frozen=True)
 class Measured:
     """A measured figure with its spread."""
 
-    value: float
-    standard_error: float | None = None  # None: an exact figure, no luck in it
-    n: int = 1  # how many draws the figure is the mean of
+    value: SupportsFloat  # and then a float
+    standard_error: SupportsFloat | None = None  # None: an exact figure without luck in it, or a single draw
+    n: SupportsInt = 1  # how many draws the figure is the mean of
     at: Mapping[str, Any] = field(default_factory=dict)  # where in the sweep, as {"size": 300}
     paired: bool = False  # the mean of differences drawn in pairs: it can be a tie
 
@@ -128,22 +142,7 @@ class Measured:
     @property
     def text(self) -> str:
         """The figure in words, without its unit, as 'size 300: 5.21 ± 0.13 (n = 5)'."""
-        place = ", ".join(f"{name} {value}" for name, value in self.at.items())
-        return f"{place}: {self._figure}" if place else self._figure
-
-    @property
-    def _figure(self) -> str:
-        error = self.standard_error
-        if error is None:
-            return _number(self.value)
-        count = f" (n = {self.n})" if self.n > 1 else ""
-        if not (0 < error < math.inf and math.isfinite(self.value)):
-            return f"{_number(self.value)} ± {_number(error)}{count}"
-        # Two digits of the error, and as many decimals for the value.
-        decimals = 1 - math.floor(math.log10(error))
-        if 0 <= decimals <= 6:
-            return f"{self.value:.{decimals}f} ± {error:.{decimals}f}{count}"
-        return f"{self.value:.3g} ± {error:.2g}{count}"
+        return _in_words(self)
 
 
 @dataclass(frozen=True)
@@ -168,6 +167,11 @@ class Claim:
     def __post_init__(self):
         if not self.statement.strip():
             raise ValueError("a claim needs a statement, got an empty one")
+        if not isinstance(self.measured, Measured | Sequence | None):
+            raise TypeError(
+                f"the claim '{self.statement}' was measured as {self.measured!r:.80}: "
+                "give a Measured, as Measured(0.3), or a list of them"
+            )
         if self.measured is None and not self.reason.strip():
             raise ValueError(f"the claim '{self.statement}' has no measurement: say why in reason=")
         if not (self.measured is None or self.measurements):
@@ -194,7 +198,8 @@ class Claim:
 
     def verdict_of(self, measured: Measured) -> Verdict:
         """The verdict of one of the measurements."""
-        if measured.paired and self._is_close(measured):
+        error = measured.standard_error
+        if measured.paired and error is not None and self.expected.margin(measured.value) <= CERTAIN * error:
             return Verdict.TIE
         return Verdict.HOLDS if self.expected.allows(measured.value) else Verdict.FAILS
 
@@ -211,7 +216,14 @@ class Claim:
 
     def _is_close(self, measured: Measured) -> bool:
         error = measured.standard_error
-        return error is not None and self.expected.margin(measured.value) <= CERTAIN * error
+        return error is not None and self.expected.margin(measured.value) < CERTAIN * error
+
+    def _room(self, measured: Measured) -> float:
+        """How far inside of the limits a measurement is; less than nothing outside."""
+        margin = self.expected.margin(measured.value)
+        if math.isnan(margin):
+            return -math.inf
+        return margin if self.expected.allows(measured.value) else -margin
 
     @property
     def measured_text(self) -> str:
@@ -219,15 +231,13 @@ class Claim:
         if self.measured is None:
             return self.reason
         unit = f" {self.expected.unit}" if self.expected.unit else ""
-        shown = list(self.measurements)
-        if len(shown) > SHOWN:
+        limits = self.expected.limits
+        if len(self.measurements) > SHOWN:
             verdict = self.verdict
-            shown = [one for one in shown if self.verdict_of(one) == verdict]
-            worst = (min if verdict == Verdict.HOLDS else max)(
-                shown, key=lambda one: self.expected.margin(one.value)
-            )
-            return f"{worst.text}{unit} is the worst of {len(self.measurements)}"
-        return "; ".join(f"{one.text}{unit}" for one in shown)
+            decisive = [one for one in self.measurements if self.verdict_of(one) == verdict]
+            worst = min(decisive, key=self._room)
+            return f"{_in_words(worst, limits)}{unit} is the worst of {len(self.measurements)}"
+        return "; ".join(f"{_in_words(one, limits)}{unit}" for one in self.measurements)
 
     def as_json(self) -> dict[str, Any]:
         """What `findings.json` holds of the claim."""
@@ -288,10 +298,51 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _number(value: float) -> str:
-    """Four digits, thousands apart, no needless zeros."""
-    if value and math.isfinite(value) and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.3g}"
-    if float(value).is_integer():
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+def _in_words(measured: Measured, limits: Iterable[float] = ()) -> str:
+    """A measurement as text, with the digits that tell it from the limits."""
+    place = ", ".join(f"{name} {value}" for name, value in measured.at.items())
+    value, error = measured.value, measured.standard_error
+    count = f" (n = {measured.n})" if measured.n > 1 and error is not None else ""
+    if error and math.isfinite(error) and math.isfinite(value):
+        figure = _with_error(value, error)
+    else:
+        figure = _number(value, limits) + ("" if error is None else f" ± {_number(error)}")
+    return f"{place}: {figure}{count}" if place else f"{figure}{count}"
+
+
+def _with_error(value: float, error: float) -> str:
+    """Two digits of the error, or all before the point, and as many decimals of the value."""
+    decimals = 1 - _exponent(error)
+    if decimals > 6 or max(abs(value), error) >= WHOLE:
+        digits = max(2, _exponent(value) + decimals + 1) if value else 2
+        return f"{value:.{digits}g} ± {error:.2g}"
+    decimals = max(0, decimals)
+    return f"{value:z,.{decimals}f} ± {error:,.{decimals}f}"
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
+
+
+def _number(value: float, limits: Iterable[float] = ()) -> str:
+    """Four digits, or all before the point; more where those would put it on another side of a limit."""
+    texts = itertools.chain([_rounded(value)], (f"{value:.{digits}g}" for digits in range(5, 18)))
+    others = [limit for limit in limits if limit != value]
+    return next(
+        text
+        for text in texts
+        if all(_side(float(text.replace(",", "")), limit) == _side(value, limit) for limit in others)
+    )
+
+
+def _side(value: float, limit: float) -> int:
+    return (value > limit) - (value < limit)
+
+
+def _rounded(value: float) -> str:
+    """Four digits, or all before the point, thousands apart, no needless zeros."""
+    if value.is_integer() and abs(value) < WHOLE:
+        return f"{value:z,.0f}"
+    if 999.95 <= abs(value) < 1e7:
+        return f"{value:,.1f}".removesuffix(".0")
+    return f"{value:.4g}"

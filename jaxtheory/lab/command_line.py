@@ -9,7 +9,6 @@ import argparse
 import ast
 import contextlib
 import dataclasses
-import functools
 import importlib
 import importlib.util
 import io
@@ -23,7 +22,7 @@ import threading
 import traceback
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,12 @@ from typing import Any
 from jaxtheory.lab import discovery, interrupts
 from jaxtheory.lab.errors import Failure, LabError, Usage
 
-EXTRAS = ("tyro", "rich", "matplotlib")
+EXTRAS = ("tyro", "rich", "matplotlib", "jinja2", "orbax")
 """What the lab itself needs of the extra [experiments]."""
+LIGHT = {"list", "verdicts"}
+"""Commands that need none of it."""
+FULL = Path("docs/verdicts_full.json")
+"""Where the verdicts of the full forms are committed."""
 CARRIED = (bool, int, float, str, type(None))
 """What a flag can carry, alone, in tuples and as alternatives."""
 
@@ -46,9 +49,9 @@ def command(arguments: list[str]) -> int:
     """Carries out a command and returns its exit status; whatever fails is one line on the standard error."""
     try:
         with interrupts.stopping(lambda: _last_words(arguments), _stop_children):
-            _need_extras()
-            _keep_compiled_programs()
-            return _carry_out(arguments)
+            status = _carry_out(arguments)
+            sys.stdout.flush()  # what cannot be printed fails here, not when the interpreter ends
+            return status
     except KeyboardInterrupt:
         print(f"\n{_last_words(arguments)}", file=sys.stderr)
         return interrupts.INTERRUPTED
@@ -74,7 +77,7 @@ def _last_words(arguments: list[str]) -> str:
     return f"jaxtheory: stopped, and what was done is kept; this goes on:  {_repeats(arguments)}"
 
 
-def _repeats(arguments: Sequence[str]) -> str:
+def _repeats(arguments: Iterable[str]) -> str:
     """The command that goes on with a run, or shows it."""
     return shlex.join(["jaxtheory", *(one for one in arguments if one != "--fresh")])
 
@@ -90,13 +93,21 @@ def _keep_compiled_programs() -> None:
 
     folder = jax.config.jax_compilation_cache_dir
     if folder is None:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxtheory" / "compiled"
-        with contextlib.suppress(OSError):
+        try:
+            caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            folder = caches / "jaxtheory" / "compiled"
             folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):  # no home, or one that cannot be written
+            return
         if not os.access(folder, os.W_OK):
             return
         jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _path(text: str) -> Path:
+    """A path of an option, which the shell leaves as it is after a sign of equality."""
+    return Path(text).expanduser()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -110,18 +121,18 @@ def _parsers() -> dict[str, _Parser]:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON and nothing else")
     common.add_argument("--traceback", action="store_true", help="show where an error comes from")
-    common.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (./runs)")
+    common.add_argument("--runs", type=_path, default=Path("runs"), help="folder of the runs (./runs)")
     common.add_argument(
         "--experiments",
-        type=Path,
-        default=os.environ.get("JAXTHEORY_EXPERIMENTS"),
+        type=_path,
+        default=os.environ.get("JAXTHEORY_EXPERIMENTS") or None,
         help="folder of experiments, in place of the package's (or JAXTHEORY_EXPERIMENTS)",
     )
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument(
         "--data-dir",
-        type=Path,
-        default=os.environ.get("JAXTHEORY_DATA"),
+        type=_path,
+        default=os.environ.get("JAXTHEORY_DATA") or None,
         help="folder of data (or JAXTHEORY_DATA)",
     )
 
@@ -134,15 +145,17 @@ def _parsers() -> dict[str, _Parser]:
         "list": parser("list", "Shows the experiments by section of the lecture."),
         "run": parser(
             "run",
-            "Runs an experiment, or goes on with it, and shows its verdicts. With a NAME, --help shows the fields.",
+            "Runs an experiment, or goes on with it, and shows its verdicts. "
+            "With a NAME, --help shows the fields.",
             data,
-            usage="jaxtheory run NAME [--quick] [--FIELD VALUE ...] [options]\n       jaxtheory run --all [options]",
+            usage="jaxtheory run NAME [--quick] [--FIELD VALUE ...] [options]\n"
+            "       jaxtheory run --all [options]",
             add_help=False,
         ),
         "report": parser("report", "Makes one page of all findings."),
         "bench": parser("bench", "Times this package's programs."),
         "verdicts": parser(
-            "verdicts", "Compares the newest quick runs with committed verdicts, or writes them."
+            "verdicts", "Compares the newest quick runs with committed verdicts, writes them, or shows them."
         ),
         "data": parser("data", "Prepares data: `jaxtheory data prepare NAME`.", data),
     }
@@ -154,19 +167,24 @@ def _parsers() -> dict[str, _Parser]:
     run.add_argument("--fresh", action="store_true", help="compute again what is stored")
     run.add_argument("--strict", action="store_true", help="exit with 1 if a claim does not hold")
     run.add_argument("--x64", action="store_true", help="double precision")
-    run.add_argument("--jobs", type=int, default=1, help="with --all: so many at a time (1)")
+    run.add_argument("--jobs", type=int, help="with --all: so many at a time (1)")
     parsers["report"].add_argument(
-        "--output", type=Path, default=Path("report.html"), help="the page (report.html)"
+        "--output", type=_path, default=Path("report.html"), help="the page (report.html)"
     )
     bench = parsers["bench"]
     bench.add_argument("names", nargs="*", metavar="NAME", help="which benches; none for all")
     bench.add_argument("--peers", action="store_true", help="time other packages too")
     bench.add_argument("--repeats", type=int, default=11, help="turns of each contestant (11)")
-    bench.add_argument("--output", type=Path, help="a file for the JSON too")
+    bench.add_argument("--output", type=_path, help="a file for the JSON too")
     action = parsers["verdicts"].add_mutually_exclusive_group(required=True)
-    action.add_argument("--check", type=Path, metavar="FILE", help="exit with 1 if a quick verdict differs")
-    action.add_argument("--write", type=Path, metavar="FILE", help="write the verdicts of the newest runs")
-    parsers["verdicts"].add_argument("--full", action="store_true", help="write the full forms, with figures")
+    action.add_argument("--check", type=_path, metavar="FILE", help="exit with 1 if a quick verdict differs")
+    action.add_argument("--write", type=_path, metavar="FILE", help="write the verdicts of the newest runs")
+    action.add_argument(
+        "--readme", type=_path, metavar="FILE", help=f"fill its table from {FULL} in the folder beside it"
+    )
+    parsers["verdicts"].add_argument(
+        "--full", action="store_true", help="with --write: the full forms, with figures"
+    )
     parsers["data"].add_argument("action", choices=["prepare"])
     parsers["data"].add_argument("name", metavar="NAME", help="which data, as mnist")
     return parsers
@@ -191,12 +209,17 @@ def _carry_out(arguments: list[str]) -> int:
         options, left = parser.parse_known_args(rest)
     except SystemExit:  # help has been shown
         return 0
-    flags = _flags(parser)
+    if name == "run" and options.help and (options.all or options.name is None):
+        parser.print_help()
+        return 0
+    if name not in LIGHT:
+        _need_extras()
     if name == "run" and not options.all:
         return _run(options, left, arguments, parser)
     if left:
-        hint = "; fields belong to one experiment" if name == "run" else ""
-        raise Usage(f"jaxtheory {name} has no {left[0]}{discovery.nearest(left[0], flags)}{hint}")
+        near = discovery.nearest(left[0], _flags(parser))
+        hint = "; it takes no NAME and no field of one experiment" if name == "run" else ""
+        raise Usage(f"{parser.prog}{' --all' * bool(hint)} has no {left[0]}{near}{hint}")
     return COMMANDS[name](options)
 
 
@@ -210,6 +233,8 @@ def _list(options: argparse.Namespace) -> int:
         keys = ("name", "section", "claim", "lecture", "source")
         print(json.dumps([{key: getattr(one, key) for key in keys} for one in found], indent=1))
         return 0
+    if not found:
+        print(f"there are no experiments in {options.experiments}")
     for section in dict.fromkeys(one.section for one in found):
         print(section)
         for one in found:
@@ -221,47 +246,42 @@ def _list(options: argparse.Namespace) -> int:
 def _run(
     options: argparse.Namespace, fields: list[str], arguments: list[str], parser: argparse.ArgumentParser
 ) -> int:
-    if options.name is None:
-        parser.print_help()
-        return 0
     from jaxtheory.lab import runs
     from jaxtheory.lab.progress import Display, Silent
 
+    chosen = discovery.choose(options.name, discovery.find(options.experiments))
+    if options.jobs is not None:
+        raise Usage("--jobs goes with --all: one experiment is one process")
+    _keep_compiled_programs()
     if options.x64:
         import jax
 
         jax.config.update("jax_enable_x64", True)
-    chosen = discovery.choose(options.name, discovery.find(options.experiments))
+    module = chosen.load()
+    default = _default(chosen.id, module, quick=options.quick)
     if options.help:
         parser.print_help()
-    module = chosen.load()
-    for name in ("Config", "QUICK", "run"):
-        if not hasattr(module, name):
-            raise Failure(
-                f"{chosen.id} has no {name}: an experiment is a Config, its QUICK form and run(config, lab)"
-            )
-    config = configure(
-        chosen.id, module.Config, module.QUICK if options.quick else module.Config(), fields, parser
-    )
+        print()
+    config = configure(chosen.id, default, [*fields, *["--help"] * options.help], parser)
     if config is None:
         return 0
-    form = {module.Config(): "full", module.QUICK: "quick"}.get(config, "custom")
-    if options.quick and config == module.QUICK:
-        form = "quick"
+    as_named = config == default and options.seed == 0 and not options.x64
+    form = ("quick" if options.quick else "full") if as_named else "custom"
     display = Display(Silent() if options.json else None, prefix=f"{chosen.name} · ")
     settings = runs.Options(
         runs=options.runs,
-        data_dir=options.data_dir and options.data_dir.expanduser(),
+        data_dir=options.data_dir,
         seed=options.seed,
         quick=options.quick,
         form=form,
         fresh=options.fresh,
         command=_repeats(one for one in arguments if one not in ("--json", "--traceback", "--strict")),
     )
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(display.close)
+        if options.json:  # what the experiment prints is no JSON
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         findings, directory = runs.conduct(chosen, module.run, config, settings, display)
-    finally:
-        display.close()
     if options.json:
         print(json.dumps({**findings, "directory": str(directory)}, indent=1, ensure_ascii=False))
     else:
@@ -276,10 +296,36 @@ def _strictly(options: argparse.Namespace, all_findings: list[dict[str, Any]]) -
     return int(options.strict and Verdict.FAILS in verdicts)
 
 
-def configure(
-    experiment: str, kind: type, default: Any, arguments: list[str], parser: argparse.ArgumentParser
-) -> Any:
+def _default(experiment: str, module: types.ModuleType, *, quick: bool) -> Any:
+    """The configuration that flags change: the full form, or the quick one."""
+    for name in ("Config", "QUICK", "run"):
+        if not hasattr(module, name):
+            raise Failure(
+                f"{experiment} has no {name}: an experiment is a Config, its QUICK form and run(config, lab)"
+            )
+    if not dataclasses.is_dataclass(module.Config):
+        raise Failure(f"{experiment}: Config is no dataclass: put @dataclass(frozen=True) above it")
+    if not isinstance(module.QUICK, module.Config):
+        raise Failure(f"{experiment}: QUICK is {module.QUICK!r:.80}: make it a Config, as QUICK = Config()")
+    if quick:
+        return module.QUICK
+    try:
+        return module.Config()
+    except TypeError as error:
+        raise Failure(f"{experiment}: {error}: give every field of Config a default") from error
+
+
+def configure(experiment: str, default: Any, arguments: list[str], parser: argparse.ArgumentParser) -> Any:
     """A configuration from its flags; None when only help was asked for.
+
+    Args:
+        experiment: Its name, for the messages.
+        default: The configuration without flags.
+        arguments: The flags.
+        parser: The command's own flags.
+
+    Returns:
+        A configuration of the default's class.
 
     Raises:
         Failure: For a field whose type no flag can carry, or whose name is a flag of the command's.
@@ -287,17 +333,19 @@ def configure(
     """
     import tyro
 
-    hints = typing.get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        if not _carried(hints[field.name]):
-            text = getattr(hints[field.name], "__name__", None) or str(hints[field.name])
+    hints = typing.get_type_hints(type(default))
+    known = ["--help"]
+    for field in dataclasses.fields(default):
+        hint = hints[field.name]
+        if not _carried(hint):
+            text = str(hint) if typing.get_args(hint) else getattr(hint, "__name__", str(hint))
             raise Failure(
-                f"{experiment}: no flag can carry the field '{field.name}' of type {text}: use bool, int, float, "
-                "str, Literal, and tuples or unions of them"
+                f"{experiment}: no flag can carry the field '{field.name}' of type {text}: "
+                "use bool, int, float, str, Literal, and tuples or unions of them"
             )
         if f"--{field.name.replace('_', '-')}" in _flags(parser):
             raise Failure(f"{experiment}: the field '{field.name}' is a flag of `jaxtheory run`: rename it")
-    known = [f"--{no}{field.name}" for field in dataclasses.fields(kind) for no in ("", "no_")]
+        known += [f"--{field.name}", *[f"--no_{field.name}"] * (hint is bool)]
     for one in arguments:
         flag = one.split("=", 1)[0]
         if re.match(r"--?[A-Za-z]", flag) and flag.replace("-", "_").replace("__", "--", 1) not in known:
@@ -306,18 +354,17 @@ def configure(
                 f"{experiment} has no flag {flag}{near}; `jaxtheory run {experiment} --help` shows all"
             )
     shown = io.StringIO()
-    wants_help = {"-h", "--help"} & set(arguments)
     try:
         with contextlib.redirect_stderr(shown):
             return tyro.cli(
-                kind,
+                type(default),
                 args=arguments,
                 default=default,
                 prog=f"jaxtheory run {experiment}",
                 use_underscores=True,
             )
     except SystemExit as error:
-        if wants_help or not error.code:
+        if not error.code:
             return None
         raise Usage(f"{experiment}: {_first_words(shown.getvalue())}") from None
 
@@ -357,9 +404,8 @@ def _show(findings: dict[str, Any], directory: Path) -> None:
     """The table of verdicts, and where the figures lie."""
     from jaxtheory.lab.progress import duration
 
-    print(
-        f"\n{findings['experiment']} ({findings['form']}, {duration(findings['seconds'])}): {findings['claim']}"
-    )
+    took = duration(findings["seconds"])
+    print(f"\n{findings['experiment']} ({findings['form']}, {took}): {findings['claim']}")
     for label, lines in (("data", findings["data"]), ("note", findings["notes"])):
         for line in lines:
             print(f"{label}: {line}")
@@ -390,38 +436,43 @@ def _expectation(claim: dict[str, Any]) -> str:
 
 
 _children: set[subprocess.Popen] = set()
+_starting = threading.Lock()
 
 
 def _stop_children() -> None:
+    _starting.acquire()  # for good: a child that is stopped must not make room for the next
     for child in list(_children):
         child.kill()  # as safe as Ctrl-C is: files appear whole or not at all
 
 
 def _run_all(options: argparse.Namespace) -> int:
-    if options.help:
-        _parsers()["run"].print_help()
-        return 0
-    if options.jobs < 1:
-        raise Usage(f"--jobs must be at least 1, got {options.jobs}")
+    jobs = 1 if options.jobs is None else options.jobs
+    if jobs < 1:
+        raise Usage(f"--jobs must be at least 1, got {jobs}")
     found = discovery.find(options.experiments)
-    flags = ["--runs", str(options.runs), "--seed", str(options.seed)]
-    for name in ("quick", "fresh", "strict", "x64", "json", "traceback"):
-        flags += [f"--{name}"] * getattr(options, name)
-    for name in ("experiments", "data_dir"):
-        if value := getattr(options, name):
+    if not found:
+        raise Usage(f"there are no experiments in {options.experiments}")
+    switches = ("quick", "fresh", "strict", "x64", "json", "traceback")
+    flags = [f"--{name}" for name in switches if getattr(options, name)]
+    for name, default in (("runs", Path("runs")), ("seed", 0), ("experiments", None), ("data_dir", None)):
+        if (value := getattr(options, name)) != default:
             flags += [f"--{name.replace('_', '-')}", str(value)]
     printing = threading.Lock()
 
     def one(experiment: discovery.Experiment) -> tuple[int, str]:
-        # Bars of several processes would overwrite each other; a dumb terminal gets lines.
-        terminal = {"TERM": "dumb"} if options.jobs > 1 else {}
-        child = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "jaxtheory.lab.command_line", "run", experiment.id, *flags],
-            stdout=subprocess.PIPE,
-            env={**os.environ, **terminal},
-            text=True,
-        )
-        _children.add(child)
+        # Bars of several processes would overwrite each other; a dumb terminal gets lines. OpenBLAS's threads
+        # spin while they wait: processes that share the cores would hold each other up many times over.
+        threads = str(max(1, (os.cpu_count() or 1) // jobs))
+        beside = {"TERM": "dumb", "OPENBLAS_NUM_THREADS": threads} if jobs > 1 else {}
+        with _starting:
+            # -P: no file of the folder that one stands in takes the place of a module.
+            child = subprocess.Popen(  # noqa: S603 - this very program
+                [sys.executable, "-P", "-m", "jaxtheory.lab.command_line", "run", experiment.id, *flags],
+                stdout=subprocess.PIPE,
+                env={**os.environ, **beside},
+                text=True,
+            )
+            _children.add(child)
         output, _ = child.communicate()
         _children.discard(child)
         if not options.json:
@@ -429,9 +480,10 @@ def _run_all(options: argparse.Namespace) -> int:
                 print(output, end="", flush=True)
         return child.returncode, output
 
-    with ThreadPoolExecutor(options.jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(one, found))
-    failed = [experiment.id for experiment, (status, _) in zip(found, results) if status not in (0, 1)]
+    ran = {0, 1} if options.strict else {0}
+    failed = [experiment.id for experiment, (status, _) in zip(found, results) if status not in ran]
     if options.json:
         print(f"[{','.join(output for _, output in results if output.strip())}]")
     else:
@@ -444,7 +496,7 @@ def _run_all(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from jaxtheory.lab import report
 
-    return report.command(options.runs, options.output, json=options.json)
+    return report.command(options.runs, options.output, json=options.json, experiments=options.experiments)
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -464,6 +516,13 @@ def _bench(options: argparse.Namespace) -> int:
 def _verdicts(options: argparse.Namespace) -> int:
     from jaxtheory.lab import verdicts
 
+    if options.full and not options.write:
+        raise Usage("--full goes with --write: it is the quick forms that are compared")
+    if options.readme:
+        count = verdicts.fill(options.readme, options.readme.parent / FULL)
+        told = f"{options.readme} shows the verdicts of {count} experiments"
+        print(json.dumps({"shown": count}) if options.json else told)
+        return 0
     found = discovery.find(options.experiments)
     if options.write:
         count = verdicts.write(options.write, options.runs, found, full=options.full)
@@ -489,9 +548,13 @@ def _data(options: argparse.Namespace) -> int:
     if options.name not in names:
         near = discovery.nearest(options.name, names) or f"; there is {', '.join(names) or 'none'}"
         raise Usage(f"no data '{options.name}' can be prepared{near}")
-    directory = Path(options.data_dir or "~/tensorflow_datasets").expanduser()
+    directory = options.data_dir or _path("~/tensorflow_datasets")
     module = importlib.import_module(f"jaxtheory.data.{options.name}")
-    with Display(Silent() if options.json else None).task(f"preparing {options.name}") as task:
+    with contextlib.ExitStack() as stack:
+        if options.json:
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        display = Display(Silent() if options.json else None)
+        task = stack.enter_context(display.task(f"preparing {options.name}"))
         prepared = module.prepare(directory, task)
     used = f"{options.name} is prepared: use it with --data-dir {shlex.quote(str(prepared))}"
     print(json.dumps({"data": options.name, "directory": str(prepared)}) if options.json else used)

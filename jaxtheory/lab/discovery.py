@@ -60,14 +60,16 @@ def find(folder: Path | None = None) -> list[Experiment]:
     Returns:
         One entry for each file, in order; a file that cannot be parsed says so in place of its claim.
     """
-    folder = PACKAGE / "experiments" if folder is None else folder.absolute()
+    folder = PACKAGE / "experiments" if folder is None else folder.expanduser().resolve()
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder} to find experiments in")
     files = sorted(path for pattern in ("*.py", "*/*.py") for path in folder.glob(pattern))
     return [
         _read(path)
         for path in files
-        if not path.name.startswith("_") and path.parent.name not in NO_EXPERIMENTS
+        # Editors keep files and folders of their own, whose names begin with a dot.
+        if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+        and path.parent.name not in NO_EXPERIMENTS
     ]
 
 
@@ -91,9 +93,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def _read(path: Path) -> Experiment:
     try:
-        text = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+        text = ast.get_docstring(ast.parse(path.read_bytes())) or "(no docstring says what it claims)"
     except SyntaxError as error:
         text = f"(line {error.lineno} of the file cannot be parsed: {error.msg})"
+    except (OSError, ValueError) as error:  # no right to read it, or bytes that are no text
+        text = f"(the file cannot be read: {error})"
     paragraphs = re.split(r"\n\s*\n", text.strip())
     claim = " ".join(paragraphs[0].split())
     return Experiment(

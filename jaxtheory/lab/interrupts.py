@@ -31,25 +31,31 @@ def stopping(last_words: Callable[[], str], clean_up: Callable[[], None] = lambd
     speaking.setblocking(False)
 
     def watch():
-        while received := listening.recv(1):
-            if received[0] == signal.SIGINT:
-                # The main thread may hold the lock of what it is printing to.
-                timer = threading.Timer(FLUSHING, os._exit, (INTERRUPTED,))
-                timer.daemon = True
-                timer.start()
-                clean_up()
-                show_cursor = "\x1b[?25h\r\x1b[K" if sys.stderr.isatty() else ""
-                os.write(2, f"{show_cursor}{last_words()}\n".encode())
-                sys.stdout.flush()
-                os._exit(INTERRUPTED)
+        with listening:
+            while received := listening.recv(1):
+                if received[0] == signal.SIGINT:
+                    stop()
+
+    def stop():
+        # The main thread may hold the lock of what it is printing to.
+        timer = threading.Timer(FLUSHING, os._exit, (INTERRUPTED,))
+        timer.daemon = True
+        timer.start()
+        clean_up()
+        show_cursor = "\x1b[?25h\r\x1b[K" if sys.stderr.isatty() else ""
+        os.write(2, f"{show_cursor}{last_words()}\n".encode())
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
 
     # The C half of Python's handler writes to the socket at once; the Python half has nothing left to do.
     handler = signal.signal(signal.SIGINT, lambda *_: None)
     descriptor = signal.set_wakeup_fd(speaking.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=watch, name="interrupts", daemon=True).start()
+    watcher = threading.Thread(target=watch, name="interrupts", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(descriptor)
         signal.signal(signal.SIGINT, handler)
         speaking.close()
+        watcher.join()

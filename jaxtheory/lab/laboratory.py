@@ -7,10 +7,12 @@ import io
 import itertools
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -56,8 +58,8 @@ class Lab:
     ):
         data_dir = data_dir or os.environ.get("JAXTHEORY_DATA")
         if directory is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="jaxtheory-", ignore_cleanup_errors=True)
-            directory = self._temporary.name
+            directory = tempfile.mkdtemp(prefix="jaxtheory-")
+            weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
         self.directory = Path(directory)
         self.data_dir = Path(data_dir) if data_dir else None
         self.quick = quick
@@ -81,7 +83,7 @@ class Lab:
         *,
         together: Sequence[str] = (),
         unit: str = "",
-        **axes: Sequence[Any],
+        **axes: Iterable[Any],
     ) -> Sweep:
         """A function on a grid of independent points, each stored when it is done.
 
@@ -102,7 +104,7 @@ class Lab:
 
         Raises:
             ValueError: For a grid that is none, or points of different shapes.
-            TypeError: For coordinates or values that cannot be stored.
+            TypeError: For axes, coordinates or values that cannot be stored.
 
         Example:
             >>> squares = Lab().sweep("squares", lambda x, draw: x**2 + draw, x=(1, 2, 3), draw=range(2))
@@ -112,7 +114,7 @@ class Lab:
             9.5
         """
         together = (together,) if isinstance(together, str) else tuple(together)
-        grid = Grid(name, {axis: tuple(points) for axis, points in axes.items()}, together)
+        grid = Grid(name, axes, together)
         folder = self._folder("points", name)
         takes_key = _takes(function, "key")
         batch = {axis: grid.axes[axis] for axis in grid.together}
@@ -125,7 +127,7 @@ class Lab:
                     path, call = paths[i]
                     key = {"key": grid.key(self.seed, call)} if takes_key else {}
                     point = as_point(name, call, function(**call, **batch, **key))
-                    grid.check(call, point)
+                    grid.check(call, point, next((one for one in stored if one is not None), point))
                     storage.write_tree(path, point, {**call, **batch})
                     stored[i] = point
                     self._clock.store()
@@ -150,7 +152,8 @@ class Lab:
             >>> Lab().cached("powers", lambda: {"of two": 2 ** np.arange(4)})
             {'of two': array([1, 2, 4, 8])}
         """
-        path = self._folder("cache", name).with_suffix(".npz")
+        folder = self._folder("cache", name)
+        path = folder.with_name(f"{folder.name}.npz")
         stored = self._stored(path, {"cached": name})
         if stored is not None:
             return stored["value"]
@@ -158,7 +161,7 @@ class Lab:
             value = function(progress=task) if _takes(function, "progress") else function()
         storage.write_tree(path, {"value": value}, {"cached": name})
         self._clock.store()
-        return storage.unpack(path, {"cached": name})["value"]
+        return storage.read_tree(path, {"cached": name})["value"]
 
     def train(
         self, name: str, segment: Callable[[Any], tuple[Any, Any]], state: Any, segments: int
@@ -189,6 +192,11 @@ class Lab:
         state = jax.tree.map(jax.numpy.asarray, state)
         with Checkpoints(self._folder("checkpoint", name), self._display.say) as checkpoints:
             done, state, history = checkpoints.newest(state)
+            if done > segments:
+                raise ValueError(
+                    f"training '{name}' has gone on for {done} segments in {self.directory}, more than "
+                    f"{segments}: ask for as many, or keep this run elsewhere"
+                )
             if done < segments:
                 with self._task(name, segments, done) as task:
                     saved = time.monotonic()
@@ -254,18 +262,22 @@ class Lab:
         return self._display.task(label, total, before)
 
     def _folder(self, kind: str, name: str) -> Path:
-        """Where something is kept, apart for each name and for each data that was named before."""
+        """Where something is kept, apart for each name, each seed and each data that was named before."""
         place = f"{kind}/{name}"
         if place in self._used:
-            raise ValueError(f"the name '{name}' is used twice in this experiment: give each its own")
+            raise ValueError(
+                f"the name '{name}' is used twice in this experiment: give each its own, "
+                "and each run a new Lab"
+            )
         self._used.add(place)
         data = f"-{sha256(repr(self.data).encode()).hexdigest()[:8]}" if self.data else ""
-        return self.directory / kind / f"{storage.slug(name)}{data}"
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return self.directory / kind / f"{storage.slug(name)}{data}{seed}"
 
     def _stored(self, path: Path, about: dict[str, Any]) -> Any:
         """What is stored in a file; None, with a line that says why, if it cannot be used."""
         try:
-            return storage.unpack(path, about)
+            return storage.read_tree(path, about)
         except FileNotFoundError:
             return None
         except Broken as error:
@@ -302,7 +314,10 @@ def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
 
     @functools.wraps(run)
     def with_default_lab(config: Any, lab: Lab | None = None) -> Claims:
-        return Claims(run(config, Lab() if lab is None else lab))
+        claims = run(config, Lab() if lab is None else lab)
+        if not isinstance(claims, list | tuple):
+            raise TypeError(f"run returned {claims!r:.80}: return a list of claims")
+        return Claims(claims)
 
     return with_default_lab
 

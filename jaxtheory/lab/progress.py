@@ -38,24 +38,25 @@ class Task:
     @property
     def seconds(self) -> float:
         """How long the task has been going on."""
-        return (self.ended or time.monotonic()) - self.started
+        return (time.monotonic() if self.ended is None else self.ended) - self.started
 
     @property
     def status(self) -> str:
         """How far it is, how fast, and how long it will take, as '34 of 100, 2.1/s, 31 s left'."""
         seconds, done = self.seconds, self.done - self.before
         parts = [f"{self.done:,} of {self.total:,}" if self.total else f"{self.done:,}"]
-        if done and seconds > 0:
-            rate = done / seconds
-            parts.append(f"{rate:.3g}/s" if rate >= 1 else f"{duration(1 / rate)} each")
-        if self.ended or not (done and self.total):
-            parts.append(duration(seconds))
+        rate = done / seconds if seconds > 0 else 0.0
+        if rate > 0:
+            digits = f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}"
+            parts.append(f"{digits}/s" if rate >= 1 else f"{duration(1 / rate)} each")
+        if self.ended is None and rate > 0 and self.total:
+            parts.append(f"{duration(max(0, self.total - self.done) / rate)} left")
         else:
-            parts.append(f"{duration((self.total - self.done) / rate)} left")
+            parts.append(duration(seconds))
         return ", ".join(parts)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Seconds in words, as '2 min 05 s'."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -102,8 +103,9 @@ class Lines(Silent):
         self.say(f"{task.label}: {task.status}")
 
     def say(self, text: str) -> None:
-        """Prints a line to the standard error."""
-        print(text, file=sys.stderr, flush=True)
+        """Prints a line to the standard error; a log that is gone is no reason to stop a run."""
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 class Bars(Lines):
@@ -119,7 +121,11 @@ class Bars(Lines):
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn
 
-            columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}")
+            # Labels are text: in brackets and colons rich would read its own markup.
+            label, status = (
+                TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[status]")
+            )
+            columns = label, BarColumn(), status
             self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
             self._progress.start()
         for task in tasks:
@@ -142,13 +148,14 @@ class Bars(Lines):
         if self._progress is None:
             super().say(text)
         else:
-            self._progress.console.print(text, markup=False, highlight=False)
+            self._progress.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def close(self) -> None:
         """Removes the bars and shows the cursor again."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+            self._bars.clear()
 
 
 class Cell(Silent):
@@ -160,13 +167,15 @@ class Cell(Silent):
 
     def show(self, tasks: list[Task]) -> None:
         """Draws the bars of the cell."""
-        bars = [
-            f"<div>{html.escape(task.label)} "
-            f"<progress value='{task.done}' max='{task.total or 0}'></progress> "
-            f"{html.escape(task.status)}</div>"
-            for task in tasks
-        ]
-        self._draw("".join(self._ended + bars))
+        bars = []
+        for task in tasks:
+            reached = f" value='{task.done}' max='{task.total}'" if task.total else ""
+            bars.append(
+                f"<div>{html.escape(task.label)} <progress{reached}></progress> "
+                f"{html.escape(task.status)}</div>"
+            )
+        if bars:
+            self._draw("".join(self._ended + bars))
 
     def end(self, task: Task) -> None:
         """Leaves a line where the bar was."""

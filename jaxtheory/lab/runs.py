@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from jaxtheory import __version__
+from jaxtheory.data.errors import DataError
 from jaxtheory.lab import storage
 from jaxtheory.lab.claims import Claim
 from jaxtheory.lab.discovery import PACKAGE, Experiment
@@ -37,10 +39,14 @@ CARRIERS = {
     "verdicts",
 }
 """Modules of the lab that find, show and compare but make no number: they leave finished runs as they are."""
+WHOLE = 1 << 26
+"""Bytes up to which a file of data is read whole for its hash."""
 SAMPLE = 1 << 16
-"""Bytes at either end of a file of data that tell it from others of its length."""
+"""Bytes at either end that tell a longer one from others of its length."""
 HEARTBEAT = 10.0
 """Seconds between two signs of life, where a file cannot be locked."""
+SETTLING = 0.5
+"""Seconds until it shows which of two that began at once wrote its sign of life last."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +126,9 @@ def _claims(experiment: Experiment, run: Callable[..., Any], config: Any, lab: L
     kept = lab.directory / "traceback.txt"
     try:
         claims = _checked(run(config, lab))
-    except LabError:
+    except (LabError, DataError):  # their one line says all
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         storage.write(kept, lambda file: file.write(traceback.format_exc().encode()))
         message = " ".join(str(error).split())
         raise Failure(
@@ -178,7 +184,7 @@ def is_stale(directory: Path, experiment: Experiment) -> bool:
     """Whether the experiment's source, or that of a module it imports, has changed since the run."""
     try:
         return storage.read_json(directory / "environment.json")["source"] != source_digest(experiment.path)
-    except (OSError, Broken, KeyError, TypeError):
+    except (OSError, LabError, KeyError, TypeError):  # what cannot be read or parsed is another source
         return True
 
 
@@ -188,7 +194,7 @@ def identify(experiment: Experiment, config: Any, options: Options) -> dict[str,
 
     return {
         "experiment": experiment.id,
-        "config": storage.as_json(dataclasses.asdict(config)),
+        "config": dataclasses.asdict(config),  # no NaN or infinity is taken for None here
         "quick": options.quick,
         "seed": options.seed,
         "data": fingerprint(options.data_dir),
@@ -199,7 +205,7 @@ def identify(experiment: Experiment, config: Any, options: Options) -> dict[str,
 
 
 def fingerprint(data_dir: Path | None) -> str | None:
-    """A hash of the names, lengths and ends of a folder's files, or of a file."""
+    """A hash of the names, lengths and contents of a folder's files, or of a file."""
     if data_dir is None:
         return None
     if not data_dir.exists():
@@ -208,19 +214,24 @@ def fingerprint(data_dir: Path | None) -> str | None:
     files = (
         [data_dir] if data_dir.is_file() else sorted(path for path in data_dir.rglob("*") if path.is_file())
     )
-    for path in files:
-        with path.open("rb") as file:
-            head = file.read(SAMPLE)
-            length = file.seek(0, os.SEEK_END)
-            file.seek(max(0, length - SAMPLE))
-            digest.update(repr((str(path.relative_to(data_dir)), length, head, file.read())).encode())
+    try:
+        for path in files:
+            length = path.stat().st_size
+            digest.update(repr((str(path.relative_to(data_dir)), length)).encode())
+            with path.open("rb") as file:
+                digest.update(file.read(length if length <= WHOLE else SAMPLE))
+                if length > WHOLE:
+                    file.seek(-SAMPLE, os.SEEK_END)
+                    digest.update(file.read())
+    except OSError as error:
+        raise Failure(f"cannot read the data {path}: {error.strerror or error}") from error
     return digest.hexdigest()[:16]
 
 
 def source_digest(file: Path) -> str:
     """A hash of a file and of all modules of the package that it imports, wherever in the file."""
     sources = {str(path.name): path.read_bytes() for path in [file]}
-    missing = imported(file)
+    missing = set(imported(file))
     while missing:
         path = missing.pop()
         name = str(path.relative_to(PACKAGE))
@@ -230,13 +241,13 @@ def source_digest(file: Path) -> str:
     return sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
 
 
-def imported(file: Path) -> set[Path]:
+def imported(file: Path) -> frozenset[Path]:
     """The files of the package that a file imports, those of packages on the way included."""
     return _imported(file, file.stat().st_mtime_ns)
 
 
 @functools.cache
-def _imported(file: Path, _changed: int) -> set[Path]:
+def _imported(file: Path, _changed: int) -> frozenset[Path]:
     names = set()
     try:
         tree = ast.parse(file.read_bytes())
@@ -256,16 +267,17 @@ def _imported(file: Path, _changed: int) -> set[Path]:
         for depth in range(len(parts) + 1):
             place = PACKAGE.joinpath(*parts[:depth])
             files |= {path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()}
-    return files
+    return frozenset(files)
 
 
 def environment() -> dict[str, Any]:
     """What the run was made with, in words that name no machine."""
     import jax
 
-    versions = {name: metadata.version(name) for name in ("jaxtheory", "jax", "jaxlib", "numpy")}
+    versions = {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy")}
     return {
         "python": platform.python_version(),
+        "jaxtheory": __version__,
         **versions,
         "machine": machine(),
         "devices": len(jax.devices()),
@@ -308,19 +320,29 @@ def held(directory: Path) -> Iterator[None]:
 def _heartbeat(path: Path, busy: Failure) -> Iterator[None]:
     """Holds a directory by a file that is written again and again while the run goes on."""
     me = [socket.gethostname(), os.getpid()]
-    with contextlib.suppress(OSError, Broken, KeyError, TypeError):
-        other = storage.read_json(path)
-        lately = time.time() - other["time"] < 3 * HEARTBEAT
-        if other["process"] != me and lately and not _ended(*other["process"]):
-            raise busy
+
+    def sign():
+        storage.write_json(path, {"process": me, "time": time.time()})
+
+    def taken() -> bool:
+        with contextlib.suppress(OSError, Broken, KeyError, TypeError):
+            other = storage.read_json(path)
+            lately = time.time() - other["time"] < 3 * HEARTBEAT
+            return other["process"] != me and lately and not _ended(*other["process"])
+        return False
+
+    if taken():
+        raise busy
+    sign()
+    time.sleep(SETTLING)
+    if taken():  # another began at the same moment, and wrote last
+        raise busy
     ended = threading.Event()
 
     def beat():
-        while True:
+        while not ended.wait(HEARTBEAT):
             with contextlib.suppress(LabError):
-                storage.write_json(path, {"process": me, "time": time.time()})
-            if ended.wait(HEARTBEAT):
-                return
+                sign()
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -329,12 +351,13 @@ def _heartbeat(path: Path, busy: Failure) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _ended(host: str, pid: int) -> bool:
     """Whether a process of this host is known to have ended."""
-    if host != socket.gethostname():
+    if host != socket.gethostname() or os.name != "posix":  # elsewhere signal 0 is none
         return False
     try:
         os.kill(pid, 0)

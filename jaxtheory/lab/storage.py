@@ -5,26 +5,38 @@ import json
 import math
 import os
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from jaxtheory.lab.errors import Broken, Failure
 
 STRUCTURE = "structure"
 """The member of an npz file that tells how its arrays make up a pytree."""
+KEYS = (str, int, float, type(None))
+"""What the keys of a stored dict may be: JSON gives them back as they were."""
+PLAIN = "biufcmMSU"
+"""Kinds of arrays that NumPy's format stores as they are: numbers, times and texts."""
+ADDED = 2
+"""What `isbuiltin` is for a type that a library added to NumPy's."""
 ASIDE = ".aside-"
 """What the name of a file begins with until it is whole."""
 
 
 def slug(name: str) -> str:
-    """A file name for a name: its own text where it can be, and a hash where another name could share it."""
+    """A file name for a name: its own text where it can be, and a hash where another name could share it.
+
+    Some file systems take capitals for small letters, so a name with capitals gets a hash.
+    """
+    if not name.strip():
+        raise ValueError("what is stored needs a name, got an empty one")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:60]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+    return plain if plain == name.lower() else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager
@@ -33,13 +45,16 @@ def failing_clearly(path: Path):
     try:
         yield
     except OSError as error:
+        reason = error.strerror or error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "a file stands where a folder of it should be"
         raise Failure(
-            f"cannot write {path}: {error.strerror or error}; what was stored before is kept, "
+            f"cannot write {path}: {reason}; what was stored before is kept, "
             "and the same command goes on from there"
         ) from error
 
 
-def write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+def write(path: Path, fill: Callable[[BufferedIOBase], Any]) -> None:
     """Writes a file aside and renames it, so that it is there whole or not at all."""
     aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
     with failing_clearly(path):
@@ -68,7 +83,7 @@ def read_json(path: Path) -> Any:
         raise Broken(f"{path} is no whole JSON file") from error
 
 
-def pack(file: BinaryIO, tree: Any, about: Mapping[str, Any] | None = None) -> None:
+def pack(file: BufferedIOBase, tree: Any, about: Mapping[str, Any] | None = None) -> None:
     """Writes a pytree of arrays made of dicts, tuples and lists as npz, with facts about it."""
     arrays: list[np.ndarray] = []
     structure = json.dumps({"tree": _describe(tree, arrays), "about": as_json(about or {})})
@@ -77,16 +92,28 @@ def pack(file: BinaryIO, tree: Any, about: Mapping[str, Any] | None = None) -> N
     np.savez(file, allow_pickle=False, **members)
 
 
-def unpack(file: BinaryIO | Path, about: Mapping[str, Any] | None = None) -> Any:
+def unpack(file: BufferedIOBase, about: Mapping[str, Any] | None = None) -> Any:
     """Reads what `pack` wrote; `Broken` for what is damaged or about something else."""
+    expected = as_json(about or {})
     try:
         with np.load(file, allow_pickle=False) as members:
             structure = json.loads(members[STRUCTURE].tobytes())
-            if structure["about"] != as_json(about or {}):
-                raise Broken(f"{file} holds {structure['about']} where {as_json(about or {})} was expected")
-            return _rebuild(structure["tree"], members)
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise Broken(f"{file} is damaged ({error!s:.80})") from error
+            found = structure["about"]
+            tree = _rebuild(structure["tree"], members) if found == expected else None
+    except Exception as error:  # damage shows as whatever zip, npy and JSON readers stumble over
+        raise Broken(f"is damaged ({error!s:.80})") from error
+    if found != expected:
+        raise Broken(f"holds {found} where {expected} was expected")
+    return tree
+
+
+def read_tree(path: Path, about: Mapping[str, Any] | None = None) -> Any:
+    """Reads what `write_tree` stored; `Broken`, naming the file, for what is damaged or about another."""
+    with path.open("rb") as file:
+        try:
+            return unpack(file, about)
+        except Broken as error:
+            raise Broken(f"{path} {error}") from error
 
 
 def write_tree(path: Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
@@ -107,10 +134,14 @@ def append_line(path: Path, line: str) -> None:
 
 def read_lines(path: Path) -> list[str]:
     """The whole lines of a log."""
-    if not path.exists():
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
         return []
-    text = path.read_bytes()
-    return text[: text.rfind(b"\n") + 1].decode().splitlines()
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror or error}") from error
+    # Not `splitlines`, which would break a text at its other separators.
+    return text.decode(errors="replace").split("\n")[:-1]
 
 
 def _describe(tree: Any, arrays: list[np.ndarray]) -> Any:
@@ -118,19 +149,23 @@ def _describe(tree: Any, arrays: list[np.ndarray]) -> Any:
     if tree is None:
         return {"none": True}
     if type(tree) is dict:
+        for key in tree:
+            if not isinstance(key, KEYS):
+                raise TypeError(f"a dict that is stored has texts and numbers as keys, not {key!r:.80}")
         return {"dict": [[key, _describe(part, arrays)] for key, part in tree.items()]}
     if type(tree) in (tuple, list):
         return {type(tree).__name__: [_describe(part, arrays) for part in tree]}
     array = np.asarray(tree) if np.isscalar(tree) or hasattr(tree, "__array__") else None
-    if array is None or array.dtype.hasobject:
+    if array is None:
         raise TypeError(
             f"only arrays in dicts, tuples and lists are stored, and this holds a {type(tree).__name__}: "
             "give its arrays in a dict"
         )
-    # A type that NumPy's format has no name for (bfloat16) is stored as its bytes.
-    arrays.append(
-        array if array.dtype.isbuiltin or array.dtype.kind in "SU" else array.view(f"V{array.itemsize}")
-    )
+    added = array.dtype.isbuiltin == ADDED and hasattr(ml_dtypes, array.dtype.name)
+    if not added and array.dtype.kind not in PLAIN:
+        raise TypeError(f"arrays of numbers and texts are stored, and this holds one of {array.dtype}")
+    # NumPy's format has no name for a type that was added to it (bfloat16): it is stored as its bytes.
+    arrays.append(array.view(f"V{array.itemsize}") if added else array)
     return {"array": f"a{len(arrays) - 1}", "dtype": array.dtype.name}
 
 
@@ -144,8 +179,6 @@ def _rebuild(description: Any, members: Mapping[str, np.ndarray]) -> Any:
         return (tuple if kind == "tuple" else list)(_rebuild(part, members) for part in parts)
     array = members[parts]
     if array.dtype.kind == "V":
-        import ml_dtypes
-
         array = array.view(getattr(ml_dtypes, description["dtype"]))
     return array
 

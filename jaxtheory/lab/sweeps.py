@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,16 +111,23 @@ class Grid:
     """The calls that a sweep consists of: one for each point of the axes that are not taken together."""
 
     name: str
-    axes: Mapping[str, tuple[Any, ...]]
+    axes: Mapping[str, Any]  # what can be iterated over, and then a tuple
     together: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not self.axes:
             raise ValueError(f"sweep '{self.name}' has no axis: name at least one, as size=(300, 1000)")
-        axes = {
-            name: tuple(_coordinate(self.name, name, value) for value in axis)
-            for name, axis in self.axes.items()
-        }
+        if "key" in self.axes:
+            raise ValueError(
+                f"an axis of sweep '{self.name}' is called 'key', as the random key is: name it otherwise"
+            )
+        axes = {}
+        for name, axis in self.axes.items():
+            if isinstance(axis, str) or not isinstance(axis, Iterable):
+                raise TypeError(
+                    f"axis '{name}' of sweep '{self.name}' is {axis!r:.80}: give a tuple of its points"
+                )
+            axes[name] = tuple(_coordinate(self.name, name, value) for value in axis)
         object.__setattr__(self, "axes", axes)
         for name, points in axes.items():
             if not points:
@@ -129,7 +136,12 @@ class Grid:
                 raise ValueError(f"axis '{name}' of sweep '{self.name}' names a point twice: {points}")
         unknown = set(self.together) - set(axes)
         if unknown:
-            raise ValueError(f"together= names no axis of sweep '{self.name}': {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"together= names {', '.join(sorted(unknown))}, but the axes of sweep '{self.name}' "
+                f"are {', '.join(axes)}"
+            )
+        if len(set(self.together)) < len(self.together):
+            raise ValueError(f"together= names an axis of sweep '{self.name}' twice: {self.together}")
 
     @property
     def apart(self) -> dict[str, tuple[Any, ...]]:
@@ -170,12 +182,6 @@ class Grid:
     ) -> np.ndarray | dict[str, np.ndarray]:
         """The results of all calls as arrays with one leading axis for each of the sweep's."""
         first = results[0]
-        for coordinates, result in zip(self.calls(), results):
-            if _form(result) != _form(first):
-                raise ValueError(
-                    f"the points of sweep '{self.name}' differ in form: {_form(first)} at first, "
-                    f"{_form(result)} at {coordinates}"
-                )
         if isinstance(first, dict):
             return {key: self._gather([result[key] for result in results]) for key in first}
         return self._gather(results)
@@ -189,8 +195,18 @@ class Grid:
         order = [came.index(name) for name in self.axes]
         return stacked.transpose(*order, *range(len(came), stacked.ndim))
 
-    def check(self, coordinates: Mapping[str, Any], result: np.ndarray | dict[str, np.ndarray]) -> None:
-        """Raises ValueError for a result without a leading axis for each that was taken together."""
+    def check(
+        self,
+        coordinates: Mapping[str, Any],
+        result: np.ndarray | dict[str, np.ndarray],
+        other: np.ndarray | dict[str, np.ndarray],
+    ) -> None:
+        """Raises ValueError for a result unlike another, or without an axis for each taken together."""
+        if _form(result) != _form(other):
+            raise ValueError(
+                f"the points of sweep '{self.name}' differ in form: {_form(other)} before, "
+                f"{_form(result)} at {dict(coordinates)}"
+            )
         batch = tuple(len(self.axes[name]) for name in self.together)
         for name, array in result.items() if isinstance(result, dict) else [("", result)]:
             if array.shape[: len(batch)] != batch:
@@ -202,16 +218,19 @@ class Grid:
 
 def as_point(sweep: str, coordinates: Mapping[str, Any], result: Any) -> np.ndarray | dict[str, np.ndarray]:
     """What a sweep's function returned, as arrays; TypeError for what is no number, array or dict of them."""
-    parts = (
-        {str(key): np.asarray(part) for key, part in result.items()} if isinstance(result, Mapping) else None
-    )
-    arrays = [np.asarray(result)] if parts is None else list(parts.values())
-    if not arrays or any(array.dtype.hasobject for array in arrays):
+    named = result if isinstance(result, Mapping) else {"": result}
+    try:
+        # Copies, as the function may write its next result into the same array.
+        arrays = {str(key): np.array(part) for key, part in named.items()}
+    except (ValueError, TypeError):  # rows of different lengths, keys for random numbers
+        arrays = {}
+    if not arrays or any(array.dtype.hasobject for array in arrays.values()):
+        shown = " ".join(repr(result).split())
         raise TypeError(
             f"a point of sweep '{sweep}' is a number, an array or a dictionary of them; "
-            f"the function returned {type(result).__name__} {result!r:.80} at {dict(coordinates)}"
+            f"the function returned {type(result).__name__} {shown:.80} at {dict(coordinates)}"
         )
-    return arrays[0] if parts is None else parts
+    return arrays if isinstance(result, Mapping) else arrays[""]
 
 
 def _form(result: np.ndarray | dict[str, np.ndarray]) -> Any:

@@ -41,6 +41,12 @@ class CNN(nnx.Module):
 
     Raises:
         ValueError: For unknown names, sizes below 1 or not one for each layer, or images that become empty.
+
+    Example:
+        >>> CNN((28, 28), (8, 16), nnx.Rngs(0), head=(10,))(jnp.ones((5, 28, 28))).shape
+        (5, 10)
+        >>> CNN((28, 28), (8, 16), nnx.Rngs(0))(jnp.ones((5, 28, 28))).shape
+        (5, 7, 7, 16)
     """
 
     def __init__(
@@ -63,18 +69,17 @@ class CNN(nnx.Module):
         precision: Any = None,
     ):
         if len(shape) not in (2, 3) or min(shape) < 1:
-            msg = f"the shape of an image is (H, W) or (H, W, C), got {tuple(shape)}"
-            raise ValueError(msg)
+            raise ValueError(f"the shape of an image is (H, W) or (H, W, C), got {tuple(shape)}")
         for name, value, known in (
             ("pooling", pooling, ("max", "average")),
             ("padding", padding, ("SAME", "CIRCULAR", "VALID")),
         ):
             if value not in known:
-                msg = f"{name} is {value!r}: take one of {', '.join(known)}"
-                raise ValueError(msg)
+                raise ValueError(f"{name} is {value!r}: take one of {', '.join(known)}")
         if not channels or min(channels) < 1:
-            msg = f"channels are the numbers of maps of the convolutions, 1 or more each, got {channels}"
-            raise ValueError(msg)
+            raise ValueError(
+                f"channels are the numbers of maps of the convolutions, 1 or more each, got {channels}"
+            )
         layers = len(channels)
         kernels = _for_each(layers, "kernel_size", kernel_size)
         steps = _for_each(layers, "strides", strides)
@@ -101,11 +106,10 @@ class CNN(nnx.Module):
             lost = kernel - 1 if padding == "VALID" else 0
             sizes = tuple(-(-(size - lost) // stride) // block for size in sizes)
             if min(sizes) < 1:
-                msg = (
+                raise ValueError(
                     f"images of shape {self.shape} are empty after layer {len(self.convolutions)}: "
                     "use fewer layers, or smaller kernels, strides or windows"
                 )
-                raise ValueError(msg)
             inputs = outputs
         self.head = (
             MLP(
@@ -133,8 +137,7 @@ class CNN(nnx.Module):
         images = len(self.shape)
         if jnp.shape(x)[-images:] != self.shape:
             needed = f"(..., {', '.join(map(str, self.shape))})"
-            msg = f"this network takes images of shape {needed}, got {jnp.shape(x)}: reshape them"
-            raise ValueError(msg)
+            raise ValueError(f"this network takes images of shape {needed}, got {jnp.shape(x)}: reshape them")
         x = jnp.asarray(x)
         batch = x.shape[: x.ndim - images]
         x = x.reshape(-1, *(*self.shape, 1)[:3])
@@ -151,6 +154,7 @@ def _for_each(layers: int, name: str, value: PerLayer) -> tuple[int, ...]:
     """One value for each layer."""
     values = (value,) * layers if isinstance(value, int) else tuple(value)
     if len(values) != layers or min(values) < 1:
-        msg = f"{name} is {value} for {layers} convolutions: give one number of 1 or more, or one for each"
-        raise ValueError(msg)
+        raise ValueError(
+            f"{name} is {value} for {layers} convolutions: give one number of 1 or more, or one for each"
+        )
     return values

@@ -90,8 +90,9 @@ def functional(make: Callable[..., Any]) -> Functional:
         for name, tree in (("params", given), ("state", state)):
             found = jax.tree.structure(tree)
             if found != trees[name]:
-                msg = f"{name} of this module are {trees[name]}, got {found}: give what its init returned"
-                raise ValueError(msg)
+                raise ValueError(
+                    f"{name} of this module are {trees[name]}, got {found}: give what its init returned"
+                )
         arrays = _started(streams, key)
         for paths, tree in ((params, given), (rest, state)):
             arrays |= {path: _leaf(tree, text) for path, text in paths.items()}
@@ -99,8 +100,9 @@ def functional(make: Callable[..., Any]) -> Functional:
         y = module(x)
         after = {path: _value(one) for path, one in nnx.to_flat_state(nnx.state(module))}
         if key is None and any(after[path] is not arrays[path] for path in streams):
-            msg = f"the module draws random numbers with train={train}, and no key was given: pass key="
-            raise ValueError(msg)
+            raise ValueError(
+                f"the module draws random numbers with train={train}, and no key was given: pass key="
+            )
         return y, _nested({text: after[path] for path, text in rest.items()})
 
     return Functional(init, apply)
@@ -111,29 +113,32 @@ def _checked_module(make: Callable[..., Any]) -> Any:
 
     module = make(nnx.Rngs(0))
     if not isinstance(module, nnx.Module):
-        msg = f"make returned a {type(module).__name__}: return a flax.nnx.Module"
-        raise TypeError(msg)
+        raise TypeError(f"make returned a {type(module).__name__}: return a flax.nnx.Module")
     # Flax takes a traced array for a static fact of its module, and fails later without naming it.
     for path, part in nnx.iter_modules(module):
         for name, value in vars(part).items():
             if isinstance(value, jax.Array):
                 place = ".".join((*_texts(path), name))
-                msg = f"the array in attribute {place} is no nnx.Variable: wrap it in one, or use NumPy"
-                raise TypeError(msg)
+                raise TypeError(
+                    f"the array in attribute {place} is no nnx.Variable: wrap it in one, or use NumPy"
+                )
     return module
 
 
 def _check_key(key: Any) -> None:
+    key = jnp.asarray(key)
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         shape = key.shape
     elif key.dtype == jnp.uint32 and key.ndim:
         shape = key.shape[:-1]
     else:
-        msg = f"init takes a random key, got {key.dtype} of shape {key.shape}: pass jax.random.key(seed)"
-        raise TypeError(msg)
+        raise TypeError(
+            f"init takes a random key, got {key.dtype} of shape {key.shape}: pass jax.random.key(seed)"
+        )
     if shape:
-        msg = f"init takes one random key, got keys of shape {shape}: map over them with jax.vmap(init)"
-        raise ValueError(msg)
+        raise ValueError(
+            f"init takes one random key, got keys of shape {shape}: map over them with jax.vmap(init)"
+        )
 
 
 def _texts(path: tuple[Any, ...]) -> Path:

@@ -25,6 +25,7 @@ Example:
     ((300,), True)
 """
 
+import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Integer, Key, UInt32
+
+from jaxtheory.networks.functional import _check_key
 
 Outputs = Float[Array, "*batch outputs"] | Float[np.ndarray, "*batch outputs"]
 Labels = Integer[Array, "*batch"] | Integer[np.ndarray, "*batch"] | int | np.integer
@@ -64,14 +67,25 @@ class TrainingState:
     """The key's implementation."""
 
 
+jax.export.register_pytree_node_serialization(
+    TrainingState,
+    serialized_name="jaxtheory.networks.training.TrainingState",
+    serialize_auxdata=lambda facts: repr(facts).encode(),
+    deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
+)
+
+
 def init(
     params: Any,
-    key: Key[Array, ""] | UInt32[Array, "2"],
+    key: Key[Array, ""] | UInt32[Array, " words"],
     state: Any = None,
     *,
     optimizer: optax.GradientTransformation,
 ) -> TrainingState:
     """The state at the start of a training; map over `params`, `key` and `state` for several seeds.
+
+    It is a pytree of arrays. To export a program that takes or returns it, register the named tuples of the
+    optimiser's state with `jax.export.register_namedtuple_serialization`.
 
     Args:
         params: The parameters at the start, a pytree of real floating-point arrays.
@@ -83,18 +97,21 @@ def init(
         The state.
 
     Raises:
-        TypeError: For parameters that are not real floating point.
+        TypeError: For parameters that are not real floating point, or for what is no random key.
+        ValueError: For several keys.
 
     Example:
         >>> init({"w": jax.numpy.ones(3)}, jax.random.key(0), optimizer=optax.sgd(0.1)).step
         Array(0, dtype=int32)
     """
+    _check_key(key)
     params = jax.tree.map(jnp.asarray, params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             name = jax.tree_util.keystr(path)
-            msg = f"parameters are real floating point, but params{name} is {leaf.dtype}: move it to state"
-            raise TypeError(msg)
+            raise TypeError(
+                f"parameters are real floating point, but params{name} is {leaf.dtype}: move it to state"
+            )
     return TrainingState(
         params=params,
         state=jax.tree.map(jnp.asarray, {} if state is None else state),
@@ -149,11 +166,13 @@ def step(
 
     (loss, (state, metrics)), gradient = jax.value_and_grad(value, has_aux=True)(training.params)
     if taken := {"loss", "gradient_norm"} & set(metrics):
-        msg = f"the objective has a metric named {taken.pop()!r}, which a step measures: rename it"
-        raise ValueError(msg)
+        raise ValueError(
+            f"the objective has a metric named {taken.pop()!r}, which a step measures: rename it"
+        )
     metrics = {"loss": loss, **metrics}
     if gradient_norm:
-        metrics["gradient_norm"] = optax.tree.norm(gradient)
+        wide = jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)), gradient)
+        metrics["gradient_norm"] = optax.tree.norm(wide)
     updates, moved = optax.with_extra_args_support(optimizer).update(
         gradient,
         training.optimizer,
@@ -193,7 +212,8 @@ def run(
     seeds; under `jit` with `donate_argnums=0` the state is updated in place.
 
     Over several devices, `shard_map` it with the data split and an objective that averages over the axis
-    (`jax.lax.pmean` of its loss, metrics and state).
+    (`jax.lax.pmean` of its loss, metrics and state): `n` and `batch` are then those of one device, and all
+    devices have the same key of noise, into which the objective may fold `jax.lax.axis_index`.
 
     Args:
         training: The state before.
@@ -223,17 +243,16 @@ def run(
     _check_objective(objective)
     n = _examples(data)
     if steps < 1:
-        msg = f"a run of {steps} steps: take at least one"
-        raise ValueError(msg)
+        raise ValueError(f"a run of {steps} steps: take at least one")
     if batch is not None and not 1 <= batch <= n:
-        msg = f"a minibatch of {batch} of {n} examples: take from 1 to {n}, or None for all of them"
-        raise ValueError(msg)
+        raise ValueError(
+            f"a minibatch of {batch} of {n} examples: take from 1 to {n}, or None for all of them"
+        )
     advance = partial(step, objective=objective, optimizer=optimizer, gradient_norm=gradient_norm)
 
     def on_chosen(training, chosen):
         return advance(training, jax.tree.map(lambda leaf: leaf[chosen], data))
 
-    data = jax.tree.map(jnp.asarray, data)
     if batch is None:
         return jax.lax.scan(lambda training, _: advance(training, data), training, length=steps)
     return jax.lax.scan(on_chosen, training, _order(training, n, batch, steps))
@@ -252,6 +271,12 @@ def objective(
 
     Returns:
         `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+
+    Example:
+        >>> linear = lambda params, state, x, *, key, train: (x @ params, state)
+        >>> fit = objective(linear, squared_error, error=squared_error)
+        >>> fit(jax.numpy.eye(2), {}, (np.eye(2), np.zeros((2, 2), np.float32)), jax.random.key(0))
+        (Array(0.5, dtype=float32), ({}, {'error': Array(0.5, dtype=float32)}))
     """
 
     def of_network(params, state, batch, key):
@@ -271,6 +296,11 @@ def stateless(loss: Callable[..., Any]) -> Callable[..., Any]:
 
     Returns:
         `objective(params, state, batch, key) -> (loss, (state, {}))`.
+
+    Example:
+        >>> fit = stateless(lambda params, batch: jax.numpy.mean((params - batch) ** 2))
+        >>> fit(jax.numpy.float32(1), {}, np.float32([0, 3]), jax.random.key(0))
+        (Array(2.5, dtype=float32), ({}, {}))
     """
 
     def of_loss(params, state, batch, key):
@@ -289,6 +319,11 @@ def predictor(apply: Callable[..., Any], state: Any = None) -> Callable[..., Any
 
     Returns:
         `predict(params, x)`.
+
+    Example:
+        >>> predict = predictor(lambda params, state, x: (x @ params, state))
+        >>> predict(2 * jax.numpy.eye(2), np.float32([1, 2]))
+        Array([2., 4.], dtype=float32)
     """
     state = {} if state is None else state
 
@@ -308,6 +343,11 @@ def loss(apply: Callable[..., Any], criterion: Callable[..., Any], state: Any = 
 
     Returns:
         `loss(params, batch) -> scalar`, the mean over `batch = (x, y)`.
+
+    Example:
+        >>> linear = lambda params, state, x: (x @ params, state)
+        >>> loss(linear, squared_error)(jax.numpy.eye(2), (np.eye(2), np.zeros((2, 2), np.float32)))
+        Array(0.5, dtype=float32)
     """
     predict = predictor(apply, state)
 
@@ -323,7 +363,7 @@ def cross_entropy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
 
     Args:
         logits: $z$, shape `(..., classes)`; accumulated in single precision or better.
-        labels: $y$, whole numbers from 0, shape `(...)`; beyond the classes the result is NaN.
+        labels: $y$, whole numbers from 0, shape `(...)`; the result is NaN for what is no class.
 
     Returns:
         One value for each example, shape `(...)`.
@@ -338,8 +378,9 @@ def cross_entropy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
     """
     logits, labels = _checked_labels(logits, labels)
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    of_label = jnp.take_along_axis(logits, labels[..., None], -1)[..., 0]
-    return jax.nn.logsumexp(logits, axis=-1) - of_label
+    of_label = jnp.take_along_axis(logits, labels[..., None], -1, mode="fill")[..., 0]
+    # A negative index would count from the end.
+    return jax.nn.logsumexp(logits, axis=-1) - jnp.where(labels < 0, jnp.nan, of_label)
 
 
 def squared_error(outputs: Outputs, targets: Outputs) -> Float[Array, "*batch"]:
@@ -361,8 +402,9 @@ def squared_error(outputs: Outputs, targets: Outputs) -> Float[Array, "*batch"]:
     """
     outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
     if outputs.shape != targets.shape or outputs.ndim < 1:
-        msg = f"outputs and targets have one shape (..., outputs), got {outputs.shape} and {targets.shape}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"outputs and targets have one shape (..., outputs), got {outputs.shape} and {targets.shape}"
+        )
     wide = jnp.promote_types(jnp.result_type(outputs, targets), jnp.float32)
     return jnp.sum((outputs.astype(wide) - targets.astype(wide)) ** 2, -1) / 2
 
@@ -393,11 +435,13 @@ def accuracy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
 def _checked_labels(logits: Outputs, labels: Labels) -> tuple[Array, Array]:
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        msg = f"labels are whole numbers from 0, got {labels.dtype}: take argmax of one-hot vectors"
-        raise TypeError(msg)
+        raise TypeError(
+            f"labels are whole numbers from 0, got {labels.dtype}: take argmax of one-hot vectors"
+        )
     if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
-        msg = f"logits (..., classes) need labels (...), got shapes {logits.shape} and {labels.shape}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"logits (..., classes) need labels (...), got shapes {logits.shape} and {labels.shape}"
+        )
     return logits, labels
 
 
@@ -405,19 +449,19 @@ def _check_objective(objective: Callable[..., Any]) -> None:
     try:
         inspect.signature(objective).bind("params", "state", "batch", "key")
     except TypeError as error:
-        msg = (
+        raise TypeError(
             "an objective takes (params, state, batch, key) and returns (loss, (state, metrics)): make one "
             "of a plain loss(params, batch) with training.stateless, of a network with training.objective"
-        )
-        raise TypeError(msg) from error
+        ) from error
 
 
 def _examples(data: Any) -> int:
     """How many examples there are: the leading axis of every array."""
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
     if len({shape[:1] for shape in shapes}) != 1 or not shapes[0] or not shapes[0][0]:
-        msg = f"data are arrays with one leading axis of examples, at least one, got shapes {shapes}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"data are arrays with one leading axis of examples, at least one, got shapes {shapes}"
+        )
     return shapes[0][0]
 
 

@@ -8,23 +8,32 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 Features = Float[Array, "n p"] | Float[np.ndarray, "n p"]
 Queries = Float[Array, "... p"] | Float[np.ndarray, "... p"]
 Labels = Int[Array, " n"] | Int[np.ndarray, " n"]
+Classes = Int[Array, "*#batch n"] | Int[np.ndarray, "*#batch n"]
 Number = Float[Array, ""] | Float[np.floating, ""] | float
 
 _BLOCK = 1024
-"""Queries handled at once: their differences from one class's mean stay at some megabytes."""
+"""Rows handled at once: their differences from one mean, or distances to as many others, take megabytes."""
 
 _ROUNDS = 12
 """Rounds of subspace iteration: two products each, after which the spaces are stationary in float32."""
+
+_CONJUGATE_STEPS = 1000
+"""Of conjugate gradients at most, for the derivative of softmax regression."""
+
+_SPARE = 8
+"""Candidates beyond the k nearest: products round squared distances, and these may swap places."""
 
 
 @partial(
@@ -36,11 +45,17 @@ _ROUNDS = 12
 class AffineModel:
     """An affine space for each class: its mean and its principal directions."""
 
-    means: Float[Array, "classes p"]
-    directions: Float[Array, "classes d p"]  # orthonormal rows by falling variance; zero past a class's rank
-    variances: Float[Array, "classes d"]  # along the directions, divided by the number of examples
-    counts: Float[Array, " classes"]  # examples; a class without any is infinitely far from everything
-    residual: Float[Array, " classes"]  # of the eigenvectors: largest |C v - variance v| / largest variance
+    means: Any
+    """(classes, p)."""
+    directions: Any
+    """(classes, d, p): orthonormal rows by falling variance; zero past a class's rank."""
+    variances: Any
+    """(classes, d): along the directions, divided by the number of examples."""
+    counts: Any
+    """(classes,) examples; a class without any is infinitely far from everything."""
+    residual: Any
+    """(classes,) of the eigenvectors: largest |C v - variance v| / largest variance; NaN, as the means are,
+    where a class under jit has more examples than `capacity`."""
 
 
 @partial(
@@ -52,12 +67,29 @@ class AffineModel:
 class SoftmaxModel:
     """Softmax regression, and how far its minimisation came."""
 
-    weights: Float[Array, "p classes"]
-    bias: Float[Array, " classes"]
-    objective: Float[Array, ""]
-    gradient_norm: Float[Array, ""]  # largest entry of the objective's gradient
-    steps: Int[Array, ""]
-    converged: Bool[Array, ""]  # whether gradient_norm came down to the tolerance
+    weights: Any
+    """(p, classes)."""
+    bias: Any
+    """(classes,)."""
+    objective: Any
+    """() at these weights."""
+    gradient_norm: Any
+    """() largest entry of the objective's gradient."""
+    steps: Any
+    """() of L-BFGS, integer."""
+    converged: Any
+    """() whether gradient_norm came down to the tolerance, Boolean."""
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["distances", "indices"], meta_fields=[])
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest training examples of each query, nearest first."""
+
+    distances: Any
+    """(..., k) squared."""
+    indices: Any
+    """(..., k) rows of the training features, integer."""
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["errors"], meta_fields=[])
@@ -65,7 +97,8 @@ class SoftmaxModel:
 class CrossValidation:
     """Errors on the parts that were held out, for each choice that was tried."""
 
-    errors: Float[Array, "folds ..."]
+    errors: Any
+    """(folds, ...)."""
 
     @property
     def mean(self) -> Float[Array, "..."]:
@@ -79,8 +112,8 @@ class CrossValidation:
 
     @property
     def best(self) -> Int[Array, ""]:
-        """Flat index of the choice with the least mean error; the first of equals."""
-        return jnp.argmin(self.mean)
+        """Flat index of the choice with the least mean error; the first of equals, a NaN last."""
+        return jnp.argmin(jnp.where(jnp.isnan(self.mean), jnp.inf, self.mean))
 
 
 def affine_fit(
@@ -109,11 +142,12 @@ def affine_fit(
             vmap, where they have no values, it is n unless given, which is correct and slower.
 
     Returns:
-        The spaces. Under jit a class without examples is infinitely far from everything.
+        The spaces, each direction with its largest entry positive. Under jit a class without examples is
+        infinitely far from everything, and one of more than `capacity` examples is NaN.
 
     Raises:
-        ValueError: shapes that do not match, `dimension` outside 1 to p, `capacity` below the largest class,
-            or labels (where they have values) out of range or without examples of a class.
+        ValueError: shapes that do not match, `dimension` outside 1 to p, `capacity` below 1 or the largest
+            class, or labels (where they have values) out of range or without examples of a class.
 
     Example:
         >>> import jax.numpy as jnp
@@ -126,26 +160,26 @@ def affine_fit(
         Joan Bruna and Stéphane Mallat, "Invariant scattering convolution networks", 2013.
     """
     _check_training(features, labels, classes)
+    _check_present(labels, classes)
     if not 1 <= dimension <= features.shape[1]:
         raise ValueError(
             f"dimension is {dimension}: an affine space among {features.shape[1]} features has "
             f"1 to {features.shape[1]} directions"
         )
     n = features.shape[0]
+    largest = 1
     if not isinstance(labels, jax.core.Tracer):
-        counts = np.bincount(np.asarray(labels), minlength=classes)
-        if counts.min() == 0:
-            raise ValueError(
-                f"labels hold no example of class {int(counts.argmin())}: each of the {classes} classes "
-                "needs one at least"
-            )
-        if capacity is not None and capacity < counts.max():
-            raise ValueError(f"capacity is {capacity} and the largest class has {counts.max()} examples")
+        largest = int(np.bincount(np.asarray(labels)).max())
         if capacity is None:
             # Rounded up to eighths of a power of two: draws with other class sizes share a compiled program.
-            step = max(1, 2 ** (int(counts.max()).bit_length() - 4))
-            capacity = -(-int(counts.max()) // step) * step
-    return _affine_fit(jnp.asarray(features), jnp.asarray(labels), classes, dimension, min(capacity or n, n))
+            step = max(1, 2 ** (largest.bit_length() - 4))
+            capacity = -(-largest // step) * step
+    capacity = n if capacity is None else min(capacity, n)
+    if capacity < largest:
+        raise ValueError(
+            f"capacity is {capacity}, below the examples of the largest class: make it {largest} at least"
+        )
+    return _affine_fit(_floating(features), jnp.asarray(labels), classes, dimension, capacity)
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4))
@@ -162,7 +196,10 @@ def _affine_fit(features, labels, classes: int, dimension: int, capacity: int) -
         count = (end - start).astype(dtype)
         rows = inside * features[order[jnp.minimum(place, features.shape[0] - 1)]]
         mean = rows.sum(0) / jnp.maximum(count, 1)
-        rows = inside * (rows - mean) * lax.rsqrt(jnp.maximum(count, 1))
+        # The sum's rounding is the same for every row: left in, it would be a direction of its own.
+        rows = inside * (rows - mean)
+        slip = rows.sum(0) / jnp.maximum(count, 1)
+        mean, rows = mean + slip, inside * (rows - slip) * lax.rsqrt(jnp.maximum(count, 1))
         multiply = partial(jnp.matmul, precision="highest")
         if capacity < p:
             wanted = min(dimension, capacity)
@@ -173,10 +210,15 @@ def _affine_fit(features, labels, classes: int, dimension: int, capacity: int) -
             wanted = dimension
             values, vectors, residual = _leading_eigenvectors(multiply(rows.T, rows), wanted)
             directions = vectors.T
-        rank = max(capacity, p) * jnp.finfo(dtype).eps * values[0]
+        eps = jnp.finfo(dtype).eps
+        # Below these a variance is rounding: the decomposition's, or that of the features themselves.
+        rank = jnp.maximum(max(capacity, p) * eps * values[0], (4 * eps) ** 2 * jnp.sum(mean**2))
         real = (values > rank) & (jnp.arange(wanted) < count - 1)
+        largest = jnp.argmax(jnp.abs(directions), axis=1, keepdims=True)
+        directions = directions * jnp.where(jnp.take_along_axis(directions, largest, axis=1) < 0, -1, 1)
         values, directions = jnp.where(real, values, 0), jnp.where(real[:, None], directions, 0)
         missing = dimension - wanted
+        mean, residual = (jnp.where(count > capacity, jnp.nan, part) for part in (mean, residual))
         return AffineModel(
             mean, jnp.pad(directions, ((0, missing), (0, 0))), jnp.pad(values, (0, missing)), count, residual
         )
@@ -209,7 +251,7 @@ def affine_distances(model: AffineModel, features: Queries) -> Float[Array, "...
     """Squared distances to each class's affine space, for every dimension at once.
 
     Entry (k, c) is |x - mu_c|^2 - sum_{i <= k} <x - mu_c, v_ci>^2; k = 0 is the distance to the mean, the
-    last that to the largest space that was fitted.
+    last that to the largest space that was fitted. Differences of squares: exact to the rounding of k = 0.
 
     Args:
         model: from `affine_fit`, with spaces of up to d dimensions.
@@ -297,11 +339,12 @@ def affine_errors(model: AffineModel, features: Features, labels: Labels) -> Flo
 
     Example:
         >>> import jax.numpy as jnp
-        >>> line, labels = jnp.array([[0.0, 0.0], [9.0, 0.0], [0.0, 1.0], [2.0, 1.0]]), jnp.array([0, 0, 1, 1])
+        >>> line = jnp.array([[0.0, 0.0], [9.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
+        >>> labels = jnp.array([0, 0, 1, 1])
         >>> affine_errors(affine_fit(line, labels, classes=2, dimension=1), line, labels).tolist()
         [0.25, 0.0]
     """
-    features, labels = jnp.asarray(features), jnp.asarray(labels)
+    features, labels = _floating(features), jnp.asarray(labels)
     _check_queries(features, model.means.shape[-1])
     _check_labels(features, labels)
     wrong = lax.map(
@@ -312,14 +355,344 @@ def affine_errors(model: AffineModel, features: Features, labels: Labels) -> Flo
     return wrong.astype(features.dtype).mean(0)
 
 
-def error_rate(
-    predicted: Int[Array, "... n"] | Int[np.ndarray, "... n"], labels: Int[Array, "... n"] | Int[np.ndarray, "... n"]
-) -> Float[Array, "..."]:
+def softmax_fit(
+    features: Features,
+    labels: Labels,
+    *,
+    classes: int,
+    penalty: Number,
+    tolerance: Number = 1e-5,
+    max_steps: int = 1000,
+) -> SoftmaxModel:
+    """Fit softmax regression by L-BFGS (optax's, with its line search).
+
+    Minimises mean_i -log softmax(W^T x_i + b)[y_i] + penalty / 2 |W|^2; the bias is free. This is
+    scikit-learn's LogisticRegression with C = 1 / (n penalty), and for two classes, where that has one column
+    of weights (the difference of ours), C = 2 / (n penalty). Features of like scale need the fewest steps.
+
+    Weights, bias and objective are differentiable in features and penalty, implicitly at the minimum: as
+    exact as the fit has converged, and meaningful for penalty > 0, where there is one minimum.
+
+    Args:
+        features: `(n, p)`.
+        labels: `(n,)`, integers from 0 to `classes` - 1; examples of other labels under jit do not count.
+        classes: number of classes.
+        penalty: at least 0. With 0, classes that can be separated have no minimum.
+        tolerance: largest entry of the gradient at which to stop.
+        max_steps: largest number of steps.
+
+    Returns:
+        The model, its objective and gradient, and whether the tolerance was met.
+
+    Raises:
+        ValueError: shapes that do not match, a penalty, tolerance or number of steps below 0, or labels
+            (where they have values) out of range or without examples of a class.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, labels = jnp.array([[-2.0], [-1.0], [1.0], [2.0]]), jnp.array([0, 0, 1, 1])
+        >>> model = softmax_fit(x, labels, classes=2, penalty=0.1)
+        >>> bool(model.converged), softmax_predict(model, x).tolist()
+        (True, [0, 0, 1, 1])
+
+    References:
+        Dong Liu and Jorge Nocedal, "On the limited memory BFGS method for large scale optimization", 1989.
+    """
+    _check_training(features, labels, classes)
+    _check_present(labels, classes)
+    for name, number in (("penalty", penalty), ("tolerance", tolerance), ("max_steps", max_steps)):
+        if not isinstance(number, jax.core.Tracer) and not number >= 0:
+            raise ValueError(f"{name} is {number}: take 0 or more")
+    features = _floating(features)
+    penalty, tolerance = (jnp.asarray(number, features.dtype) for number in (penalty, tolerance))
+    return _softmax_fit(features, jnp.asarray(labels), penalty, tolerance, max_steps, classes)
+
+
+@partial(jax.jit, static_argnames=("classes",))
+def _softmax_fit(features, labels, penalty, tolerance, max_steps, classes: int) -> SoftmaxModel:
+    # A label out of range has a row of zeros, and its example no share in the mean.
+    shares = jax.nn.one_hot(labels, classes, dtype=features.dtype)
+    problem = (features, shares / jnp.maximum(shares.sum(), 1), penalty)
+    parameters, norm, steps = _softmax_minimum(problem, lax.stop_gradient(tolerance), max_steps)
+    objective = _softmax_objective(parameters, *problem)
+    return SoftmaxModel(parameters[:-1], parameters[-1], objective, norm, steps, norm <= tolerance)
+
+
+def _softmax_objective(parameters, features, shares, penalty):
+    weights, bias = parameters[:-1], parameters[-1]
+    logits = jnp.matmul(features, weights, precision="highest") + bias
+    return -jnp.sum(shares * jax.nn.log_softmax(logits)) + penalty / 2 * jnp.sum(weights**2)
+
+
+@jax.custom_jvp
+def _softmax_minimum(problem, tolerance, max_steps):
+    """Weights above the bias, (p + 1, classes), the largest entry of the gradient, and the steps."""
+    import optax
+
+    features, shares, _ = problem
+    solver = optax.lbfgs()
+
+    def objective(parameters):
+        return _softmax_objective(parameters, *problem)
+
+    evaluate = optax.value_and_grad_from_state(objective)
+
+    def going(progress):
+        _, _, norm, steps = progress
+        return (norm > tolerance) & (steps < max_steps)
+
+    def step(progress):
+        parameters, state, _, steps = progress
+        value, slope = evaluate(parameters, state=state)
+        updates, state = solver.update(slope, state, parameters, value=value, grad=slope, value_fn=objective)
+        parameters = optax.apply_updates(parameters, updates)
+        return parameters, state, jnp.max(jnp.abs(optax.tree.get(state, "grad"))), steps + 1
+
+    start = jnp.zeros((features.shape[1] + 1, shares.shape[1]), features.dtype)
+    initial = (start, solver.init(start), jnp.max(jnp.abs(jax.grad(objective)(start))), jnp.asarray(0))
+    parameters, _, norm, steps = lax.while_loop(going, step, initial)
+    return parameters, norm, steps
+
+
+@_softmax_minimum.defjvp
+def _softmax_minimum_jvp(primals, tangents):
+    """The gradient stays zero: the Hessian times the tangent makes up for its change with the problem."""
+    problem, *_ = primals
+    parameters, norm, steps = _softmax_minimum(*primals)
+    gradient = jax.grad(_softmax_objective)
+    _, moved = jax.jvp(lambda problem: gradient(parameters, *problem), (problem,), tangents[:1])
+
+    def hessian(direction):
+        return jax.jvp(lambda parameters: gradient(parameters, *problem), (parameters,), (direction,))[1]
+
+    def solve(product, right):
+        # What all classes share changes nothing: the Hessian is singular along it, and the minimum has none.
+        right = right - right.mean(-1, keepdims=True)
+        accuracy = 100 * float(jnp.finfo(norm.dtype).eps)
+        return jax.scipy.sparse.linalg.cg(product, right, tol=accuracy, maxiter=_CONJUGATE_STEPS)[0]
+
+    tangent = -lax.custom_linear_solve(hessian, moved, solve, symmetric=True)
+    return (parameters, norm, steps), (
+        tangent,
+        jnp.zeros_like(norm),
+        np.zeros(steps.shape, jax.dtypes.float0),
+    )
+
+
+@jax.jit
+def softmax_logits(model: SoftmaxModel, features: Queries) -> Float[Array, "... classes"]:
+    """Logits of softmax regression, W^T x + b: the log-probabilities up to a number that the classes share.
+
+    Args:
+        model: from `softmax_fit`.
+        features: `(..., p)`.
+
+    Returns:
+        `(..., classes)`.
+
+    Raises:
+        ValueError: another number of features than the model's.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, labels = jnp.array([[-1.0], [1.0]]), jnp.array([0, 1])
+        >>> softmax_logits(softmax_fit(x, labels, classes=2, penalty=0.5), jnp.array([0.0])).tolist()
+        [0.0, 0.0]
+    """
+    features = jnp.asarray(features)
+    _check_queries(features, model.weights.shape[-2])
+    return jnp.matmul(features, model.weights, precision="highest") + model.bias
+
+
+def softmax_predict(model: SoftmaxModel, features: Queries) -> Int[Array, "..."]:
+    """The class of the largest logit.
+
+    Args:
+        model: from `softmax_fit`.
+        features: `(..., p)`.
+
+    Returns:
+        `(...,)`, classes from 0; of equal logits the lower class.
+
+    Raises:
+        ValueError: another number of features than the model's.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, labels = jnp.array([[-1.0], [1.0]]), jnp.array([0, 1])
+        >>> model = softmax_fit(x, labels, classes=2, penalty=0.5)
+        >>> softmax_predict(model, jnp.array([[-3.0], [4.0]])).tolist()
+        [0, 1]
+    """
+    return jnp.argmax(softmax_logits(model, features), axis=-1)
+
+
+@partial(jax.jit, static_argnames=("k", "block"))
+def neighbours(train: Features, queries: Queries, *, k: int, block: int = _BLOCK) -> Neighbours:
+    """The k nearest training examples of each query in the Euclidean distance, by exhaustive search.
+
+    Candidates are found by |x|^2 - 2 <x, q>, a product of matrices; the squared distances of the best are
+    then taken from the differences, so that near and equal points keep their digits. Distances are
+    differentiable in both arguments, the choice of neighbours held fixed.
+
+    Args:
+        train: `(n, p)`.
+        queries: `(..., p)`.
+        k: number of neighbours, from 1 to n.
+        block: queries and training examples handled at once: memory grows with block * (block + p).
+
+    Returns:
+        Squared distances and rows of `train`, `(..., k)`, nearest first; of equal distances the lower row (if
+        no more than eight others tie with the last).
+
+    Raises:
+        ValueError: shapes that do not match, `k` outside 1 to n, or a block below 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> found = neighbours(jnp.array([[0.0], [1.0], [5.0]]), jnp.array([4.0]), k=2)
+        >>> found.indices.tolist(), found.distances.tolist()
+        ([2, 1], [1.0, 9.0])
+    """
+    train, queries = _floating(train), _floating(queries)
+    if train.ndim != 2 or train.shape[0] == 0:
+        raise ValueError(
+            f"training features have shape {train.shape}: give rows, (n, p), of one example each"
+        )
+    n, p = train.shape
+    if queries.shape[-1:] != (p,):
+        raise ValueError(f"queries have shape {queries.shape} and the training examples {p} features")
+    if not 1 <= k <= n:
+        raise ValueError(f"k is {k}: among {n} training examples there are 1 to {n} neighbours")
+    if block < 1:
+        raise ValueError(f"block is {block}: handle one row at a time at least")
+    height = min(block, n)
+    blocks = -(-n // height)
+    # About the middle, products are smallest and round least.
+    middle = lax.stop_gradient(train.mean(0))
+    rows = jnp.pad(lax.stop_gradient(train) - middle, ((0, blocks * height - n), (0, 0)))
+    lengths = jnp.where(jnp.arange(blocks * height) < n, jnp.sum(rows**2, axis=-1), jnp.inf)
+    parts = (
+        rows.reshape(blocks, height, p),
+        lengths.reshape(blocks, height),
+        jnp.arange(blocks * height).reshape(blocks, height),
+    )
+    candidates = min(n, k + _SPARE)
+
+    def nearest(query):
+        centred = lax.stop_gradient(query) - middle
+
+        def merge(best, part):
+            rows, lengths, numbers = part
+            apart = lengths - 2 * jnp.matmul(rows, centred, precision="highest")
+            values, places = lax.top_k(-jnp.concatenate([best[0], apart]), candidates)
+            return (-values, jnp.concatenate([best[1], numbers])[places]), None
+
+        nothing = (jnp.full(candidates, jnp.inf, train.dtype), jnp.zeros(candidates, int))
+        chosen = jnp.sort(lax.scan(merge, nothing, parts)[0][1])
+        distances = lax.map(lambda row: jnp.sum((train[row] - query) ** 2), chosen)
+        values, places = lax.top_k(-distances, k)
+        return -values, chosen[places]
+
+    distances, indices = lax.map(nearest, queries.reshape(-1, p), batch_size=block)
+    shape = (*queries.shape[:-1], k)
+    return Neighbours(distances.reshape(shape), indices.reshape(shape))
+
+
+def neighbours_predict(
+    train: Features, labels: Labels, queries: Queries, *, classes: int, k: int, block: int = _BLOCK
+) -> Int[Array, "..."]:
+    """The class of most of the k nearest training examples.
+
+    Args:
+        train: `(n, p)`.
+        labels: `(n,)`, integers from 0 to `classes` - 1; examples of other labels under jit have no vote.
+        queries: `(..., p)`.
+        classes: number of classes.
+        k: number of neighbours, from 1 to n.
+        block: queries and training examples handled at once.
+
+    Returns:
+        `(...,)`, classes from 0; of equally many votes the lower class, as in scikit-learn.
+
+    Raises:
+        ValueError: shapes that do not match, `k` outside 1 to n, a block below 1, or labels (where they have
+            values) out of range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, labels = jnp.array([[0.0], [1.0], [5.0]]), jnp.array([1, 1, 0])
+        >>> neighbours_predict(x, labels, jnp.array([[4.0], [0.4]]), classes=2, k=1).tolist()
+        [0, 1]
+
+    References:
+        Thomas Cover and Peter Hart, "Nearest neighbor pattern classification", 1967.
+    """
+    _check_training(train, labels, classes)
+    found = jnp.asarray(labels)[neighbours(train, queries, k=k, block=block).indices]
+    return jnp.argmax(jax.nn.one_hot(found, classes, dtype=int).sum(-2), axis=-1)
+
+
+def cross_validate(
+    errors: Callable[[Int[Array, " train"], Int[Array, " held"]], Any],
+    n: int,
+    *,
+    folds: int,
+    key: Key[Array, ""] | UInt32[Array, "2"],
+) -> CrossValidation:
+    """Estimate errors on examples that took no part in training.
+
+    The n examples are dealt at random into equal parts (their sizes differ by one at most); each is held out
+    once, and `errors` trains on the others and tests on it.
+
+    Args:
+        errors: from the indices of training examples and of those held out to the error on the latter, or an
+            array of errors, one for each choice that is tried.
+        n: number of examples.
+        folds: number of parts, from 2 to n; with n, one example is held out at a time.
+        key: deals the examples.
+
+    Returns:
+        The errors, `(folds, ...)`, their mean, its standard error and the best choice.
+
+    Raises:
+        ValueError: `folds` outside 2 to n.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> x = jax.random.normal(jax.random.key(0), (40, 3)) * jnp.array([4.0, 4.0, 0.1])
+        >>> labels = jnp.arange(40) % 2
+        >>> x = x.at[:, 2].add(labels)
+        >>> def errors(train, held):
+        ...     model = affine_fit(x[train], labels[train], classes=2, dimension=2)
+        ...     return affine_errors(model, x[held], labels[held])
+        >>> int(cross_validate(errors, 40, folds=5, key=jax.random.key(1)).best)  # planes, two dimensions
+        2
+
+    References:
+        Mervyn Stone, "Cross-validatory choice and assessment of statistical predictions", 1974.
+    """
+    if not 2 <= folds <= n:
+        raise ValueError(f"folds is {folds}: {n} examples can be dealt into 2 to {n} parts")
+    order = jax.random.permutation(key, n)
+    ends = [n * fold // folds for fold in range(folds + 1)]
+    return CrossValidation(
+        jnp.stack(
+            [
+                jnp.asarray(errors(jnp.concatenate([order[:start], order[end:]]), order[start:end]))
+                for start, end in pairwise(ends)
+            ]
+        )
+    )
+
+
+def error_rate(predicted: Classes, labels: Classes) -> Float[Array, "..."]:
     """Share of predictions that differ from the labels.
 
     Args:
         predicted: `(..., n)`.
-        labels: `(..., n)`, the same number.
+        labels: `(..., n)`, the same number; leading axes broadcast.
 
     Returns:
         `(...)`, from 0 to 1.
@@ -333,7 +706,10 @@ def error_rate(
         0.25
     """
     if predicted.shape[-1:] != labels.shape[-1:]:
-        raise ValueError(f"{predicted.shape[-1]} predictions cannot be compared with {labels.shape[-1]} labels")
+        raise ValueError(
+            f"predictions of shape {predicted.shape} cannot be compared with labels of shape {labels.shape}: "
+            "give one prediction a label"
+        )
     return jnp.mean(jnp.asarray(predicted) != jnp.asarray(labels), axis=-1, dtype=float)
 
 
@@ -352,13 +728,30 @@ def _check_training(features, labels, classes: int):
     if classes < 1:
         raise ValueError(f"classes is {classes}: there is one at least")
     if not isinstance(labels, jax.core.Tracer):
-        low, high = np.min(labels), np.max(labels)
+        # NumPy's own array first: a constant's minimum by JAX, taken within a jit, would have no value.
+        low, high = np.asarray(labels).min(), np.asarray(labels).max()
         if low < 0 or high >= classes:
             raise ValueError(
                 f"labels run from {low} to {high}: with {classes} classes they are 0 to {classes - 1}"
             )
 
 
+def _check_present(labels, classes: int):
+    if not isinstance(labels, jax.core.Tracer):
+        counts = np.bincount(np.asarray(labels), minlength=classes)
+        if counts.min() == 0:
+            raise ValueError(
+                f"labels hold no example of class {int(counts.argmin())}: each of the {classes} classes "
+                "needs one at least"
+            )
+
+
 def _check_queries(features, p: int):
     if features.ndim < 1 or features.shape[-1] != p:
         raise ValueError(f"features have shape {features.shape} and the model was fitted to {p} features")
+
+
+def _floating(features):
+    """As an array of the default backend; half precision is computed in single."""
+    features = jnp.asarray(features)
+    return features.astype(jnp.promote_types(features.dtype, jnp.float32))

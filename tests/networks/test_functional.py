@@ -77,7 +77,7 @@ def test_trees_are_plain_dictionaries_named_by_texts():
 
 def test_more_than_ten_layers_keep_their_order():
     class Horner(nnx.Module):
-        def __init__(self, rngs):
+        def __init__(self, _):
             self.digits = nnx.List(nnx.Param(jnp.float32(digit)) for digit in range(12))
 
         def __call__(self, x):
