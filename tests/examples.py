@@ -14,12 +14,9 @@ import numpy as np
 import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
-<<<<<<< HEAD
-from jaxtheory.sparse import proximal
-=======
 from jaxtheory.networks import training
+from jaxtheory.sparse import convolutional, proximal
 from jaxtheory.statistics import classifiers
->>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,16 @@ def _scattered(rng, *shape: int, **facts):
     return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), _float32(rng, *shape)
 
 
-<<<<<<< HEAD
 def _thresholded(rng):
     """Three numbers, some of them beyond the threshold beside them."""
     return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
 
 
-=======
+def _coded(rng):
+    """Two atoms of 3 x 2 pixels with two channels, and an image."""
+    return _float32(rng, 3, 2, 2, 2), _float32(rng, 6, 5, 2)
+
+
 def _misfit(params, batch):
     """Half the mean square of what a linear map leaves of targets."""
     x, y = batch
@@ -106,7 +106,6 @@ TRAINING_EXPORT = (
 )
 TRAINING_DEVICES = "devices average their gradients: tests/networks/test_training.py holds eight against one"
 
->>>>>>> main
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
 
 
@@ -221,18 +220,6 @@ EXAMPLES: list[Example] = [
     ),
     Example(wavelets.low_pass_2d, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
     Example(wavelets.littlewood_paley, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
-<<<<<<< HEAD
-    # sparse.proximal
-    Example(proximal.soft_threshold, _thresholded, leading=(0, 1)),
-    Example(proximal.nonnegative_soft_threshold, _thresholded, leading=(0, 1)),
-    Example(proximal.hard_threshold, _thresholded, leading=(0, 1)),
-    Example(proximal.group_soft_threshold, _thresholded, leading=(0, 1)),
-    Example(proximal.l0_ball, lambda rng: (_float32(rng, 6),), {"sparsity": 2}),
-    Example(
-        proximal.elastic_net,
-        lambda rng: (*_thresholded(rng), np.float32(rng.uniform(size=1))),
-        leading=(0, 1, 2),
-=======
     # networks.training
     Example(
         training.init,
@@ -265,6 +252,32 @@ EXAMPLES: list[Example] = [
     Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
     Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
     Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+    # sparse.convolutional
+    Example(convolutional.analyze, _coded, None, (1,), (0, 1), export=True, devices=True),
+    Example(convolutional.synthesize, _coded, {"boundary": "zero"}, (1,), (0, 1), export=True, devices=True),
+    Example(
+        convolutional.lasso,
+        lambda rng: (*_coded(rng), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        (0, 1, 2),
+        grad="the gap and the steps have no derivative: tests/sparse differentiates the codes",
+        x64="steps are counted by rounding: tests/sparse holds the codes against scikit-learn",
+        export=True,
+        devices=True,
+        tolerance=1e-4,
+    ),
+    # sparse.proximal
+    Example(proximal.soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.nonnegative_soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.hard_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.group_soft_threshold, _thresholded, leading=(0, 1)),
+    Example(proximal.l0_ball, lambda rng: (_float32(rng, 6),), {"sparsity": 2}),
+    Example(
+        proximal.elastic_net,
+        lambda rng: (*_thresholded(rng), np.float32(rng.uniform(size=1))),
+        leading=(0, 1, 2),
+    ),
     # statistics.classifiers
     Example(
         classifiers.affine_fit,
@@ -314,7 +327,6 @@ EXAMPLES: list[Example] = [
         None,
         (0, 1),
         grad="integers have no derivative",
->>>>>>> main
     ),
 ]
 

@@ -1,11 +1,11 @@
 r"""Convolutional sparse coding: an image is a sum of a few small filters, each at a few places.
 
-The model is $x = \sum_k d_k * z_k$ with filters $d_k$ of a few pixels and codes $z_k$ of the image's size, one
-map an atom; the lasso over it is $\min_z \frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \lambda \|z\|_1$.
+The model is $x = \sum_k d_k * z_k$ with filters $d_k$ of a few pixels and codes $z_k$ of the image's size,
+one map an atom; the lasso over it is $\min_z \frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \lambda \|z\|_1$.
 Filters are kernels as Flax keeps them, `(height, width, channels, atoms)`, and `analyze` computes what
-`flax.nnx.Conv` computes with them at stride 1 (`padding="CIRCULAR"` or `"SAME"`); `synthesize` is its adjoint.
-Signals have filters `(length, channels, atoms)` and one axis less everywhere. The dictionary itself, a matrix
-with a column for each atom at each place, is never formed.
+`flax.nnx.Conv` computes with them at stride 1 (`padding="CIRCULAR"` or `"SAME"`); `synthesize` is its
+adjoint. Signals have filters `(length, channels, atoms)` and one axis less everywhere. The dictionary itself,
+a matrix with a column for each atom at each place, is never formed.
 """
 
 import math
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.fft
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float
 
 from jaxtheory.sparse.proximal import nonnegative_soft_threshold, soft_threshold
 
@@ -26,7 +26,9 @@ Boundary = Literal["circular", "zero"]
 Domain = Literal["auto", "spatial", "fourier"]
 Values = Float[Array, "..."] | Float[np.ndarray, "..."]
 Mask = Bool[Array, "..."] | Bool[np.ndarray, "..."] | Values
-Penalty = Float[Array, "#atoms"] | Float[np.ndarray, "#atoms"] | Float[Array, ""] | Float[np.ndarray, ""] | float
+Penalty = (
+    Float[Array, "#atoms"] | Float[np.ndarray, "#atoms"] | Float[Array, ""] | Float[np.ndarray, ""] | float
+)
 Number = Float[Array, ""] | Float[np.ndarray, ""] | float
 
 _BLOCK = 1 << 18
@@ -39,8 +41,6 @@ _GROWTH, _PATIENCE = 3.0, 50
 """Steps of the codes grow towards so many times the balanced size, by once it in so many iterations."""
 _CONJUGATE = 1000
 """Conjugate gradient steps for a derivative, at most."""
-_POWER = 20
-"""Rounds of the power iteration for the curvature of the fit in the filters."""
 
 
 @partial(
@@ -62,23 +62,6 @@ class LassoResult:
     """(...,) steps taken."""
     converged: Any
     """(...,) whether the gap came down to the tolerance; false for an image that holds NaN."""
-
-
-@partial(
-    jax.tree_util.register_dataclass, data_fields=("filters", "objective", "gap", "steps"), meta_fields=()
-)
-@dataclass(frozen=True)
-class LearningState:
-    """Filters that are being learnt."""
-
-    filters: Any
-    """(height, width, channels, atoms) or (length, channels, atoms)."""
-    objective: Any
-    """() mean objective of the last images with the filters before the last step; infinite before the first."""
-    gap: Any
-    """() mean duality gap of the codes in it."""
-    steps: Any
-    """() steps taken."""
 
 
 class _Plan(NamedTuple):
@@ -115,7 +98,7 @@ def _plan(filters: Any, other: Any, boundary: Boundary, domain: Domain, *, codes
     space = filters.ndim - 2
     kernel, (channels, atoms) = filters.shape[:space], filters.shape[space:]
     last, name = (atoms, "atoms") if codes else (channels, "channels")
-    event = (*("height width".split() if space == 2 else ["length"]), name)
+    event = (*(["height", "width"] if space == 2 else ["length"]), name)
     if other.ndim <= space or other.shape[-1] != last:
         raise ValueError(
             f"filters of shape {filters.shape} need {'codes' if codes else 'images'} of shape "
@@ -234,9 +217,7 @@ def _correlated(plan: _Plan, filters: Array, spectra: Array | None, u: Array) ->
     """Inner products of each atom with an array on the grid: (channels, grid) to (atoms, H, W)."""
     if not plan.fourier:
         return _by_platform(plan, _correlated_rows, filters, u)
-    product = jnp.einsum(
-        "ckhw,chw->khw", jnp.conj(spectra), jnp.fft.rfft2(u), precision="highest"
-    )
+    product = jnp.einsum("ckhw,chw->khw", jnp.conj(spectra), jnp.fft.rfft2(u), precision="highest")
     return jnp.fft.irfft2(product, s=plan.grid)[:, : plan.size[0], : plan.size[1]]
 
 
@@ -458,7 +439,7 @@ def _solve(plan, nonnegative, max_steps, filters, spectra, gram, image, mask, pe
 
 
 def _gram(plan: _Plan, filters: Array) -> tuple[Array, Array | None]:
-    """D D^T on the torus by frequencies: eigenvalues (..., frequencies), and eigenvectors of several channels."""
+    """D D^T on the torus by frequencies: its eigenvalues, and its eigenvectors if channels are several."""
     spectra = _spectra(plan, filters)
     if plan.channels == 1:
         return jnp.sum(spectra.real**2 + spectra.imag**2, 1), None
@@ -468,9 +449,11 @@ def _gram(plan: _Plan, filters: Array) -> tuple[Array, Array | None]:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _settled(plan: _Plan, filters: Array, image: Array, mask: Array | None, penalty: Array, codes: Array) -> Array:
+def _settled(
+    plan: _Plan, filters: Array, image: Array, mask: Array | None, penalty: Array, codes: Array
+) -> Array:
     """The codes, as they depend on the filters, image and penalty while the support and signs stay."""
-    del filters, image, mask, penalty
+    del plan, filters, image, mask, penalty
     return codes
 
 
@@ -507,20 +490,20 @@ def _maybe_spectra(plan: _Plan, filters: Array) -> Array | None:
     return _spectra(plan, filters) if plan.fourier else None
 
 
-def _checked_penalty(penalty: Any, atoms: int) -> Array:
-    """The penalty by atoms, (atoms, 1, 1)."""
+def _check_penalty(penalty: Any, atoms: int) -> None:
+    """One positive number, or one an atom."""
     if np.shape(penalty) not in ((), (1,), (atoms,)):
         raise ValueError(
             f"a penalty is one number, or one an atom, {atoms} of them, got shape {np.shape(penalty)}"
         )
     if not isinstance(penalty, jax.core.Tracer) and not np.all(np.asarray(penalty) > 0):
         raise ValueError(
-            f"the penalty is {np.min(np.asarray(penalty))}: a lasso needs a positive one (least squares are another problem)"
+            f"the penalty is {np.min(np.asarray(penalty))}: a lasso needs a positive one "
+            "(least squares are another problem)"
         )
-    return penalty
 
 
-def _checked_mask(mask: Any, images: Any) -> None:
+def _check_mask(mask: Any, images: Any) -> None:
     if mask is None:
         return
     try:
@@ -529,13 +512,13 @@ def _checked_mask(mask: Any, images: Any) -> None:
         fits = False
     if not fits:
         raise ValueError(
-            f"a mask broadcasts to the images, of shape {images.shape}, got {mask.shape}: a mask (H, W) without "
-            "channels needs an axis at its end"
+            f"a mask broadcasts to the images, of shape {images.shape}, got {mask.shape}: a mask (H, W) "
+            "without channels needs an axis at its end"
         )
     if not isinstance(mask, jax.core.Tracer) and (np.min(mask) < 0 or np.max(mask) > 1):
         raise ValueError(
-            f"a mask holds weights from 0 to 1, and this runs from {np.min(mask)} to {np.max(mask)}: divide it by "
-            "its largest value and the penalty by the square of that"
+            f"a mask holds weights from 0 to 1, and this runs from {np.min(mask)} to {np.max(mask)}: "
+            "divide it by its largest value and the penalty by the square of that"
         )
 
 
@@ -551,11 +534,11 @@ def lasso(
     tolerance: Number = 1e-3,
     max_steps: int = 1000,
 ) -> LassoResult:
-    r"""Codes images sparsely: $\min_z \frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \sum_k \lambda_k \|z_k\|_1$.
+    r"""Sparse codes: $\min_z \frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \sum_k \lambda_k \|z_k\|_1$.
 
-    By the alternating direction method on the dual problem, whose linear system is solved by Fourier transforms
-    of the image alone, whatever the number of atoms. Every image stops by itself. Differentiable, forward and
-    backward, in filters, images and penalty: the solution moves as the minimum over its support does.
+    By the alternating direction method on the dual problem, whose linear system is solved by Fourier
+    transforms of the image alone, whatever the number of atoms. Every image stops by itself. Differentiable,
+    forward and backward, in filters, images and penalty: the solution moves as the minimum over its support does.
 
     Args:
         filters: $d$, shape `(height, width, channels, atoms)`, or `(length, channels, atoms)` for signals.
@@ -564,7 +547,7 @@ def lasso(
         mask: $m$, weights from 0, a value that is missing, to 1; it broadcasts to the images.
         nonnegative: Whether codes are nonnegative.
         boundary: What lies beyond the border, as in `synthesize`: `"circular"` or `"zero"`.
-        domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the size of the filters.
+        domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: An image is done when its duality gap is at most this times its objective. The gap is a
             bound: the objective itself is often a tenth of it, or less, from its minimum.
         max_steps: Steps after which an image is given up.
@@ -589,8 +572,8 @@ def lasso(
         Yang and Zhang, Alternating direction algorithms for l1-problems in compressive sensing, 2011.
     """
     plan = _plan(filters, images, boundary, domain)
-    _checked_penalty(penalty, plan.atoms)
-    _checked_mask(mask, images)
+    _check_penalty(penalty, plan.atoms)
+    _check_mask(mask, images)
     if max_steps < 1:
         raise ValueError(f"max_steps is {max_steps}: take 1 at least")
     return _lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, tolerance)
