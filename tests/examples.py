@@ -261,6 +261,7 @@ EXAMPLES: list[Example] = [
         {"tolerance": 1e-12, "max_steps": 400},
         (1,),
         (0, 1, 2),
+        vmap="the gap that remains is rounding: tests/sparse maps the codes",
         grad="the gap and the steps have no derivative: tests/sparse differentiates the codes",
         x64="steps are counted by rounding: tests/sparse holds the codes against scikit-learn",
         export=True,

@@ -8,6 +8,7 @@ adjoint. Signals have filters `(length, channels, atoms)` and one axis less ever
 a matrix with a column for each atom at each place, is never formed.
 """
 
+import ast
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,14 @@ class LassoResult:
     """(...,) steps taken."""
     converged: Any
     """(...,) whether the gap came down to the tolerance; false for an image that holds NaN."""
+
+
+jax.export.register_pytree_node_serialization(
+    LassoResult,
+    serialized_name="jaxtheory.sparse.convolutional.LassoResult",
+    serialize_auxdata=lambda facts: repr(facts).encode(),
+    deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
+)
 
 
 class _Plan(NamedTuple):
@@ -482,7 +491,12 @@ def _settled_jvp(plan, primals, tangents):
 
     _, change = jax.jvp(slope, (filters, image, penalty), (tangents[0], tangents[1], tangents[3]))
     tiny = float(jnp.finfo(codes.dtype).eps)
-    moved, _ = jax.scipy.sparse.linalg.cg(curvature, -change, tol=10 * tiny, maxiter=_CONJUGATE)
+
+    def solve(matvec: Any, b: Array) -> Array:
+        return jax.scipy.sparse.linalg.cg(matvec, b, tol=10 * tiny, maxiter=_CONJUGATE)[0]
+
+    # `cg` alone passes its start through one operation with `b`, and so has no transpose under `jit`.
+    moved = lax.custom_linear_solve(curvature, -change, solve, symmetric=True)
     return codes, moved
 
 
@@ -538,7 +552,7 @@ def lasso(
 
     By the alternating direction method on the dual problem, whose linear system is solved by Fourier
     transforms of the image alone, whatever the number of atoms. Every image stops by itself. Differentiable,
-    forward and backward, in filters, images and penalty: the solution moves as the minimum over its support does.
+    forward and backward, in filters, images and penalty: codes move as the minimum over their support does.
 
     Args:
         filters: $d$, shape `(height, width, channels, atoms)`, or `(length, channels, atoms)` for signals.
@@ -593,22 +607,29 @@ def _lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, toleran
     fixed = jax.tree.map(lax.stop_gradient, (filters, penalty))
     spectra, gram = _maybe_spectra(plan, fixed[0]), _gram(plan, fixed[0])
 
-    def one(arguments):
-        image, weights = (None if a is None else jnp.moveaxis(a, -1, 0) for a in arguments)
-        codes, gap, steps, converged = _solve(
+    def solved(arguments):
+        image, weights = (lax.stop_gradient(a) for a in arguments)
+        return _solve(
             plan, nonnegative, max_steps, fixed[0], spectra, gram,
-            lax.stop_gradient(image), weights, fixed[1], lax.stop_gradient(tolerance),
+            image, weights, fixed[1], lax.stop_gradient(tolerance),
         )  # fmt: skip
-        codes = _settled(plan, filters, image, weights, penalty, lax.stop_gradient(codes))
+
+    def settled(image, weights, codes):
+        codes = _settled(plan, filters, image, weights, penalty, codes)
         residual = image - _extracted(plan, _transposed(plan, filters, _maybe_spectra(plan, filters), codes))
         if weights is not None:
             residual = weights * residual
         objective = jnp.sum(residual**2) / 2 + jnp.sum(penalty * jnp.abs(codes))
-        return jnp.moveaxis(codes, 0, -1), objective, gap, steps, converged
+        return jnp.moveaxis(codes, 0, -1), objective
 
-    flat = (-1, *images.shape[-3:])
     lead = images.shape[:-3]
-    result = lax.map(one, (images.reshape(flat), None if mask is None else mask.reshape(flat)))
-    codes, objective, gap, steps, converged = (part.reshape(*lead, *part.shape[1:]) for part in result)
+    stacks = [
+        None if a is None else jnp.moveaxis(a.reshape(-1, *a.shape[-3:]), -1, 1) for a in (images, mask)
+    ]
+    codes, *facts = lax.map(solved, tuple(stacks))
+    codes, objective = jax.vmap(settled)(*stacks, lax.stop_gradient(codes))
+    codes, objective, gap, steps, converged = (
+        part.reshape(*lead, *part.shape[1:]) for part in (codes, objective, *facts)
+    )
     codes = codes[..., 0, :] if signals else codes
     return LassoResult(codes.astype(dtype), objective, gap, steps, converged)

@@ -161,8 +161,28 @@ def test_codes_move_as_finite_differences_say(x64, rng):
             for s in (1, -1)
         ]
         slope = np.vdot(gradient[position], direction)
+        tangents = [direction if i == position else jnp.zeros_like(a) for i, a in enumerate(args)]
+        np.testing.assert_allclose(
+            jax.jvp(value, args, tuple(map(jnp.asarray, tangents)))[1], slope, rtol=1e-6
+        )
         assert abs(slope) > 1e-3
         np.testing.assert_allclose(slope, (moved[0] - moved[1]) / 2e-5, rtol=1e-3)
+
+
+def test_leading_axes_vmap_and_one_by_one_agree(rng):
+    filters, x = (
+        np.float32(rng.standard_normal((2, 2, 1, 2))),
+        np.float32(rng.standard_normal((3, 2, 4, 4, 1))),
+    )
+
+    def codes(images):
+        return convolutional.lasso(filters, images, 0.8, tolerance=1e-6).codes
+
+    together = np.asarray(codes(x))
+    assert together.shape == (3, 2, 4, 4, 2)
+    np.testing.assert_allclose(jax.vmap(codes)(x), together, atol=1e-5)
+    for index in np.ndindex(3, 2):
+        np.testing.assert_allclose(codes(x[index]), together[index], atol=1e-5)
 
 
 def test_an_image_of_nan_is_flagged_and_its_neighbours_are_untouched(rng):
