@@ -15,7 +15,7 @@ import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
 from jaxtheory.networks import training
-from jaxtheory.sparse import convolutional, proximal
+from jaxtheory.sparse import coherence, convolutional, proximal
 from jaxtheory.statistics import classifiers
 
 
@@ -73,6 +73,17 @@ def _scattered(rng, *shape: int, **facts):
 def _thresholded(rng):
     """Three numbers, some of them beyond the threshold beside them."""
     return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
+
+
+def _directions(rng):
+    """Five atoms of unit norm."""
+    atoms = _float32(rng, 5, 3)
+    return (atoms / np.linalg.norm(atoms, axis=-1, keepdims=True),)
+
+
+def _guaranteed(rng):
+    """A coherence, and three numbers from one to two."""
+    return np.float32(rng.uniform(0.05, 0.1)), *(np.float32(rng.uniform(1, 2)) for _ in range(3))
 
 
 def _coded(rng):
@@ -252,6 +263,31 @@ EXAMPLES: list[Example] = [
     Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
     Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
     Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+    # sparse.coherence
+    Example(coherence.mutual_coherence, _directions),
+    Example(coherence.babel, _directions),
+    Example(coherence.spark_bound, _directions, grad="a count has no derivative"),
+    Example(
+        coherence.shift_coherence,
+        lambda rng: (np.moveaxis(_directions(rng)[0].reshape(5, 3, 1), 0, -1),),
+        None,
+        (),
+        (0,),
+        vmap="one dictionary at a time",
+    ),
+    Example(
+        coherence.stripe_sparsity,
+        lambda rng: (_float32(rng, 6, 7, 2) * (rng.random((6, 7, 2)) < 0.2),),
+        {"kernel": (2, 3)},
+        grad="a count has no derivative",
+        devices=True,
+    ),
+    Example(coherence.uniqueness_sparsity, lambda rng: _guaranteed(rng)[:1]),
+    Example(coherence.thresholding_sparsity, _guaranteed, leading=(0, 1, 2, 3)),
+    Example(coherence.omp_sparsity, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    Example(coherence.omp_error, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    Example(coherence.stability_error, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    Example(coherence.basis_pursuit_error, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
     # sparse.convolutional
     Example(convolutional.analyze, _coded, None, (1,), (0, 1), export=True, devices=True),
     Example(convolutional.synthesize, _coded, {"boundary": "zero"}, (1,), (0, 1), export=True, devices=True),
@@ -345,5 +381,9 @@ NOT_TRACED: dict[str, str] = {
     "networks.training.predictor": "makes a function of a function",
     "networks.training.stateless": "makes a function of a function; the rows of step and run take one",
     "statistics.classifiers.cross_validate": "calls a function once a fold; tests/statistics maps over keys",
+    "sparse.coherence.gaussian": "an array of a size, from a key",
+    "sparse.coherence.grassmannian": "a frame of a size, from a key",
+    "sparse.coherence.hadamard_dirac": "a frame of a size",
+    "sparse.coherence.welch_bound": "a number of counts",
 }
 """Public functions of the theories that take no traced array, each with the reason."""
