@@ -15,7 +15,7 @@ import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
 from jaxtheory.networks import training
-from jaxtheory.sparse import proximal, pursuit
+from jaxtheory.sparse import coherence, convolutional, proximal, pursuit
 from jaxtheory.statistics import classifiers
 
 
@@ -70,6 +70,27 @@ def _scattered(rng, *shape: int, **facts):
     return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), _float32(rng, *shape)
 
 
+def _thresholded(rng):
+    """Three numbers, some of them beyond the threshold beside them."""
+    return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
+
+
+def _directions(rng):
+    """Five atoms of unit norm."""
+    atoms = _float32(rng, 5, 3)
+    return (atoms / np.linalg.norm(atoms, axis=-1, keepdims=True),)
+
+
+def _guaranteed(rng):
+    """A coherence, and three numbers from one to two."""
+    return np.float32(rng.uniform(0.05, 0.1)), *(np.float32(rng.uniform(1, 2)) for _ in range(3))
+
+
+def _coded(rng):
+    """Two atoms of 3 x 2 pixels with two channels, and an image."""
+    return _float32(rng, 3, 2, 2, 2), _float32(rng, 6, 5, 2)
+
+
 def _misfit(params, batch):
     """Half the mean square of what a linear map leaves of targets."""
     x, y = batch
@@ -95,11 +116,6 @@ TRAINING_EXPORT = (
     "exports a run"
 )
 TRAINING_DEVICES = "devices average their gradients: tests/networks/test_training.py holds eight against one"
-
-
-def _thresholded(rng):
-    """Three numbers, some of them beyond the threshold beside them."""
-    return _float32(rng, 3), np.float32(rng.uniform(0.2, 0.6, 1))
 
 
 def _pursued(rng):
@@ -262,6 +278,47 @@ EXAMPLES: list[Example] = [
     Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
     Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
     Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+    # sparse.coherence
+    Example(coherence.mutual_coherence, _directions),
+    Example(coherence.babel, _directions),
+    Example(coherence.spark_bound, _directions, grad="a count has no derivative"),
+    Example(
+        coherence.shift_coherence,
+        lambda rng: (np.moveaxis(_directions(rng)[0].reshape(5, 3, 1), 0, -1),),
+        None,
+        (),
+        (0,),
+        vmap="one dictionary at a time",
+    ),
+    Example(
+        coherence.stripe_sparsity,
+        lambda rng: (_float32(rng, 6, 7, 2) * (rng.random((6, 7, 2)) < 0.2),),
+        {"kernel": (2, 3)},
+        grad="a count has no derivative",
+        devices=True,
+    ),
+    Example(coherence.uniqueness_sparsity, lambda rng: _guaranteed(rng)[:1]),
+    Example(coherence.thresholding_sparsity, _guaranteed, leading=(0, 1, 2, 3)),
+    Example(coherence.omp_sparsity, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    Example(coherence.omp_error, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    Example(coherence.stability_error, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    Example(coherence.basis_pursuit_error, lambda rng: _guaranteed(rng)[:3], leading=(0, 1, 2)),
+    # sparse.convolutional
+    Example(convolutional.analyze, _coded, None, (1,), (0, 1), export=True, devices=True),
+    Example(convolutional.synthesize, _coded, {"boundary": "zero"}, (1,), (0, 1), export=True, devices=True),
+    Example(
+        convolutional.lasso,
+        lambda rng: (*_coded(rng), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        (0, 1, 2),
+        vmap="the gap that remains is rounding: tests/sparse maps the codes",
+        grad="the gap and the steps have no derivative: tests/sparse differentiates the codes",
+        x64="steps are counted by rounding: tests/sparse holds the codes against scikit-learn",
+        export=True,
+        devices=True,
+        tolerance=1e-4,
+    ),
     # sparse.proximal
     Example(proximal.soft_threshold, _thresholded, leading=(0, 1)),
     Example(proximal.nonnegative_soft_threshold, _thresholded, leading=(0, 1)),
@@ -400,5 +457,9 @@ NOT_TRACED: dict[str, str] = {
     "networks.training.predictor": "makes a function of a function",
     "networks.training.stateless": "makes a function of a function; the rows of step and run take one",
     "statistics.classifiers.cross_validate": "calls a function once a fold; tests/statistics maps over keys",
+    "sparse.coherence.gaussian": "an array of a size, from a key",
+    "sparse.coherence.grassmannian": "a frame of a size, from a key",
+    "sparse.coherence.hadamard_dirac": "a frame of a size",
+    "sparse.coherence.welch_bound": "a number of counts",
 }
 """Public functions of the theories that take no traced array, each with the reason."""

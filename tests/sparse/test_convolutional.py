@@ -1,0 +1,250 @@
+"""Convolutional dictionaries against their dense matrices in double precision, SciPy and scikit-learn."""
+
+import re
+
+import flax.nnx
+import hypothesis.extra.numpy as arrays
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from scipy import signal
+from sklearn.linear_model import Lasso
+
+from jaxtheory.sparse import convolutional
+
+BOUNDARIES = ("circular", "zero")
+DOMAINS = ("spatial", "fourier")
+
+
+def dense(filters, size, boundary):
+    """The dictionary as a matrix (pixels channels, places atoms), entry by entry from its definition."""
+    *kernel, channels, atoms = filters.shape
+    matrix = np.zeros((*size, channels, *size, atoms))
+    for place in np.ndindex(*size):
+        for offset in np.ndindex(*kernel):
+            pixel = tuple(n + i - (k - 1) // 2 for n, i, k in zip(place, offset, kernel))
+            if boundary == "circular":
+                pixel = tuple(p % n for p, n in zip(pixel, size))
+            elif any(not 0 <= p < n for p, n in zip(pixel, size)):
+                continue
+            matrix[(*pixel, slice(None), *place, slice(None))] += filters[offset]
+    return matrix.reshape(np.prod(size) * channels, -1)
+
+
+CASES = {
+    "image": ((3, 2, 1, 3), (5, 4)),
+    "colour": ((2, 3, 2, 4), (4, 5)),
+    "one row": ((1, 3, 2, 2), (1, 7)),
+    "signal": ((4, 1, 3), (9,)),
+    "signal of channels": ((3, 2, 3), (6,)),
+    "whole": ((4, 3, 1, 2), (4, 3)),
+}
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("name", CASES)
+def test_the_dictionary_is_its_dense_matrix(name, boundary, domain, x64, rng):
+    shape, size = CASES[name]
+    filters = rng.standard_normal(shape)
+    matrix = dense(filters, size, boundary)
+    z, x = rng.standard_normal((*size, shape[-1])), rng.standard_normal((*size, shape[-2]))
+    options = {"boundary": boundary, "domain": domain}
+    np.testing.assert_allclose(
+        np.ravel(convolutional.synthesize(filters, z, **options)), matrix @ z.ravel(), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        np.ravel(convolutional.analyze(filters, x, **options)), matrix.T @ x.ravel(), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_lasso_reaches_the_minimum_of_scikit_learn(name, boundary, domain, masked, x64, rng):
+    shape, size = CASES[name]
+    filters, x = rng.standard_normal(shape), rng.standard_normal((*size, shape[-2]))
+    mask = rng.choice([0.0, 0.5, 1.0], x.shape) if masked else np.ones(x.shape)
+    penalty = 0.2 * np.abs(dense(filters, size, boundary).T @ (mask**2 * x).ravel()).max()
+    found = convolutional.lasso(
+        filters, x, penalty, mask=mask if masked else None, boundary=boundary, domain=domain,
+        tolerance=1e-9, max_steps=20_000,
+    )  # fmt: skip
+    matrix, target = mask.reshape(-1, 1) * dense(filters, size, boundary), (mask * x).ravel()
+    model = Lasso(penalty / target.size, fit_intercept=False, tol=1e-12, max_iter=200_000)
+    best = model.fit(matrix, target).coef_
+
+    def objective(z):
+        return np.sum((target - matrix @ z) ** 2) / 2 + penalty * np.abs(z).sum()
+
+    codes = np.ravel(found.codes)
+    assert found.converged
+    assert 0 < np.count_nonzero(codes) < codes.size
+    np.testing.assert_allclose(found.objective, objective(codes), rtol=1e-10)
+    assert abs(objective(codes) - objective(best)) <= 2e-9 * objective(best)
+    assert objective(codes) - objective(best) <= found.gap + 1e-10
+
+
+def test_penalties_by_atom_and_nonnegative_codes(x64, rng):
+    filters, x = rng.standard_normal((3, 2, 1, 3)), rng.standard_normal((5, 4, 1))
+    penalty = np.array([0.5, 1.0, 2.0])
+    found = convolutional.lasso(filters, x, penalty, nonnegative=True, tolerance=1e-9, max_steps=20_000)
+    matrix = dense(filters, (5, 4), "circular") / np.tile(penalty, 20)
+    model = Lasso(1 / x.size, fit_intercept=False, positive=True, tol=1e-12, max_iter=200_000)
+    best = model.fit(matrix, x.ravel()).coef_
+    least = np.sum((x.ravel() - matrix @ best) ** 2) / 2 + best.sum()
+    assert found.converged
+    assert np.min(found.codes) >= 0
+    np.testing.assert_allclose(found.objective, least, rtol=2e-9)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_synthesis_is_a_convolution_and_analysis_a_layer(domain, rng):
+    filters = np.float32(rng.standard_normal((5, 3, 2, 4)))
+    z, x = np.float32(rng.standard_normal((70, 9, 4))), np.float32(rng.standard_normal((70, 9, 2)))
+    expected = [
+        sum(signal.convolve(z[..., k], filters[:, :, c, k], mode="same") for k in range(4)) for c in range(2)
+    ]
+    found = convolutional.synthesize(filters, z, boundary="zero", domain=domain)
+    np.testing.assert_allclose(found, np.moveaxis(expected, 0, -1), atol=2e-5)
+    for boundary, padding in (("circular", "CIRCULAR"), ("zero", "SAME")):
+        layer = flax.nnx.Conv(
+            2, 4, (5, 3), padding=padding, use_bias=False, precision="highest", rngs=flax.nnx.Rngs(0)
+        )
+        layer.kernel.set_value(jnp.asarray(filters))
+        found = convolutional.analyze(filters, x, boundary=boundary, domain=domain)
+        np.testing.assert_allclose(found, layer(x[None])[0], atol=2e-5)
+
+
+NUMBERS = st.integers(-80, 80).map(lambda n: n / 8)
+"""Values whose products are no subnormal numbers, which XLA takes for zero."""
+
+
+@given(st.data())
+def test_analysis_is_the_adjoint_of_synthesis(data):
+    space = data.draw(st.integers(1, 2))
+    kernel = data.draw(st.lists(st.integers(1, 3), min_size=space, max_size=space))
+    size = data.draw(st.lists(st.integers(3, 5), min_size=space, max_size=space))
+    channels, atoms = data.draw(st.integers(1, 2)), data.draw(st.integers(1, 3))
+    filters, x, z = (
+        data.draw(arrays.arrays(np.float32, shape, elements=NUMBERS))
+        for shape in ((*kernel, channels, atoms), (*size, channels), (*size, atoms))
+    )
+    options = {
+        "boundary": data.draw(st.sampled_from(BOUNDARIES)),
+        "domain": data.draw(st.sampled_from(DOMAINS)),
+    }
+    one = np.vdot(np.float64(convolutional.synthesize(filters, z, **options)), x)
+    other = np.vdot(z, np.float64(convolutional.analyze(filters, x, **options)))
+    scale = np.linalg.norm(filters) * np.linalg.norm(x) * np.linalg.norm(z)
+    assert abs(one - other) <= 1e-5 * scale
+
+
+def test_codes_move_as_finite_differences_say(x64, rng):
+    filters, x, penalty = rng.standard_normal((2, 2, 1, 2)), rng.standard_normal((4, 4, 1)), 0.8
+    weights = rng.standard_normal((4, 4, 2))
+
+    def value(filters, x, penalty):
+        codes = convolutional.lasso(filters, x, penalty, tolerance=1e-13, max_steps=20_000).codes
+        return jnp.vdot(codes, weights)
+
+    args = (filters, x, jnp.asarray(penalty))
+    gradient = jax.grad(value, (0, 1, 2))(*args)
+    for position in range(3):
+        direction = rng.standard_normal(np.shape(args[position]))
+        moved = [
+            value(*(a + s * 1e-5 * direction if i == position else a for i, a in enumerate(args)))
+            for s in (1, -1)
+        ]
+        slope = np.vdot(gradient[position], direction)
+        tangents = [direction if i == position else jnp.zeros_like(a) for i, a in enumerate(args)]
+        np.testing.assert_allclose(
+            jax.jvp(value, args, tuple(map(jnp.asarray, tangents)))[1], slope, rtol=1e-6
+        )
+        assert abs(slope) > 1e-3
+        np.testing.assert_allclose(slope, (moved[0] - moved[1]) / 2e-5, rtol=1e-3)
+
+
+def test_leading_axes_vmap_and_one_by_one_agree(rng):
+    filters, x = (
+        np.float32(rng.standard_normal((2, 2, 1, 2))),
+        np.float32(rng.standard_normal((3, 2, 4, 4, 1))),
+    )
+
+    def codes(images):
+        return convolutional.lasso(filters, images, 0.8, tolerance=1e-6).codes
+
+    together = np.asarray(codes(x))
+    assert together.shape == (3, 2, 4, 4, 2)
+    np.testing.assert_allclose(jax.vmap(codes)(x), together, atol=1e-5)
+    for index in np.ndindex(3, 2):
+        np.testing.assert_allclose(codes(x[index]), together[index], atol=1e-5)
+
+
+def test_an_image_of_nan_is_flagged_and_its_neighbours_are_untouched(rng):
+    filters, x = np.float32(rng.standard_normal((2, 2, 1, 2))), np.float32(rng.standard_normal((3, 4, 4, 1)))
+    broken = x.copy()
+    broken[1, 0, 0] = np.nan
+    whole, found = (convolutional.lasso(filters, images, 0.8) for images in (x, broken))
+    np.testing.assert_array_equal(found.converged, [True, False, True])
+    np.testing.assert_array_equal(found.codes[::2], whole.codes[::2])
+
+
+def test_too_few_steps_are_flagged_and_a_zero_image_stops_at_once(rng):
+    filters = np.float32(rng.standard_normal((2, 2, 1, 2)))
+    x = np.stack([np.float32(rng.standard_normal((4, 4, 1))), np.zeros((4, 4, 1), np.float32)])
+    found = convolutional.lasso(filters, x, 0.01, tolerance=1e-6, max_steps=3)
+    np.testing.assert_array_equal(found.converged, [False, True])
+    np.testing.assert_array_equal(found.steps, [3, 0])
+    assert not np.any(found.codes[1])
+
+
+def test_a_zero_atom_is_never_used(rng):
+    filters = np.float32(rng.standard_normal((2, 2, 1, 2)))
+    filters[..., 1] = 0
+    found = convolutional.lasso(filters, np.float32(rng.standard_normal((4, 4, 1))), 0.5)
+    assert found.converged
+    assert np.any(found.codes[..., 0])
+    assert not np.any(found.codes[..., 1])
+
+
+def test_the_dictionary_is_never_formed():
+    filters, x, mask = (
+        jax.ShapeDtypeStruct(shape, np.float32) for shape in ((8, 8, 3, 32), (256, 256, 3), (256, 256, 1))
+    )
+    program = jax.jit(lambda filters, x, mask: convolutional.lasso(filters, x, 0.1, mask=mask))
+    memory = program.lower(filters, x, mask).compile().memory_analysis()
+    assert 0 < memory.temp_size_in_bytes + memory.output_size_in_bytes < 2**30
+
+
+FILTERS, IMAGE = np.ones((2, 2, 1, 3), np.float32), np.ones((4, 4, 1), np.float32)
+BAD = {
+    "no filters": ((np.ones((2, 2), np.float32), IMAGE, 0.1), {}, ValueError, "filters have shape (height"),
+    "channels": ((FILTERS, np.ones((4, 4, 2), np.float32), 0.1), {}, ValueError, "with 1 channels, got"),
+    "empty": ((FILTERS, np.ones((0, 4, 1), np.float32), 0.1), {}, ValueError, "an axis is empty"),
+    "too large": ((np.ones((5, 2, 1, 3), np.float32), IMAGE, 0.1), {}, ValueError, "take smaller filters"),
+    "boundary": ((FILTERS, IMAGE, 0.1), {"boundary": "same"}, ValueError, "take 'circular' or 'zero'"),
+    "domain": ((FILTERS, IMAGE, 0.1), {"domain": "time"}, ValueError, "take 'auto', 'spatial' or 'fourier'"),
+    "integers": ((FILTERS, np.ones((4, 4, 1), int), 0.1), {}, TypeError, "got int64: convert them"),
+    "no penalty": ((FILTERS, IMAGE, 0.0), {}, ValueError, "the penalty is 0.0: a lasso needs a positive one"),
+    "penalties": ((FILTERS, IMAGE, np.ones(2, np.float32)), {}, ValueError, "3 of them, got shape (2,)"),
+    "mask": ((FILTERS, IMAGE, 0.1), {"mask": np.ones((4, 4), bool)}, ValueError, "needs an axis at its end"),
+    "weights": ((FILTERS, IMAGE, 0.1), {"mask": 2 * IMAGE}, ValueError, "runs from 2.0 to 2.0: divide it"),
+    "steps": ((FILTERS, IMAGE, 0.1), {"max_steps": 0}, ValueError, "max_steps is 0: take 1 at least"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_errors_say_what_to_do(name, own_errors):
+    args, options, error, message = BAD[name]
+    with pytest.raises(error, match=re.escape(message)):
+        convolutional.lasso(*args, **options)
+
+
+def test_codes_of_another_number_of_atoms_are_refused(own_errors):
+    with pytest.raises(ValueError, match=re.escape("need codes of shape (..., height, width, atoms)")):
+        convolutional.synthesize(FILTERS, IMAGE)
