@@ -1,0 +1,1 @@
+"""Sparse coding, from thresholding to the forward pass of a convolutional network."""
