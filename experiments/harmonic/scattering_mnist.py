@@ -105,12 +105,13 @@ class Digits:
 def scattered(images: np.ndarray, J: int, L: int, *, progress: Callable[[int, int], None]) -> np.ndarray:
     """Scattering coefficients up to order 2, (digits, paths, positions)."""
     bank = scattering2d.filter_bank(images.shape[1:], J, L)
-    parts = []
+    shape = jax.eval_shape(scattering2d.scatter, bank, images).shape
+    coefficients = np.empty(shape, np.float32)
     for start in range(0, len(images), 1000):
-        parts.append(np.asarray(scattering2d.scatter(bank, images[start : start + 1000])))
-        progress(min(start + 1000, len(images)), len(images))
-    coefficients = np.concatenate(parts)
-    return coefficients.reshape(*coefficients.shape[:2], -1)
+        some = slice(start, min(start + 1000, len(images)))
+        coefficients[some] = scattering2d.scatter(bank, images[some])
+        progress(some.stop, len(images))
+    return coefficients.reshape(*shape[:2], -1)
 
 
 def lower_half(coefficients: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -7,6 +7,7 @@ negative along height, so that half a spectrum along the last axis holds most of
 
 import ast
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +28,11 @@ Images = Float[Array, "... H W"] | Float[np.ndarray, "... H W"]
 _CACHE = 80_000
 """Pixels of first-order maps that a processor's core works on at a time: they stay in its cache."""
 
-_CHAINS = 4
-"""Computations that stand side by side in a step of a processor's loop, for its cores to share: XLA runs a
-Fourier transform on one core, and loops one after the other. Equal ones are compiled once."""
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+_CHAINS = min(8, max(2, _CORES))
+"""Computations that stand side by side in a step of a processor's loop, one for each of its cores: XLA runs a
+Fourier transform on one core, and loops one after the other."""
 
 _ANGLES = 2
 """The same within the loop over angles that a large image needs, where more only compile for longer."""

@@ -28,7 +28,7 @@ import tempfile
 import time
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -547,6 +547,7 @@ def command(
     names: Sequence[str] = (),
     *,
     peers: bool = False,
+    case: str | None = None,
     json: bool = False,
     repeats: int = 11,
     output: Path | None = None,
@@ -558,6 +559,7 @@ def command(
     Args:
         names: Which benches; none for all.
         peers: Whether the peers take part.
+        case: Only cases whose name holds this text; None for all.
         json: Print JSON, and nothing else, to the standard output.
         repeats: Turns of each contestant, at least 1.
         output: A file for the JSON, beside the one under `runs`.
@@ -568,7 +570,8 @@ def command(
         The exit status: 0, or 3 where something failed.
 
     Raises:
-        Usage: For an unknown name, a folder without benches, or less than one repeat.
+        Usage: For an unknown name, a folder without benches, a text that no case holds, or less than one
+            repeat.
     """
     found = find(folders)
     if repeats < 1:
@@ -579,11 +582,16 @@ def command(
     if not found:
         raise Usage(f"there is no bench in {', '.join(str(folder / 'benchmarks') for folder in folders)}")
     display = Display(Silent() if json else None)
-    reports, failures = [], []
+    reports, failures, others = [], [], []
     try:
         for name in names or found:
             try:
-                report = measure(load(found[name]), peers=peers, repeats=repeats, display=display)
+                one = load(found[name])
+                cases = tuple(each for each in one.cases if case is None or case in each.name)
+                if not cases:
+                    others += [each.name for each in one.cases]
+                    continue
+                report = measure(replace(one, cases=cases), peers=peers, repeats=repeats, display=display)
             except Failure as error:
                 failures.append(str(error))
                 continue
@@ -595,6 +603,8 @@ def command(
                 print(table(report), end="\n\n")
     finally:
         display.close()
+    if others and not reports and not failures:
+        raise Usage(f"no case has '{case}' in its name; there are {'; '.join(others)}")
     if output is not None:
         write_json(output, reports)
     if json:

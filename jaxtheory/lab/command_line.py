@@ -178,6 +178,7 @@ def _parsers() -> dict[str, _Parser]:
     bench = parsers["bench"]
     bench.add_argument("names", nargs="*", metavar="NAME", help="which benches; none for all")
     bench.add_argument("--peers", action="store_true", help="time other packages too")
+    bench.add_argument("--case", metavar="TEXT", help="only cases whose name holds this")
     bench.add_argument("--repeats", type=int, default=11, help="turns of each contestant (11)")
     bench.add_argument("--output", type=_path, help="a file for the JSON too")
     action = parsers["verdicts"].add_mutually_exclusive_group(required=True)
@@ -509,6 +510,7 @@ def _bench(options: argparse.Namespace) -> int:
     return bench.command(
         options.names,
         peers=options.peers,
+        case=options.case,
         json=options.json,
         repeats=options.repeats,
         output=options.output,

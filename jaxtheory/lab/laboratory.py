@@ -161,7 +161,7 @@ class Lab:
             value = function(progress=task) if _takes(function, "progress") else function()
         storage.write_tree(path, {"value": value}, {"cached": name})
         self._clock.store()
-        return storage.read_tree(path, {"cached": name})["value"]
+        return storage.as_read(value)
 
     def train(
         self, name: str, segment: Callable[[Any], tuple[Any, Any]], state: Any, segments: int

@@ -121,6 +121,14 @@ def write_tree(path: Path, tree: Any, about: Mapping[str, Any] | None = None) ->
     write(path, lambda file: pack(file, tree, about))
 
 
+def as_read(tree: Any) -> Any:
+    """A pytree as it comes back from a file: of NumPy arrays that may be written to."""
+    arrays: list[np.ndarray] = []
+    description = _describe(tree, arrays)
+    members = {f"a{i}": np.require(array, requirements="W") for i, array in enumerate(arrays)}
+    return _rebuild(description, members)
+
+
 def append_line(path: Path, line: str) -> None:
     """Adds a line to a log in one write, after cutting off a line that a kill left unfinished."""
     with failing_clearly(path):

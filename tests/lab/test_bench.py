@@ -262,6 +262,13 @@ def test_workers_end_with_the_bench(write_bench, tmp_path):
         os.kill(worker, 0)
 
 
+def test_a_text_narrows_a_bench_to_the_cases_that_hold_it(write_bench, tmp_path, quick):
+    write_bench(change=("CASES = [", 'CASES = [\n    Case("large", {"n": 5000}),'))
+    assert run(tmp_path, peers=False, case="arg", output=tmp_path / "some.json") == 0
+    [report] = json.loads((tmp_path / "some.json").read_text())
+    assert [case["name"] for case in report["cases"]] == ["large"]
+
+
 def test_an_unknown_bench_gets_the_nearest_names(write_bench, tmp_path, own_errors):
     write_bench()
     with pytest.raises(Usage, match=r"there is no bench 'sortin'; did you mean sorting\?"):
@@ -270,6 +277,8 @@ def test_an_unknown_bench_gets_the_nearest_names(write_bench, tmp_path, own_erro
         run(tmp_path, repeats=0)
     with pytest.raises(Usage, match=r"there is no bench in .*nowhere"):
         bench.command(folders=[tmp_path / "nowhere"])
+    with pytest.raises(Usage, match="no case has 'huge' in its name; there are small"):
+        run(tmp_path, case="huge")
 
 
 @pytest.mark.parametrize(

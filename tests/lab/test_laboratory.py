@@ -167,12 +167,15 @@ def test_a_damaged_point_is_computed_again_with_a_line_that_says_why(lab, tmp_pa
 
 
 def test_what_is_cached_is_computed_once(lab, tmp_path, said):
-    tree = {"a": [np.arange(3), (np.float32(0.5),)], "b": None}
+    tree = {"a": [np.arange(3), (np.float32(0.5),)], "b": None, "c": jax.numpy.ones(2, "bfloat16")}
     first = lab().cached("bank", lambda: tree)
     second = lab().cached("bank", lambda: pytest.fail("computed again"))
     for found in (first, second):
         assert jax.tree.structure(found) == jax.tree.structure(tree)
         assert found["a"][0].tolist() == [0, 1, 2]
+        assert found["c"].dtype == "bfloat16"
+        found["c"] += 1
+        assert found["c"].tolist() == [2, 2]
     [path] = (tmp_path / "cache").iterdir()
     path.write_bytes(b"PK")
     assert lab().cached("bank", lambda: {"c": 1})["c"] == 1
