@@ -94,3 +94,15 @@ def test_without_shard_map_the_compiler_would_gather():
     scatter = jax.jit(scattering2d.scatter, static_argnames="chunk")
     text = scatter.lower(found["bank"], found["images"], chunk=1).compile().as_text()
     assert "all-gather" in text
+
+
+def test_what_the_pages_link_to_is_there():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    links = [
+        page.parent / target
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target
+    ]
+    assert len(links) > 5
+    assert [str(link) for link in links if not link.exists()] == []
