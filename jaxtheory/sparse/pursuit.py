@@ -430,7 +430,7 @@ def lasso(
     signals: Signals,
     penalty: Penalty,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float | Float[Array, ""] = 1e-6,
     max_steps: int = 1000,
     nonnegative: bool = False,
 ) -> Solution:
@@ -511,7 +511,7 @@ def lasso_path(
     signals: Signals,
     penalties: Penalty,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float | Float[Array, ""] = 1e-6,
     max_steps: int = 1000,
     nonnegative: bool = False,
 ) -> Solution:
