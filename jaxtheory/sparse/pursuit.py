@@ -127,7 +127,7 @@ def _curvature(dictionary, atoms: int, dtype):
 
     start = jax.random.normal(jax.random.key(0), (atoms,), dtype)
     v = lax.fori_loop(0, _POWER_STEPS, step, start / jnp.linalg.norm(start))
-    return jnp.maximum(_MARGIN * jnp.vdot(v, product(v)), jnp.finfo(dtype).tiny)
+    return jnp.maximum(_MARGIN * jnp.vdot(v, product(v), precision="highest"), jnp.finfo(dtype).tiny)
 
 
 def _gap(z, c, energy, weight, nonnegative):
