@@ -1,6 +1,8 @@
 """Convolutional dictionaries against their dense matrices in double precision, SciPy and scikit-learn."""
 
 import re
+import subprocess
+import sys
 
 import flax.nnx
 import hypothesis.extra.numpy as arrays
@@ -219,6 +221,27 @@ def test_the_dictionary_is_never_formed():
     program = jax.jit(lambda filters, x, mask: convolutional.lasso(filters, x, 0.1, mask=mask))
     memory = program.lower(filters, x, mask).compile().memory_analysis()
     assert 0 < memory.temp_size_in_bytes + memory.output_size_in_bytes < 2**30
+
+
+MASKED = """
+import numpy as np
+from jaxtheory.sparse import convolutional
+
+rng = np.random.default_rng(0)
+filters = np.float32(rng.standard_normal((8, 8, 3, 32)) / 14)
+image = np.float32(rng.standard_normal((256, 256, 3)))
+mask = np.float32(rng.random((256, 256, 1)) < 0.5)
+codes = convolutional.lasso(filters, image, 2.0, mask=mask, max_steps=10).codes
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(np.count_nonzero(codes), peak.split()[1])
+"""
+
+
+def test_a_masked_colour_image_takes_less_than_a_gibibyte_with_all_of_jax():
+    done = subprocess.run([sys.executable, "-c", MASKED], capture_output=True, text=True, check=True)
+    entries, kibibytes = map(int, done.stdout.split())
+    assert entries > 0
+    assert kibibytes < 2**20
 
 
 FILTERS, IMAGE = np.ones((2, 2, 1, 3), np.float32), np.ones((4, 4, 1), np.float32)
