@@ -1,0 +1,1 @@
+"""Pursuits of a fixed number of steps whose parameters are learnt: each a module with `init` and `apply`."""
