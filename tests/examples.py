@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 from jaxtheory.harmonic import deformation, scattering2d, wavelets
+from jaxtheory.kernels.fista import api as fista
 from jaxtheory.networks import training
 from jaxtheory.sparse import coherence, convolutional, dictionary, multilayer, proximal, pursuit
 from jaxtheory.sparse import coherence, convolutional, proximal, pursuit
@@ -114,6 +115,10 @@ def _promised(rng):
     """Coherences, figures of sparse codes and noise for which guarantees hold."""
     figures = [np.float32(rng.uniform(*ends, 2)) for ends in ((2, 3), (2, 4), (1, 1.1), (1.1, 1.3))]
     return np.float32([0.01, 0.02]), multilayer.Sparsity(*figures), np.float32(rng.uniform(0.001, 0.002))
+def _correlated(rng):
+    """The Gram matrix of four atoms, a signal's correlations with them, a penalty and a step size."""
+    dictionary = _float32(rng, 4, 6)
+    return dictionary @ dictionary.T / 6, dictionary @ _float32(rng, 6), np.float32(0.2), np.float32(0.3)
 
 
 def _misfit(params, batch):
@@ -314,6 +319,24 @@ EXAMPLES: list[Example] = [
     ),
     Example(wavelets.low_pass_2d, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
     Example(wavelets.littlewood_paley, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
+    # kernels.fista.api
+    Example(
+        fista.fista,
+        _correlated,
+        {"steps": 6},
+        (1,),
+        grad="declines: tests/kernels reads what it says, and the row below differentiates the steps",
+        export=True,
+        devices=True,
+    ),
+    Example(
+        fista.fista,
+        _correlated,
+        {"steps": 6, "nonnegative": True, "implementation": "reference"},
+        (1,),
+        (0, 1, 2, 3),
+        name="reference",
+    ),
     # networks.training
     Example(
         training.init,
@@ -813,6 +836,17 @@ NOT_TRACED: dict[str, str] = {
     "harmonic.wavelets.morlet_parameters": "numbers for a count of scales and angles",
     "harmonic.wavelets.padded_shape": "sizes from sizes",
     "harmonic.wavelets.spline_bank": "makes filters from sizes",
+    "kernels.fista.reference.extrapolate": "a line of the steps; taken through api.fista",
+    "kernels.fista.reference.fista": "taken through api.fista, which checks what it is given",
+    "kernels.fista.reference.shrink": "a line of the steps; taken through api.fista",
+    "kernels.fista.specs.checks": "small problems by name",
+    "kernels.fista.specs.operands": "shapes and dtypes of a size",
+    "kernels.fista.specs.problem": "arrays of a size",
+    "kernels.fista.specs.programs": "programs by name",
+    "kernels.fista.tpu.block_size": "a size from a size",
+    "kernels.fista.tpu.bytes_moved": "a number of sizes",
+    "kernels.fista.tpu.fista": "taken through api.fista; tests/kernels holds it against the reference",
+    "kernels.fista.tpu.padded_atoms": "a size from a size",
     "networks.functional.functional": "makes functions of a module; tests/networks transforms them",
     "networks.mlp.activation_function": "a function from its name",
     "networks.mlp.initialisers": "makes functions of variances",
