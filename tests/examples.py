@@ -17,7 +17,6 @@ from jaxtheory.harmonic import deformation, scattering2d, wavelets
 from jaxtheory.kernels.fista import api as fista
 from jaxtheory.networks import training
 from jaxtheory.sparse import coherence, convolutional, dictionary, multilayer, proximal, pursuit
-from jaxtheory.sparse import coherence, convolutional, proximal, pursuit
 from jaxtheory.sparse.unrolled import alista, convolutional_lista, lista, lista_cp, ml_ista
 from jaxtheory.statistics import classifiers
 
@@ -115,6 +114,8 @@ def _promised(rng):
     """Coherences, figures of sparse codes and noise for which guarantees hold."""
     figures = [np.float32(rng.uniform(*ends, 2)) for ends in ((2, 3), (2, 4), (1, 1.1), (1.1, 1.3))]
     return np.float32([0.01, 0.02]), multilayer.Sparsity(*figures), np.float32(rng.uniform(0.001, 0.002))
+
+
 def _correlated(rng):
     """The Gram matrix of four atoms, a signal's correlations with them, a penalty and a step size."""
     dictionary = _float32(rng, 4, 6)
