@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from jaxtheory.harmonic import scattering2d
 
@@ -106,3 +107,23 @@ def test_what_the_pages_link_to_is_there():
     ]
     assert len(links) > 5
     assert [str(link) for link in links if not link.exists()] == []
+
+
+def test_the_page_on_sparse_coding_walks_from_pursuits_to_networks():
+    found = {}
+    for block in blocks("docs/sparse.md"):
+        exec(block, found)
+    assert 6 < found["guaranteed"] < 9
+    assert 6 < found["limit"] < 8
+    support = set(found["support"].tolist())
+    for codes in (found["greedy"].codes, found["crude"].codes, found["solution"].codes):
+        assert set(np.flatnonzero(codes).tolist()) == support
+    assert bool(found["solution"].converged)
+    # Each of the six coefficients shrinks; how fast, the correlations among the atoms say.
+    assert found["slope"] == pytest.approx(-6, abs=6 * 6 * float(found["mu"]))
+    assert found["same"].all()
+    np.testing.assert_allclose(found["network"], found["pursued"][-1], rtol=0, atol=1e-5)
+    assert not found["promise"].holds.any()
+    assert found["numbers"] == [604_909, 604_909]
+    assert found["logits"].shape == (4, 10)
+    assert found["metrics"]["objective"][-10:].mean() < found["metrics"]["objective"][0]
