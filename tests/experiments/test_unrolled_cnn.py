@@ -1,5 +1,7 @@
 """The pieces of the experiment on unfolded networks, and a run in miniature that is resumed."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -69,6 +71,19 @@ def test_published_figures_are_for_the_papers_recipe(tmp_path):
     claims = experiment.published_claims(accuracies, experiment.Config(), Lab(tmp_path / "other"))
     assert {claim.verdict for claim in claims} == {Verdict.UNTESTED}
     assert "99.1" in claims[0].reason
+
+
+def test_as_many_epochs_are_taken_as_fit(tmp_path, rng):
+    data = (np.float32(rng.uniform(size=(60, 28, 28))), np.arange(60) % 10)
+    found = [
+        experiment.epochs_that_fit(data, replace(TINY, minutes=minutes), Lab(tmp_path))
+        for minutes in (1e-9, 1e9)
+    ]
+    assert [one[-1] for one in found] == [1, 100]
+    minutes = found[0][0]
+    step, epochs = experiment.epochs_that_fit(data, replace(TINY, minutes=minutes), Lab(tmp_path))
+    # Three steps an epoch.
+    assert epochs == np.clip(np.floor(60 * minutes / (3 * step)), 1, 100)
 
 
 def test_a_run_in_miniature_is_resumed(tmp_path, monkeypatch):
