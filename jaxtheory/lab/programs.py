@@ -61,8 +61,9 @@ class Kernel:
         }
 
     def checks(self) -> dict[str, Check]:
-        """Its small problems."""
-        return _called(getattr(self._specs(), "checks", dict), f"checks() of kernel {self.name}")
+        """Its small problems, which it gives as tuples: a kernel imports nothing of ours."""
+        found = _called(getattr(self._specs(), "checks", dict), f"checks() of kernel {self.name}")
+        return {name: value if isinstance(value, Check) else Check(*value) for name, value in found.items()}
 
     def _specs(self) -> ModuleType:
         try:

@@ -264,8 +264,9 @@ def test_bad_input_is_refused(change, message, own_errors):
         api.fista(**arguments | change)
 
 
-def test_the_doctor_finds_the_kernel_and_its_numbers(own_errors):
+def test_the_doctor_finds_the_kernel_and_its_numbers():
     [kernel] = [one for one in programs.kernels() if one.name == "fista"]
+    assert all(isinstance(check, programs.Check) for check in kernel.checks().values())
     assert set(kernel.programs()) == set(specs.programs())
     [row] = doctor.kernel_on(kernel, jax.devices("cpu")[0])
     assert (row["runs"], row.get("error")) == ("interpreted", None)
