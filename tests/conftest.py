@@ -1,5 +1,6 @@
 """Eight virtual devices for every test; fixtures for double precision and for reading our own errors."""
 
+import itertools
 import os
 
 os.environ["XLA_FLAGS"] = (
@@ -19,6 +20,17 @@ import pytest
 # The first example of a property compiles its program; a deadline would time the compiler.
 hypothesis.settings.register_profile("jaxtheory", deadline=None, max_examples=25, derandomize=True)
 hypothesis.settings.load_profile("jaxtheory")
+
+
+CLEARED = 50
+"""Tests after which a process lets go of what it has compiled."""
+_ended = itertools.count(1)
+
+
+def pytest_runtest_teardown():
+    """Keeps the memory maps of compiled programs below the 65,530 that Linux grants to a process."""
+    if next(_ended) % CLEARED == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture
