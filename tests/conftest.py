@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import signal
+from pathlib import Path
 
 # Hundreds of small programs are compiled and called once: LLVM's effort on them would be most of the time.
 os.environ["XLA_FLAGS"] = " ".join(
@@ -15,6 +17,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Its threads spin while they wait: two test processes on two cores would hold each other up many times over.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what it runs in the background; there are tests of Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 import jax
@@ -27,14 +32,15 @@ hypothesis.settings.register_profile("jaxtheory", deadline=None, max_examples=25
 hypothesis.settings.load_profile("jaxtheory")
 
 
-CLEARED = 50
-"""Tests after which a process lets go of what it has compiled."""
+MAPS = Path("/proc/self/maps")
+MOST = 30_000
+"""Memory maps beyond which a process lets go of what it has compiled: Linux grants it 65,530."""
 _ended = itertools.count(1)
 
 
 def pytest_runtest_teardown():
-    """Keeps the memory maps of compiled programs below the 65,530 that Linux grants to a process."""
-    if next(_ended) % CLEARED == 0:
+    """Looks at the number of maps now and then; without room for another, a program would crash."""
+    if next(_ended) % 10 == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST:
         jax.clear_caches()
 
 
