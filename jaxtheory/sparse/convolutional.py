@@ -8,7 +8,6 @@ adjoint. Signals have filters `(length, channels, atoms)` and one axis less ever
 a matrix with a column for each atom at each place, is never formed.
 """
 
-import ast
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from jaxtheory.sparse.proximal import nonnegative_soft_threshold, soft_threshold
+from jaxtheory.sparse.pytrees import _registered
 
 Boundary = Literal["circular", "zero"]
 Domain = Literal["auto", "spatial", "fourier"]
@@ -44,11 +44,7 @@ _CONJUGATE = 1000
 """Conjugate gradient steps for a derivative, at most."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=("codes", "objective", "gap", "steps", "converged"),
-    meta_fields=(),
-)
+@_registered
 @dataclass(frozen=True)
 class LassoResult:
     """Codes, and how far from the least objective they may be."""
@@ -63,14 +59,6 @@ class LassoResult:
     """(...,) steps taken."""
     converged: Any
     """(...,) whether the gap came down to the tolerance; false for an image that holds NaN."""
-
-
-jax.export.register_pytree_node_serialization(
-    LassoResult,
-    serialized_name="jaxtheory.sparse.convolutional.LassoResult",
-    serialize_auxdata=lambda facts: repr(facts).encode(),
-    deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
-)
 
 
 class _Plan(NamedTuple):

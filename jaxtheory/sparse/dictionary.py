@@ -47,9 +47,7 @@ _SILENT = 0.05
 """So is one whose codes' running variance is less than this share of what it is to be."""
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["dictionary", "gram", "cross", "step"], meta_fields=[]
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Online:
     """What online learning goes on from."""
@@ -64,7 +62,7 @@ class Online:
     """() int32, the steps taken."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["dictionary", "step"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class KSVD:
     """What K-SVD goes on from."""
@@ -75,7 +73,7 @@ class KSVD:
     """() int32, the steps taken."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["dictionary", "variance", "step"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Sparsenet:
     """What learning as Olshausen and Field did goes on from."""
@@ -88,11 +86,7 @@ class Sparsenet:
     """() int32, the steps taken."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["codes", "objective", "decrease", "steps", "converged"],
-    meta_fields=[],
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class CauchyCodes:
     """Codes, and what the last step towards them still gained."""
@@ -109,7 +103,7 @@ class CauchyCodes:
     """(...) whether that decrease came down to the tolerance, Boolean."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["mean", "matrix", "inverse"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Whitening:
     """An affine map that makes the features of signals uncorrelated, and the way back."""

@@ -11,7 +11,6 @@ A dictionary of stride $s$ is one of stride 1 on images whose blocks of $s \time
 channels; so everything stands on `jaxtheory.sparse.convolutional`, and no matrix is ever formed.
 """
 
-import ast
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from jaxtyping import Array, Float, Key, UInt32
 
 from jaxtheory.sparse import coherence, convolutional, pursuit
 from jaxtheory.sparse.proximal import hard_threshold, nonnegative_soft_threshold, soft_threshold
+from jaxtheory.sparse.pytrees import _registered
 
 Values = Float[Array, "..."] | Float[np.ndarray, "..."]
 Dictionaries = Sequence[Values]
@@ -48,11 +48,7 @@ _GROWTH, _HALVINGS = 1.5, 30
 """A step's size grows by this after each step, and is halved at most so often within one."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=("stripes", "patches", "smallest", "largest"),
-    meta_fields=(),
-)
+@_registered
 @dataclass(frozen=True)
 class Sparsity:
     """How sparse the codes of each layer are, and how large: what the guarantees ask for."""
@@ -67,11 +63,7 @@ class Sparsity:
     """(..., layers) the largest absolute value."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=("sparsities", "errors", "holds", "parameters"),
-    meta_fields=(),
-)
+@_registered
 @dataclass(frozen=True)
 class Guarantee:
     """What a theorem promises, layer by layer."""
@@ -86,11 +78,7 @@ class Guarantee:
     """(..., layers) the thresholds or penalties of which it speaks; `None` where there are none."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=("codes", "objective", "change", "steps"),
-    meta_fields=(),
-)
+@_registered
 @dataclass(frozen=True)
 class Iterated:
     """Codes after some steps of ML-ISTA or ML-FISTA."""
@@ -105,7 +93,7 @@ class Iterated:
     """(...,) steps taken."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("dictionaries", "rate", "objective"), meta_fields=())
+@_registered
 @dataclass(frozen=True)
 class Learning:
     """Where the learning of dictionaries stands."""
@@ -116,15 +104,6 @@ class Learning:
     """() size of the next step on the filters."""
     objective: Any
     """() mean objective of the last images, before their step; infinite at the start."""
-
-
-for _kind in (Sparsity, Guarantee, Iterated, Learning):
-    jax.export.register_pytree_node_serialization(
-        _kind,
-        serialized_name=f"jaxtheory.sparse.multilayer.{_kind.__name__}",
-        serialize_auxdata=lambda facts: repr(facts).encode(),
-        deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
-    )
 
 
 def _blocks(kernel: int, stride: int) -> tuple[int, int]:

@@ -67,7 +67,7 @@ _MARGIN = 1.05
 """What that estimate from below is multiplied with; accelerated steps stand an error of a quarter."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["codes", "gap", "steps", "converged"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Solution:
     """Codes with a certificate of how good they are."""
@@ -82,9 +82,7 @@ class Solution:
     """(...) whether the gap came down to the tolerance, Boolean."""
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["codes", "support", "residual", "steps"], meta_fields=[]
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Greedy:
     """Codes made of one atom after the other."""

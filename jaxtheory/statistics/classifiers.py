@@ -36,11 +36,7 @@ _SPARE = 8
 """Candidates beyond the k nearest: products round squared distances, and these may swap places."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["means", "directions", "variances", "counts", "residual"],
-    meta_fields=[],
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class AffineModel:
     """An affine space for each class: its mean and its principal directions."""
@@ -58,11 +54,7 @@ class AffineModel:
     where a class under jit has more examples than `capacity`."""
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["weights", "bias", "objective", "gradient_norm", "steps", "converged"],
-    meta_fields=[],
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class SoftmaxModel:
     """Softmax regression, and how far its minimisation came."""
@@ -81,7 +73,7 @@ class SoftmaxModel:
     """() whether gradient_norm came down to the tolerance, Boolean."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["distances", "indices"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Neighbours:
     """The nearest training examples of each query, nearest first."""
@@ -92,7 +84,7 @@ class Neighbours:
     """(..., k) rows of the training features, integer."""
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["errors"], meta_fields=[])
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class CrossValidation:
     """Errors on the parts that were held out, for each choice that was tried."""

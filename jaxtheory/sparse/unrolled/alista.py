@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxtheory.sparse.pytrees import _registered
 from jaxtheory.sparse.unrolled.layers import (
     AnyKey,
     Dictionary,
@@ -31,7 +32,6 @@ from jaxtheory.sparse.unrolled.layers import (
     _check_features,
     _check_positive,
     _check_steps,
-    _registered,
     _unroll,
 )
 from jaxtheory.sparse.unrolled.lista_cp import _selected, _selective

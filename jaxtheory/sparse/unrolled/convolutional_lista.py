@@ -27,12 +27,12 @@ from jaxtyping import Array, Float
 
 from jaxtheory.sparse.convolutional import Boundary, analyze, synthesize
 from jaxtheory.sparse.proximal import soft_threshold
+from jaxtheory.sparse.pytrees import _registered
 from jaxtheory.sparse.unrolled.layers import (
     AnyKey,
     Number,
     _check_positive,
     _check_steps,
-    _registered,
     _unroll,
 )
 

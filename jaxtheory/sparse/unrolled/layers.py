@@ -1,6 +1,5 @@
-"""What unrolled pursuits share: parameters as pytrees, dictionaries given or drawn, layers by `scan`."""
+"""What unrolled pursuits share: dictionaries given or drawn, layers by `scan`."""
 
-import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -16,18 +15,6 @@ AnyKey = Key[Array, ""] | UInt32[Array, " words"]
 Dictionary = Float[Array, "atoms features"] | Float[np.ndarray, "atoms features"] | tuple[int, int]
 Signals = Float[Array, "... features"] | Float[np.ndarray, "... features"]
 Number = Float[Array, ""] | Float[np.ndarray, ""] | float | np.floating
-
-
-def _registered(cls: type) -> type:
-    """Makes a frozen dataclass a pytree that can be exported; fields with `static` metadata are no leaves."""
-    jax.tree_util.register_dataclass(cls)
-    jax.export.register_pytree_node_serialization(
-        cls,
-        serialized_name=f"{cls.__module__}.{cls.__name__}",
-        serialize_auxdata=lambda facts: repr(facts).encode(),
-        deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
-    )
-    return cls
 
 
 def _atoms(key: Any, dictionary: Any) -> Array:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxtheory.sparse.proximal import soft_threshold
+from jaxtheory.sparse.pytrees import _registered
 from jaxtheory.sparse.unrolled.layers import (
     AnyKey,
     Dictionary,
@@ -32,7 +33,6 @@ from jaxtheory.sparse.unrolled.layers import (
     _check_positive,
     _check_steps,
     _curvature,
-    _registered,
     _unroll,
 )
 

@@ -24,6 +24,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxtheory.sparse.proximal import Amount, Values, soft_threshold
+from jaxtheory.sparse.pytrees import _registered
 from jaxtheory.sparse.unrolled.layers import (
     AnyKey,
     Dictionary,
@@ -34,7 +35,6 @@ from jaxtheory.sparse.unrolled.layers import (
     _check_positive,
     _check_steps,
     _curvature,
-    _registered,
     _unroll,
 )
 

@@ -33,7 +33,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxtheory.sparse.unrolled.layers import AnyKey, _registered, _unroll
+from jaxtheory.sparse.pytrees import _registered
+from jaxtheory.sparse.unrolled.layers import AnyKey, _unroll
 
 Images = Float[Array, "..."] | Float[np.ndarray, "..."]
 
