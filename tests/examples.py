@@ -174,6 +174,10 @@ CHOICES = "atoms are chosen one by one, which has no derivative"
 CUT_SHORT = "its derivative is that of the minimum, where the row of that name goes"
 ONE_MODEL = "one model at a time"
 HALVED = "the size of its step is found by halving, and has no derivative"
+CLIPPED = "its step goes as far as the ball, and has no derivative there"
+GAP_MAPPED = "the gap that remains is rounding: tests/sparse maps the codes"
+GAP_RIGID = "the gap and the steps have no derivative: tests/sparse differentiates the codes"
+STEPS_ROUNDED = "steps are counted by rounding: tests/sparse holds the codes against scikit-learn"
 AT_THE_MINIMUM = "there, its gap is the rounding itself; tests/sparse holds its codes against others'"
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
 
@@ -404,14 +408,79 @@ EXAMPLES: list[Example] = [
         {"tolerance": 1e-12, "max_steps": 400},
         (1,),
         (0, 1, 2),
-        vmap="the gap that remains is rounding: tests/sparse maps the codes",
-        grad="the gap and the steps have no derivative: tests/sparse differentiates the codes",
-        x64="steps are counted by rounding: tests/sparse holds the codes against scikit-learn",
+        vmap=GAP_MAPPED,
+        grad=GAP_RIGID,
+        x64=STEPS_ROUNDED,
         export=True,
         devices=True,
         tolerance=1e-4,
     ),
+    Example(
+        convolutional.learn_init,
+        lambda rng: _coded(rng)[:1],
+        None,
+        (),
+        vmap=ONE_MODEL,
+        grad="its objective is infinite as long as there is none",
+    ),
+    Example(
+        convolutional.learn_step,
+        lambda rng: (convolutional.learn_init(_coded(rng)[0]), _float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 20, "filter_steps": 3},
+        (),
+        vmap="one objective, over all images",
+        grad=CLIPPED,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.learn,
+        lambda rng: (_coded(rng)[0], _float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
+        {"steps": 2, "tolerance": 1e-12, "max_steps": 20, "filter_steps": 3},
+        (),
+        vmap="one objective, over all images",
+        grad=CLIPPED,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.lowpass,
+        lambda rng: (_float32(rng, 6, 5, 2), jnp.float32(2.0)),
+        None,
+        (0,),
+        (0, 1),
+        export=True,
+        devices=True,
+    ),
+    Example(
+        convolutional.denoise,
+        lambda rng: (*_coded(rng), jnp.float32(0.5)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        vmap=GAP_MAPPED,
+        grad=GAP_RIGID,
+        x64=STEPS_ROUNDED,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.inpaint,
+        lambda rng: (*_coded(rng), np.float32(rng.random((6, 5, 2)) > 0.3), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        vmap=GAP_MAPPED,
+        grad=GAP_RIGID,
+        x64=STEPS_ROUNDED,
+        tolerance=1e-4,
+    ),
     # sparse.dictionary
+    Example(
+        dictionary.denoise,
+        lambda rng: (_float32(rng, 5, 4), _float32(rng, 4, 5), jnp.float32(0.3)),
+        {"size": (2, 2)},
+        (1,),
+        (0, 1),
+        export=True,
+        devices=True,
+        tolerance=1e-4,
+    ),
     Example(
         dictionary.sample_atoms,
         lambda rng: (jax.random.key(0), _float32(rng, 10, 4)),

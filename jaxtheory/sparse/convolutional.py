@@ -61,6 +61,32 @@ class LassoResult:
     """(...,) whether the gap came down to the tolerance; false for an image that holds NaN."""
 
 
+@_registered
+@dataclass(frozen=True)
+class Restoration:
+    """Images without their noise or with what was missing, and what they are made of."""
+
+    images: Any
+    """(..., H, W, channels) or (..., length, channels), the sum of both parts."""
+    lowpass: Any
+    """The smooth part, of the same shape."""
+    codes: LassoResult
+    """Of the rest."""
+
+
+@_registered
+@dataclass(frozen=True)
+class Learning:
+    """Where the learning of filters stands."""
+
+    filters: Any
+    """(height, width, channels, atoms) or (length, channels, atoms), atoms of norm 1 at most."""
+    rate: Any
+    """() size of the next step on the filters, relative to the energy of their codes."""
+    objective: Any
+    """() mean objective of the last images, before the steps on the filters; infinite at the start."""
+
+
 class _Plan(NamedTuple):
     """The static facts of a convolution: sizes of image, filters and channels, boundary and domain."""
 
@@ -82,16 +108,26 @@ class _Plan(NamedTuple):
         )
 
 
-def _plan(filters: Any, other: Any, boundary: Boundary, domain: Domain, *, codes: bool = False) -> _Plan:
-    """Checks shapes and options; `other` holds images, or codes."""
-    for name, value in (("filters", filters), ("codes" if codes else "images", other)):
-        if not jnp.issubdtype(value.dtype, jnp.floating):
-            raise TypeError(f"{name} are real floating-point numbers, got {value.dtype}: convert them")
+def _check_floating(name: str, value: Any) -> None:
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(f"{name} are real floating-point numbers, got {value.dtype}: convert them")
+
+
+def _check_filters(filters: Any) -> None:
+    _check_floating("filters", filters)
     if filters.ndim not in (3, 4):
         raise ValueError(
             "filters have shape (height, width, channels, atoms) for images or (length, channels, atoms) for "
             f"signals, got {filters.shape}"
         )
+    if 0 in filters.shape:
+        raise ValueError(f"an axis is empty: filters have shape {filters.shape}")
+
+
+def _plan(filters: Any, other: Any, boundary: Boundary, domain: Domain, *, codes: bool = False) -> _Plan:
+    """Checks shapes and options; `other` holds images, or codes."""
+    _check_filters(filters)
+    _check_floating("codes" if codes else "images", other)
     space = filters.ndim - 2
     kernel, (channels, atoms) = filters.shape[:space], filters.shape[space:]
     last, name = (atoms, "atoms") if codes else (channels, "channels")
@@ -101,8 +137,8 @@ def _plan(filters: Any, other: Any, boundary: Boundary, domain: Domain, *, codes
             f"filters of shape {filters.shape} need {'codes' if codes else 'images'} of shape "
             f"(..., {', '.join(event)}) with {last} {name}, got {other.shape}"
         )
-    if 0 in (*filters.shape, *other.shape[-space - 1 :]):
-        raise ValueError(f"an axis is empty: filters have shape {filters.shape}, the others {other.shape}")
+    if 0 in other.shape[-space - 1 :]:
+        raise ValueError(f"an axis is empty: {'codes' if codes else 'images'} have shape {other.shape}")
     size = other.shape[-space - 1 : -1]
     if boundary not in ("circular", "zero"):
         raise ValueError(f"boundary is {boundary!r}: take 'circular' or 'zero'")
@@ -546,7 +582,8 @@ def lasso(
         filters: $d$, shape `(height, width, channels, atoms)`, or `(length, channels, atoms)` for signals.
         images: $x$, shape `(..., H, W, channels)`, or `(..., length, channels)`.
         penalty: $\lambda > 0$, one number or one an atom.
-        mask: $m$, weights from 0, a value that is missing, to 1; it broadcasts to the images.
+        mask: $m$, weights from 0, a value that is missing and may be anything, to 1; it broadcasts to the
+            images.
         nonnegative: Whether codes are nonnegative.
         boundary: What lies beyond the border, as in `synthesize`: `"circular"` or `"zero"`.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
@@ -589,6 +626,7 @@ def _lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, toleran
     penalty = jnp.broadcast_to(jnp.asarray(penalty, images.dtype), (plan.atoms,))[:, None, None]
     if mask is not None:
         mask = jnp.broadcast_to(mask.astype(images.dtype), images.shape)
+        images = jnp.where(mask > 0, images, 0)
     if signals:
         filters, images = filters[:, None], images[..., None, :]
         mask = None if mask is None else mask[..., None, :]
@@ -621,3 +659,443 @@ def _lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, toleran
     )
     codes = codes[..., 0, :] if signals else codes
     return LassoResult(codes.astype(dtype), objective, gap, steps, converged)
+
+
+def learn_init(filters: Values) -> Learning:
+    """Begins to learn filters, with those given divided by their norms.
+
+    Args:
+        filters: Shape `(height, width, channels, atoms)`, or `(length, channels, atoms)` for signals: drawn
+            at random, or patches of images.
+
+    Returns:
+        The state that `learn_step` takes.
+
+    Raises:
+        ValueError: If they have another shape.
+        TypeError: If they are not real floating point.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.sparse import convolutional
+        >>> convolutional.learn_init(jnp.full((4, 1, 1), 3.0)).filters[:, 0, 0]
+        Array([0.5, 0.5, 0.5, 0.5], dtype=float32)
+    """
+    filters = jnp.asarray(filters)
+    _check_filters(filters)
+    energy = jnp.sum(filters**2, axis=tuple(range(filters.ndim - 1)))
+    filters = filters / jnp.sqrt(jnp.where(energy > 0, energy, 1))
+    return Learning(filters, jnp.ones((), filters.dtype), jnp.full((), jnp.inf, filters.dtype))
+
+
+def learn_step(
+    state: Learning,
+    images: Values,
+    penalty: Penalty,
+    *,
+    mask: Mask | None = None,
+    nonnegative: bool = False,
+    boundary: Boundary = "circular",
+    domain: Domain = "auto",
+    tolerance: Number = 1e-2,
+    max_steps: int = 50,
+    filter_steps: int = 10,
+) -> Learning:
+    r"""One step of learning: the codes of some images by `lasso`, then steps on the filters.
+
+    Both lower $\frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \sum_k \lambda_k \|z_k\|_1$, its mean over the
+    images, with $\|d_k\| \le 1$. With given codes it is quadratic in the filters, which follow spectral
+    projected gradients, each atom's divided by the energy of its codes. An atom that is not used stays, and
+    an image that holds infinities or NaN counts for nothing.
+
+    Args:
+        state: From `learn_init` or the step before.
+        images: $x$, a batch, shape `(batch, H, W, channels)`, or `(batch, length, channels)`; leading axes
+            are all averaged over.
+        penalty: $\lambda > 0$, one number or one an atom.
+        mask: $m$, weights from 0, a value that is missing and may be anything, to 1; it broadcasts to the
+            images.
+        nonnegative: Whether codes are nonnegative.
+        boundary: What lies beyond the border: `"circular"`, the other side, or `"zero"`.
+        domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
+        tolerance: Of the codes, as in `lasso`.
+        max_steps: Of the codes, as in `lasso`; learning goes on with what they are by then.
+        filter_steps: Steps on the filters.
+
+    Returns:
+        The next state.
+
+    Raises:
+        ValueError: As `lasso`, or if `filter_steps` is below 1.
+        TypeError: If filters or images are not real floating point.
+
+    Example:
+        >>> import jax
+        >>> from jaxtheory.sparse import convolutional
+        >>> images = jax.random.laplace(jax.random.key(0), (8, 32, 1))
+        >>> state = convolutional.learn_init(jax.random.normal(jax.random.key(1), (5, 1, 4)))
+        >>> one = convolutional.learn_step(state, images, 0.5)
+        >>> bool(convolutional.learn_step(one, images, 0.5).objective < one.objective)
+        True
+
+    References:
+        Birgin, Martínez and Raydan, Nonmonotone spectral projected gradient methods on convex sets, 2000.
+        Garcia-Cardona and Wohlberg, Convolutional dictionary learning: a comparative review and new
+        algorithms, 2018.
+    """
+    facts = _learning_facts(
+        state, images, penalty, mask, nonnegative, boundary, domain, max_steps, filter_steps
+    )
+    return _learn_step(facts, state, images, penalty, mask, tolerance)
+
+
+def _learning_facts(state, images, penalty, mask, nonnegative, boundary, domain, max_steps, filter_steps):
+    """Checks what the learning is given; its static facts."""
+    plan = _plan(state.filters, images, boundary, domain)
+    _check_penalty(penalty, plan.atoms)
+    _check_mask(mask, images)
+    for name, value in (("max_steps", max_steps), ("filter_steps", filter_steps)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: take 1 at least")
+    return plan, nonnegative, max_steps, filter_steps
+
+
+@partial(jax.jit, static_argnums=(0,))
+def _learn_step(facts, state: Learning, images, penalty, mask, tolerance) -> Learning:
+    plan, nonnegative, max_steps, filter_steps = facts
+    signals = state.filters.ndim == 3
+    event = images.ndim - 2 if signals else images.ndim - 3
+    if mask is not None:
+        images = jnp.where(mask > 0, images, 0)
+    whole = jnp.all(jnp.isfinite(images), axis=tuple(range(event, images.ndim)), keepdims=True)
+    images = jnp.where(whole, images, 0)
+    found = _lasso(plan, nonnegative, max_steps, state.filters, images, penalty, mask, tolerance)
+    count = jnp.maximum(jnp.sum(whole), 1).astype(found.objective.dtype)
+    dtype = state.filters.dtype
+    filters, images = _wide(state.filters, images)
+    codes = found.codes.astype(images.dtype)
+    if mask is not None:
+        mask = jnp.broadcast_to(mask.astype(images.dtype), images.shape)
+    if signals:
+        filters = filters[:, None]
+        images, codes, mask = (None if a is None else a[..., None, :] for a in (images, codes, mask))
+    stacks = (
+        None if a is None else jnp.moveaxis(a.reshape(-1, *a.shape[-3:]), -1, 1)
+        for a in (images, codes, mask)
+    )
+    filters, rate = _fitted(plan, filter_steps, filters, state.rate.astype(images.dtype), *stacks, count)
+    objective = jnp.sum(found.objective) / count
+    filters = filters[:, 0] if signals else filters
+    return Learning(filters.astype(dtype), rate.astype(dtype), objective.astype(dtype))
+
+
+def _fitted(plan: _Plan, steps: int, filters, rate, images, codes, mask, count) -> tuple[Array, Array]:
+    """Filters that fit the images with given codes better, and the size of their next step.
+
+    Images and codes are stacks (images, channels or atoms, H, W). The fit is quadratic, so that the lowest
+    point between the filters and their projected step is known.
+    """
+
+    def synthesized(filters: Array) -> Array:
+        spectra = _maybe_spectra(plan, filters)
+        return lax.map(lambda z: _extracted(plan, _transposed(plan, filters, spectra, z)), codes)
+
+    def weighted(x: Array) -> Array:
+        return x if mask is None else mask * x
+
+    energy = jnp.sum(codes**2, (0, 2, 3)) / count
+    scale = jnp.where(energy > 0, 1 / jnp.where(energy > 0, energy, 1), 0)
+    adjoint = jax.linear_transpose(synthesized, filters)
+
+    def move(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        filters, residual, rate = carry
+        (descent,) = adjoint(weighted(residual) / count)
+        aim = filters + rate * scale * descent
+        way = aim / jnp.sqrt(jnp.maximum(jnp.sum(aim**2, (0, 1, 2)), 1)) - filters
+        change = weighted(synthesized(way))
+        slope, curvature = jnp.sum(descent * way), jnp.sum(change**2) / count
+        known = curvature > 0
+        curvature = jnp.where(known, curvature, 1)
+        share = jnp.where(known, jnp.clip(slope / curvature, 0, 1), 0)
+        # What the curvature along this way lets one of its kind go (Barzilai and Borwein).
+        rate = jnp.where(known, jnp.sum(energy * way**2) / curvature, rate)
+        return filters + share * way, residual - share * change, rate
+
+    residual = weighted(images - synthesized(filters))
+    filters, _, rate = lax.fori_loop(0, steps, move, (filters, residual, rate))
+    return filters, rate
+
+
+def learn(
+    filters: Values,
+    images: Values,
+    penalty: Penalty,
+    *,
+    steps: int = 100,
+    mask: Mask | None = None,
+    nonnegative: bool = False,
+    boundary: Boundary = "circular",
+    domain: Domain = "auto",
+    tolerance: Number = 1e-2,
+    max_steps: int = 50,
+    filter_steps: int = 10,
+) -> tuple[Float[Array, "..."], Float[Array, " steps"]]:
+    r"""Learns filters by `learn_step` on all images at once.
+
+    Args:
+        filters: Where to begin, shape `(height, width, channels, atoms)`, or `(length, channels, atoms)`.
+        images: Shape `(batch, H, W, channels)`, or `(batch, length, channels)`.
+        penalty: $\lambda > 0$, one number or one an atom.
+        steps: How many.
+        mask: As in `learn_step`.
+        nonnegative: Whether codes are nonnegative.
+        boundary: As in `learn_step`.
+        domain: As in `learn_step`.
+        tolerance: As in `learn_step`.
+        max_steps: As in `learn_step`.
+        filter_steps: As in `learn_step`.
+
+    Returns:
+        The filters, and the mean objective `(steps,)` before the steps on them.
+
+    Raises:
+        ValueError: As `learn_step`, or if `steps` is below 1.
+        TypeError: If filters or images are not real floating point.
+
+    Example:
+        >>> import jax
+        >>> from jaxtheory.sparse import convolutional
+        >>> images = jax.random.laplace(jax.random.key(0), (8, 32, 1))
+        >>> start = jax.random.normal(jax.random.key(1), (5, 1, 4))
+        >>> _, objective = convolutional.learn(start, images, 0.5, steps=10)
+        >>> bool(objective[-1] < objective[0])
+        True
+
+    References:
+        Garcia-Cardona and Wohlberg, Convolutional dictionary learning: a comparative review and new
+        algorithms, 2018.
+    """
+    state = learn_init(filters)
+    if steps < 1:
+        raise ValueError(f"steps are {steps}: take 1 at least")
+    facts = _learning_facts(
+        state, images, penalty, mask, nonnegative, boundary, domain, max_steps, filter_steps
+    )
+    return _learned(facts, steps, state, images, penalty, mask, tolerance)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _learned(facts, steps, state, images, penalty, mask, tolerance):
+    def advance(state, _):
+        state = _learn_step(facts, state, images, penalty, mask, tolerance)
+        return state, state.objective
+
+    state, objectives = lax.scan(advance, state, length=steps)
+    return state.filters, objectives
+
+
+def lowpass(
+    images: Values, smoothness: Number, *, mask: Mask | None = None, dimensions: Literal[1, 2] = 2
+) -> Float[Array, "..."]:
+    r"""The smooth part of images: $\min_l \frac12 \|m \odot (x - l)\|^2 + \frac{\mu}{2} \|\nabla l\|^2$.
+
+    The gradient is of differences of neighbours, and none reaches across the border. Filters of a few pixels
+    code what is left.
+
+    Args:
+        images: $x$, shape `(..., H, W, channels)`, or `(..., length, channels)`.
+        smoothness: $\mu \ge 0$, in squared pixels: a wave of $f$ cycles a pixel is kept up to the factor
+            $1 / (1 + 4 \mu \sin^2 \pi f)$.
+        mask: $m$, weights from 0, a value that is missing and may be anything, to 1; it broadcasts to the
+            images.
+        dimensions: 2 for images, 1 for signals.
+
+    Returns:
+        $l$, of the images' shape.
+
+    Raises:
+        ValueError: If axes are missing, the smoothness is negative, or the mask leaves [0, 1] (where they
+            have values).
+        TypeError: If images are not real floating point.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.sparse import convolutional
+        >>> x = jnp.array([0.0, 4.0])[:, None]
+        >>> convolutional.lowpass(x, 0.5, dimensions=1)[:, 0].round(4)
+        Array([1., 3.], dtype=float32)
+
+    References:
+        Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
+    """
+    _check_floating("images", images)
+    if dimensions not in (1, 2):
+        raise ValueError(f"dimensions is {dimensions}: take 2 for images, 1 for signals")
+    if images.ndim <= dimensions or 0 in images.shape[-dimensions - 1 :]:
+        raise ValueError(
+            f"images have {dimensions + 1} axes that are not empty at their end, the last of channels, got "
+            f"{images.shape}"
+        )
+    if not isinstance(smoothness, jax.core.Tracer) and not smoothness >= 0:
+        raise ValueError(f"smoothness is {smoothness}: take 0 or more")
+    _check_mask(mask, images)
+    return _lowpass(dimensions, images, smoothness, mask)
+
+
+@partial(jax.jit, static_argnums=(0,))
+def _lowpass(dimensions, images, smoothness, mask):
+    dtype = images.dtype
+    (images,) = _wide(images)
+    smoothness = jnp.asarray(smoothness, images.dtype)
+    axes = tuple(range(-dimensions - 1, -1))
+    # Cosines are the eigenvectors of differences that do not reach across the border.
+    squares = (4 * np.sin(np.pi * np.arange(n) / (2 * n)) ** 2 for n in images.shape[-dimensions - 1 : -1])
+    square = sum(one.reshape(-1, *[1] * (-axis - 1)) for one, axis in zip(squares, axes))
+    smooth = smoothness * jnp.asarray(square, images.dtype)
+
+    def transformed(x: Array, factor: Array) -> Array:
+        spectrum = jax.scipy.fft.dctn(x, axes=axes, norm="ortho")
+        return jax.scipy.fft.idctn(factor * spectrum, axes=axes, norm="ortho")
+
+    if mask is None:
+        return transformed(images, 1 / (1 + smooth)).astype(dtype)
+    power = jnp.broadcast_to(mask.astype(images.dtype), images.shape) ** 2
+    # With one weight in place of all, the system is the one above.
+    weight = jnp.maximum(jnp.mean(power, axes, keepdims=True), jnp.finfo(images.dtype).eps)
+    precondition = partial(transformed, factor=1 / (weight + smooth))
+
+    def system(x: Array) -> Array:
+        return power * x + transformed(x, smooth)
+
+    def solve(matvec: Any, b: Array) -> Array:
+        tiny = float(jnp.finfo(b.dtype).eps)
+        return jax.scipy.sparse.linalg.cg(matvec, b, tol=10 * tiny, maxiter=_CONJUGATE, M=precondition)[0]
+
+    observed = power * jnp.where(power > 0, images, 0)
+    return lax.custom_linear_solve(system, observed, solve, symmetric=True).astype(dtype)
+
+
+def denoise(
+    filters: Values,
+    images: Values,
+    noise: Number,
+    *,
+    strength: Number = 2.5,
+    smoothness: Number = 5.0,
+    boundary: Boundary = "zero",
+    domain: Domain = "auto",
+    tolerance: Number = 1e-2,
+    max_steps: int = 200,
+) -> Restoration:
+    r"""Takes white noise from images: the smooth part, and the sparse codes of the rest.
+
+    The rest is coded by `lasso` with the penalties $\lambda_k = c\, \sigma \|d_k\|$: $\sigma \|d_k\|$ is the
+    deviation of the noise's inner product with an atom.
+
+    Args:
+        filters: $d$, shape `(height, width, channels, atoms)`, or `(length, channels, atoms)`, such as
+            `learn` finds on images without their smooth part.
+        images: Shape `(..., H, W, channels)`, or `(..., length, channels)`.
+        noise: $\sigma > 0$, the noise's standard deviation.
+        strength: $c > 0$.
+        smoothness: Of the smooth part, as in `lowpass`.
+        boundary: As in `lasso`: by default atoms end at the border.
+        domain: As in `lasso`.
+        tolerance: As in `lasso`.
+        max_steps: As in `lasso`.
+
+    Returns:
+        The images, their smooth part, and the codes.
+
+    Raises:
+        ValueError: As `lasso` and `lowpass`, or if noise or strength (where they have values) are not
+            positive.
+        TypeError: If filters or images are not real floating point.
+
+    Example:
+        >>> import jax
+        >>> from jaxtheory.sparse import convolutional
+        >>> bump = jax.numpy.array([1.0, -2.0, 1.0])[:, None]
+        >>> clean = jax.numpy.zeros((64, 1)).at[20:23].set(bump)
+        >>> noisy = clean + 0.1 * jax.random.normal(jax.random.key(0), clean.shape)
+        >>> found = convolutional.denoise(bump[..., None], noisy, 0.1).images
+        >>> bool(((found - clean) ** 2).mean() < ((noisy - clean) ** 2).mean() / 2)
+        True
+
+    References:
+        Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
+    """
+    _plan(filters, images, boundary, domain)
+    for name, value in (("noise", noise), ("strength", strength)):
+        if not isinstance(value, jax.core.Tracer) and not value > 0:
+            raise ValueError(f"{name} is {value}: take a positive number")
+    (wide,) = _wide(filters)
+    norms = jnp.sqrt(jnp.sum(wide**2, axis=tuple(range(filters.ndim - 1))))
+    # A zero atom takes no part, whatever its penalty, which is positive.
+    penalty = strength * noise * jnp.where(norms > 0, norms, 1)
+    return _restored(
+        filters, images, penalty, None, smoothness, boundary=boundary, domain=domain, tolerance=tolerance,
+        max_steps=max_steps, dimensions=filters.ndim - 2,
+    )  # fmt: skip
+
+
+def _restored(filters, images, penalty, mask, smoothness, *, dimensions, **options) -> Restoration:
+    smooth = lowpass(images, smoothness, mask=mask, dimensions=dimensions)
+    codes = lasso(filters, images - smooth, penalty, mask=mask, **options)
+    rest = synthesize(filters, codes.codes, boundary=options["boundary"], domain=options["domain"])
+    return Restoration(smooth + rest, smooth, codes)
+
+
+def inpaint(
+    filters: Values,
+    images: Values,
+    mask: Mask,
+    penalty: Penalty,
+    *,
+    smoothness: Number = 5.0,
+    boundary: Boundary = "zero",
+    domain: Domain = "auto",
+    tolerance: Number = 1e-2,
+    max_steps: int = 500,
+) -> Restoration:
+    r"""Fills in what is missing from images: the smooth part, and the sparse codes of the rest.
+
+    Both are fitted where values are known, and go on where they are not.
+
+    Args:
+        filters: $d$, shape `(height, width, channels, atoms)`, or `(length, channels, atoms)`, such as
+            `learn` finds on images without their smooth part.
+        images: Shape `(..., H, W, channels)`, or `(..., length, channels)`.
+        mask: $m$, weights from 0, a value that is missing and may be anything, to 1; it broadcasts to the
+            images.
+        penalty: $\lambda > 0$, one number or one an atom; small if the known values are exact.
+        smoothness: Of the smooth part, as in `lowpass`.
+        boundary: As in `lasso`: by default atoms end at the border.
+        domain: As in `lasso`.
+        tolerance: As in `lasso`.
+        max_steps: As in `lasso`.
+
+    Returns:
+        The images as the model has them, also where they are known; their smooth part, and the codes.
+
+    Raises:
+        ValueError: As `lasso` and `lowpass`.
+        TypeError: If filters or images are not real floating point.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.sparse import convolutional
+        >>> bump = jnp.array([1.0, -2.0, 1.0])
+        >>> x = jnp.zeros(100).at[50:53].set(bump).at[51].set(jnp.nan)[:, None]
+        >>> found = convolutional.inpaint(bump[:, None, None], x, ~jnp.isnan(x), 1e-3, smoothness=1e6)
+        >>> found.images[50:53, 0].round()
+        Array([ 1., -2.,  1.], dtype=float32)
+
+    References:
+        Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
+    """
+    _plan(filters, images, boundary, domain)
+    return _restored(
+        filters, images, penalty, mask, smoothness, boundary=boundary, domain=domain, tolerance=tolerance,
+        max_steps=max_steps, dimensions=filters.ndim - 2,
+    )  # fmt: skip

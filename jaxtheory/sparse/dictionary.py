@@ -46,6 +46,9 @@ _UNUSED = 1e-6
 _SILENT = 0.05
 """So is one whose codes' running variance is less than this share of what it is to be."""
 
+_STRIP, _BLOCK = 1 << 15, 1 << 10
+"""Patches of an image that are held at a time, and those of them that are coded together."""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -946,6 +949,117 @@ def _sparsenet(state, signals, key, numbers, steps, batch, max_steps):
         return _sparsenet_step(state, _drawn(signals, key, state.step, batch), numbers, max_steps)
 
     return lax.scan(step, state, length=steps)
+
+
+def denoise(
+    dictionary: Atoms,
+    images: Values,
+    noise: Number,
+    size: tuple[int, int],
+    *,
+    gain: Number = 1.15,
+    fidelity: Number = 1.0,
+    sparsity: int | None = None,
+) -> Float[Array, "... H W"]:
+    r"""Takes white noise from grey images: every patch becomes a few atoms, and patches are averaged.
+
+    All patches, which overlap, are coded without their means by orthogonal matching pursuit down to a
+    residual of $g\, \sigma \sqrt{h w}$; a pixel is the mean of what its patches say, and of itself with
+    weight $w$.
+
+    Args:
+        dictionary: `(atoms, features)`, of patches without their means, such as `ksvd` finds; `features` is
+            `h w`, the rows of a patch one after the other.
+        images: `(..., H, W)`.
+        noise: $\sigma > 0$, the noise's standard deviation.
+        size: `(h, w)` of the patches.
+        gain: $g > 0$.
+        fidelity: $w \ge 0$.
+        sparsity: Atoms of a patch at most; by default half as many as it has pixels.
+
+    Returns:
+        `(..., H, W)`.
+
+    Raises:
+        ValueError: If patches of this size are not the dictionary's or do not fit, the sparsity is out of
+            range, or a number (where it has a value) is.
+        TypeError: If images are not real floating point.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxtheory.sparse import dictionary
+        >>> clean = jnp.zeros((16, 16)).at[:, 8:].set(1.0)
+        >>> noisy = clean + 0.1 * jax.random.normal(jax.random.key(0), clean.shape)
+        >>> steps = jnp.tril(jnp.ones((4, 4)))[:3, None] - jnp.arange(1, 4)[:, None, None] / 4
+        >>> atoms = jnp.broadcast_to(steps, (3, 4, 4)).reshape(3, 16)
+        >>> found = dictionary.denoise(atoms, noisy, 0.1, (4, 4))
+        >>> bool(((found - clean) ** 2).mean() < ((noisy - clean) ** 2).mean() / 4)
+        True
+
+    References:
+        Elad and Aharon, Image denoising via sparse and redundant representations over learned dictionaries,
+        2006.
+    """
+    dictionary = _atoms(dictionary)
+    images = _floating("images", images).astype(dictionary.dtype)
+    atoms, features = dictionary.shape
+    if len(size) != 2 or min(size) < 1 or size[0] * size[1] != features:
+        raise ValueError(f"patches of size {size} are not those of a dictionary of {features} features")
+    if images.ndim < 2 or any(n < k for n, k in zip(images.shape[-2:], size)):
+        raise ValueError(f"patches of size {size} do not fit into images (..., H, W), found {images.shape}")
+    sparsity = min(atoms, max(1, features // 2)) if sparsity is None else sparsity
+    if not 1 <= sparsity <= atoms:
+        raise ValueError(f"sparsity is {sparsity}: of {atoms} atoms, 1 to {atoms} can be chosen")
+    _check_positive("noise", noise)
+    _check_positive("gain", gain)
+    if not isinstance(fidelity, jax.core.Tracer) and not fidelity >= 0:
+        raise ValueError(f"fidelity is {fidelity}: take 0 or more")
+    return _denoised(dictionary, images, noise, gain, fidelity, tuple(size), sparsity)
+
+
+@partial(jax.jit, static_argnames=("size", "sparsity"))
+def _denoised(dictionary, images, noise, gain, fidelity, size, sparsity):
+    (h, w), (H, W) = size, images.shape[-2:]
+    down, across = H - h + 1, W - w + 1
+    rows = min(down, max(1, _STRIP // across))
+    tolerance = gain * noise * np.sqrt(h * w)
+
+    def coded(patches):
+        """What the atoms say of patches; those of like energy take about as many atoms."""
+        order = jnp.argsort(jnp.sum(patches**2, axis=1))
+        blocks = jnp.pad(patches[order], ((0, -len(patches) % _BLOCK), (0, 0))).reshape(-1, _BLOCK, h * w)
+
+        def block(some):
+            found = pursuit.orthogonal_matching_pursuit(
+                dictionary, some, sparsity=sparsity, tolerance=tolerance
+            )
+            return _product(found.codes, dictionary)
+
+        said = lax.map(block, blocks).reshape(-1, h * w)[: len(patches)]
+        return jnp.zeros_like(patches).at[order].set(said)
+
+    def one(image):
+        def add(total, start):
+            # The last rows of patches are as many as the others, some of them counted before.
+            first = jnp.minimum(start, down - rows)
+            part = lax.dynamic_slice_in_dim(image, first, rows + h - 1)
+            shifts = [part[i : i + rows, j : j + across] for i in range(h) for j in range(w)]
+            patches = jnp.stack(shifts, axis=-1).reshape(-1, h * w)
+            mean = jnp.mean(patches, axis=1, keepdims=True)
+            said = (coded(patches - mean) + mean).reshape(rows, across, h, w)
+            said = jnp.where((first + jnp.arange(rows) >= start)[:, None, None, None], said, 0)
+            said = sum(jnp.pad(said[:, :, i], ((i, h - 1 - i), (0, 0), (0, 0))) for i in range(h))
+            said = sum(jnp.pad(said[:, :, j], ((0, 0), (j, w - 1 - j))) for j in range(w))
+            before = lax.dynamic_slice_in_dim(total, first, rows + h - 1)
+            return lax.dynamic_update_slice_in_dim(total, before + said, first, 0), None
+
+        return lax.scan(add, fidelity * image, np.arange(0, down, rows))[0]
+
+    # How many patches a pixel has.
+    counts = [np.convolve(np.ones(n - k + 1), np.ones(k)) for n, k in zip((H, W), size)]
+    totals = lax.map(one, images.reshape(-1, H, W))
+    means = totals / (fidelity + jnp.asarray(np.outer(*counts), images.dtype))
+    return means.reshape(images.shape)
 
 
 def whiten_images(images: Values, *, cutoff: Number = 200 / 512) -> Float[Array, "..."]:

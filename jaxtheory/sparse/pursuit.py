@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import cho_factor, cho_solve
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
@@ -704,8 +704,8 @@ def orthogonal_matching_pursuit(
     r"""Orthogonal matching pursuit: atom after atom, with least squares on those chosen so far.
 
     Each step chooses the atom of the largest $|\langle r, d_i \rangle| / \|d_i\|$ with the residual $r$ and
-    grows the Cholesky factor of the chosen atoms' Gram matrix by a row. Codes are differentiable on their
-    support.
+    takes what is new in it, beside the atoms chosen before, out of the residual; a Cholesky factorisation of
+    the chosen atoms' Gram matrix gives the codes. They are differentiable on their support.
 
     Args:
         dictionary: `(atoms, features)`, or a pair `(apply, adjoint)`.
@@ -747,47 +747,56 @@ def _orthogonal(dictionary, signals, tolerance, atoms, sparsity, at_once) -> Gre
     lengths = _lengths(lax.stop_gradient(dictionary), atoms, dtype)
     weights = jnp.where(lengths > 0, 1 / jnp.where(lengths > 0, lengths, 1), 0)
     every = jnp.arange(count)
+    fixed = lax.stop_gradient(rows)
 
     def step(k, carry):
-        codes, chosen, factor, support, residual, steps, barred, live = carry
-        c = adjoint(lax.stop_gradient(rows if at_once else residual))
-        merit = jnp.where(barred, -1, weights * jnp.abs(c))
+        chosen, basis, support, residual, steps, barred, live = carry
+        merit = jnp.where(barred, -1, weights * jnp.abs(adjoint(fixed if at_once else residual)))
         best = jnp.argmax(merit, axis=1)
         atom = _take(dictionary, best, atoms, dtype)
-        # One more row of the Cholesky factor; those not yet there are the identity's.
-        with_others = jnp.einsum("nkf,nf->nk", chosen, atom, precision="highest")
-        row = solve_triangular(factor, with_others[..., None], lower=True)[..., 0]
-        square = jnp.sum(atom**2, axis=1)
-        left = square - jnp.sum(row**2, axis=1)
+        new = lax.stop_gradient(atom)
+        square = jnp.sum(new**2, axis=1)
+        for _ in range(2):  # the second time takes out what rounding left in
+            within = jnp.einsum("nkf,nf->nk", basis, new, precision="highest")
+            new = new - jnp.einsum("nk,nkf->nf", within, basis, precision="highest")
+        left = jnp.sum(new**2, axis=1)
         # What is left of an atom that depends on the others is rounding.
         takes = live & (left > 100 * jnp.finfo(dtype).eps * square) & (merit[every, best] > 0)
         barred = barred.at[every, best].set(True)
-        row = row.at[:, k].set(jnp.sqrt(jnp.where(takes, left, 1)))
+        unit = jnp.where(takes, 1 / jnp.sqrt(jnp.where(takes, left, 1)), 0)[:, None] * new
         chosen = chosen.at[:, k].set(jnp.where(takes[:, None], atom, 0))
-        unit = jnp.zeros(sparsity, dtype).at[k].set(1)
-        factor = factor.at[:, k].set(jnp.where(takes[:, None], row, unit))
-        correlations = jnp.einsum("nkf,nf->nk", chosen, rows, precision="highest")[..., None]
-        half = solve_triangular(factor, correlations, lower=True)
-        values = solve_triangular(factor, half, lower=True, trans=1)[..., 0]
+        basis = basis.at[:, k].set(unit)
         support = support.at[:, k].set(jnp.where(takes, best, -1))
-        codes = jnp.zeros_like(codes).at[every[:, None], support].add(jnp.where(support < 0, 0, values))
-        residual = rows - jnp.einsum("nk,nkf->nf", values, chosen, precision="highest")
-        steps = steps + takes
+        residual = residual - jnp.sum(residual * unit, axis=1, keepdims=True) * unit
         # All at once, an atom that depends on others only gives way to the next.
         live = live & (at_once | takes) & (jnp.sum(residual**2, axis=1) > tolerance**2)
-        return codes, chosen, factor, support, residual, steps, barred, live
+        return chosen, basis, support, residual, steps + takes, barred, live
 
+    none = jnp.zeros((count, sparsity, rows.shape[1]), dtype)
     start = (
-        jnp.zeros((count, atoms), dtype),
-        jnp.zeros((count, sparsity, rows.shape[1]), dtype),
-        jnp.broadcast_to(jnp.eye(sparsity, dtype=dtype), (count, sparsity, sparsity)),
+        none,
+        none,
         jnp.full((count, sparsity), -1),
-        rows,
+        fixed,
         jnp.zeros(count, int),
         jnp.zeros((count, atoms), bool),
-        jnp.sum(rows**2, axis=1) > tolerance**2,
+        jnp.sum(fixed**2, axis=1) > tolerance**2,
     )
-    codes, _, _, support, residual, steps, _, _ = lax.fori_loop(0, sparsity, step, start)
+    # Once all are done, the steps that are left cost nothing; a `while_loop` would have no derivative.
+    chosen, _, support, _, steps, _, _ = lax.fori_loop(
+        0,
+        sparsity,
+        lambda k, carry: lax.cond(jnp.any(carry[-1]), partial(step, k), lambda same: same, carry),
+        start,
+    )
+    gram = jnp.einsum("nkf,nlf->nkl", chosen, chosen, precision="highest")
+    gram = gram + (support < 0)[..., None] * jnp.eye(sparsity, dtype=dtype)
+    correlations = jnp.einsum("nkf,nf->nk", chosen, rows, precision="highest")
+    factor = cho_factor(gram, lower=True)
+    values = cho_solve(factor, correlations[..., None])[..., 0]
+    codes = jnp.zeros((count, atoms), dtype)
+    codes = codes.at[every[:, None], support].add(jnp.where(support < 0, 0, values))
+    residual = rows - jnp.einsum("nk,nkf->nf", values, chosen, precision="highest")
     return _finished(signals, whole, codes, support, residual, steps)
 
 

@@ -271,3 +271,186 @@ def test_errors_say_what_to_do(name, own_errors):
 def test_codes_of_another_number_of_atoms_are_refused(own_errors):
     with pytest.raises(ValueError, match=re.escape("need codes of shape (..., height, width, atoms)")):
         convolutional.synthesize(FILTERS, IMAGE)
+
+
+def differences(size, channels):
+    """Differences of neighbours as a matrix, free at the borders."""
+    rows = []
+    index = np.arange(np.prod(size) * channels).reshape(*size, channels)
+    for axis in range(len(size)):
+        first, second = (np.take(index, range(i, size[axis] - 1 + i), axis).ravel() for i in (0, 1))
+        one = np.zeros((first.size, index.size))
+        one[np.arange(first.size), first], one[np.arange(first.size), second] = -1, 1
+        rows.append(one)
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("size", [(9,), (5, 4)])
+def test_the_smooth_part_solves_its_linear_system(size, masked, x64, rng):
+    x = rng.standard_normal((*size, 2))
+    mask = rng.choice([0.0, 0.3, 1.0], x.shape) if masked else np.ones(x.shape)
+    weights, D = mask.ravel() ** 2, differences(size, 2)
+    expected = np.linalg.solve(np.diag(weights) + 3.0 * D.T @ D, weights * x.ravel())
+    found = convolutional.lowpass(
+        np.where(mask > 0, x, np.nan), 3.0, mask=mask if masked else None, dimensions=len(size)
+    )
+    np.testing.assert_allclose(np.ravel(found), expected, atol=1e-10)
+
+
+def test_the_smooth_part_of_a_constant_is_itself_and_leading_axes_are_free(rng):
+    x = np.concatenate([np.full((1, 6, 5, 1), 2.0, np.float32), np.float32(rng.normal(size=(1, 6, 5, 1)))])
+    mask = np.float32(rng.random((6, 5, 1)) > 0.3)
+    both = convolutional.lowpass(x, 10.0, mask=mask)
+    np.testing.assert_allclose(both[0], 2.0, rtol=1e-5)
+    np.testing.assert_allclose(both[1], convolutional.lowpass(x[1], 10.0, mask=mask), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ["image", "signal of channels"])
+def test_filters_become_the_least_squares_of_the_ball(name, masked, domain, x64, rng):
+    shape, size = CASES[name]
+    x = 2 * rng.standard_normal((4, *size, shape[-2]))
+    mask = rng.choice([0.0, 0.5, 1.0], x.shape) if masked else None
+    start = convolutional.learn_init(rng.standard_normal(shape))
+    options = {"mask": mask, "boundary": "zero", "domain": domain, "tolerance": 1e-10, "max_steps": 3000}
+    codes = convolutional.lasso(start.filters, x, 0.5, **options).codes
+    found = convolutional.learn_step(start, x, 0.5, **options, filter_steps=500).filters
+    units = np.eye(np.prod(shape)).reshape(-1, *shape)
+    weights = np.ones(x.shape) if mask is None else mask
+    columns = [np.ravel(weights * convolutional.synthesize(unit, codes, boundary="zero")) for unit in units]
+    matrix = np.stack(columns, 1)
+    residual = (weights * x).ravel() - matrix @ np.ravel(found)
+    descent = (matrix.T @ residual).reshape(-1, shape[-1])
+    atoms = np.asarray(found).reshape(-1, shape[-1])
+    norms = np.linalg.norm(atoms, axis=0)
+    # At the minimum over the ball, what would lower the fit points out of it, along the atom.
+    pull = np.sum(atoms * descent, axis=0)
+    assert norms.max() < 1 + 1e-12
+    assert np.any(norms > 1 - 1e-9)
+    assert np.all(pull > -1e-7)
+    inside = norms < 1 - 1e-7
+    np.testing.assert_allclose(descent - np.where(inside, 0, pull) * atoms, 0, atol=1e-5)
+
+
+def test_planted_filters_are_learnt(rng):
+    planted = rng.standard_normal((5, 1, 2))
+    planted /= np.linalg.norm(planted, axis=(0, 1))
+    codes = np.where(rng.random((60, 64, 2)) < 0.04, rng.choice([-1.0, 1.0], (60, 64, 2)), 0)
+    images = np.asarray(convolutional.synthesize(np.float32(planted), np.float32(codes)))
+    # The problem is not convex: of a few starts, the one that came lowest.
+    runs = [
+        convolutional.learn(np.float32(rng.standard_normal((7, 1, 4))), images, 0.2, steps=60)
+        for _ in range(3)
+    ]
+    learnt, objective = min(runs, key=lambda run: run[1][-1])
+    assert np.all(np.diff(objective) < 1e-2 * objective[0])
+    learnt = np.asarray(learnt[:, 0] / np.linalg.norm(learnt[:, 0], axis=0))
+    for true in planted[:, 0].T:
+        assert max(abs(np.correlate(one, true, "full")).max() for one in learnt.T) > 0.99
+
+
+def test_what_is_missing_or_an_image_of_nan_is_not_learnt_from(rng):
+    images = np.float32(rng.standard_normal((3, 12, 1)))
+    state = convolutional.learn_init(np.float32(rng.standard_normal((3, 1, 2))))
+    mask = rng.random((3, 12, 1)) > 0.3
+    kept, lost = (
+        convolutional.learn_step(state, np.where(mask, images, other), 0.3, mask=mask)
+        for other in (9, np.nan)
+    )
+    np.testing.assert_array_equal(kept.filters, lost.filters)
+    np.testing.assert_array_equal(kept.objective, lost.objective)
+    images[1, 4] = np.inf
+    with_it = convolutional.learn_step(state, images, 0.3)
+    without = convolutional.learn_step(state, images[[0, 2]], 0.3)
+    np.testing.assert_allclose(with_it.filters, without.filters, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(with_it.objective, without.objective, rtol=1e-5)
+
+
+def test_an_atom_without_codes_stays(rng):
+    filters = np.float32(rng.standard_normal((3, 1, 2)))
+    state = convolutional.learn_init(filters)
+    after = convolutional.learn_step(
+        state, np.float32(rng.standard_normal((2, 12, 1))), np.float32([0.3, 1e3])
+    )
+    np.testing.assert_array_equal(after.filters[..., 1], state.filters[..., 1])
+    assert np.abs(after.filters - state.filters)[..., 0].max() > 1e-3
+
+
+def test_denoising_is_the_smooth_part_and_the_lasso_of_the_rest(x64, rng):
+    filters, x = rng.standard_normal((3, 1, 2)), rng.standard_normal((9, 1))
+    found = convolutional.denoise(
+        filters, x, 0.2, strength=1.5, smoothness=2.0, tolerance=1e-10, max_steps=9999
+    )
+    D = differences((9,), 1)
+    smooth = np.linalg.solve(np.eye(9) + 2.0 * D.T @ D, x)
+    np.testing.assert_allclose(found.lowpass, smooth, atol=1e-12)
+    matrix = dense(filters, (9,), "zero")
+    # Columns are divided by their penalties, which makes these one.
+    penalties = np.tile(0.3 * np.linalg.norm(filters, axis=(0, 1)), 9)
+    peer = Lasso(alpha=1 / 9, fit_intercept=False, tol=1e-14, max_iter=10**6)
+    codes = peer.fit(matrix / penalties, (x - smooth).ravel()).coef_ / penalties
+    np.testing.assert_allclose(found.images.ravel(), smooth.ravel() + matrix @ codes, atol=1e-6)
+    assert found.codes.converged
+
+
+def test_noise_falls_and_the_missing_comes_back(rng):
+    filters = np.float32(rng.standard_normal((6, 6, 1, 2)))
+    codes = np.where(rng.random((48, 48, 2)) < 0.004, 3.0, 0.0)
+    clean = np.asarray(convolutional.synthesize(filters, np.float32(codes), boundary="zero"))
+    noisy = clean + 0.5 * np.float32(rng.standard_normal(clean.shape))
+    # No smooth part is in these images; it is given little room.
+    found = convolutional.denoise(filters, noisy, 0.5, smoothness=1e4)
+    assert np.mean((found.images - clean) ** 2) < 0.25 * np.mean((noisy - clean) ** 2)
+    mask = rng.random(clean.shape) > 0.5
+    known = np.where(mask, clean, np.nan)
+    filled = convolutional.inpaint(filters, known, mask, 0.05, smoothness=1e4, tolerance=1e-4, max_steps=3000)
+    missing = ~mask
+    assert np.mean((filled.images - clean)[missing] ** 2) < 0.01 * np.mean(clean[missing] ** 2)
+
+
+BAD_CALLS = {
+    "learnt matrix": (
+        lambda: convolutional.learn_init(np.ones((2, 2), np.float32)),
+        "filters have shape (hei",
+    ),
+    "no filters": (
+        lambda: convolutional.learn_init(np.ones((2, 0, 2), np.float32)),
+        "an axis is empty: filt",
+    ),
+    "filter steps": (
+        lambda: convolutional.learn_step(convolutional.learn_init(FILTERS), IMAGE, 0.1, filter_steps=0),
+        "filter_steps is 0: take 1 at least",
+    ),
+    "steps": (
+        lambda: convolutional.learn(FILTERS, IMAGE[None], 0.1, steps=0),
+        "steps are 0: take 1 at least",
+    ),
+    "dimensions": (
+        lambda: convolutional.lowpass(IMAGE, 1.0, dimensions=3),
+        "take 2 for images, 1 for signals",
+    ),
+    "axes": (
+        lambda: convolutional.lowpass(IMAGE[0, 0], 1.0, dimensions=1),
+        "2 axes that are not empty at th",
+    ),
+    "smoothness": (lambda: convolutional.lowpass(IMAGE, -1.0), "smoothness is -1.0: take 0 or more"),
+    "noise": (lambda: convolutional.denoise(FILTERS, IMAGE, 0.0), "noise is 0.0: take a positive number"),
+    "strength": (
+        lambda: convolutional.denoise(FILTERS, IMAGE, 1.0, strength=-1),
+        "strength is -1: take a pos",
+    ),
+    "mask": (
+        lambda: convolutional.inpaint(FILTERS, IMAGE, 2 * IMAGE, 0.1),
+        "a mask holds weights from 0 to 1",
+    ),
+    "penalty": (lambda: convolutional.inpaint(FILTERS, IMAGE, IMAGE, -1.0), "needs a positive one"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_errors_of_learning_and_restoring_say_what_to_do(name, own_errors):
+    call, message = BAD_CALLS[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()

@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning, sparse_encode
+from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 from sklearn.linear_model import orthogonal_mp
 
 from jaxtheory.sparse import dictionary
@@ -464,3 +465,56 @@ def test_errors_say_what_to_do(name, own_errors):
     call, error, message = BAD[name]
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+@pytest.mark.parametrize("size", [(3, 3), (2, 4)])
+def test_denoising_averages_the_patches_that_scikit_learn_codes(size, x64, rng, monkeypatch):
+    # Several strips, whose last overlaps, and blocks that patches do not fill.
+    monkeypatch.setattr(dictionary, "_STRIP", 25)
+    monkeypatch.setattr(dictionary, "_BLOCK", 8)
+    h, w = size
+    image, noise = rng.standard_normal((11, 8)), 0.4
+    atoms = rng.standard_normal((12, h * w))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    patches = extract_patches_2d(image, size).reshape(-1, h * w)
+    means = patches.mean(axis=1, keepdims=True)
+    codes = orthogonal_mp(atoms.T, (patches - means).T, tol=(1.15 * noise) ** 2 * h * w).T
+    said = (codes @ atoms + means).reshape(-1, h, w)
+    found = dictionary.denoise(atoms, image[None], noise, size, fidelity=0.0, sparsity=h * w)[0]
+    np.testing.assert_allclose(found, reconstruct_from_patches_2d(said, image.shape), atol=1e-10)
+    counts = reconstruct_from_patches_2d(np.ones_like(said), image.shape)
+    np.testing.assert_allclose(counts, 1)
+    number = np.zeros(image.shape)
+    for i, j in np.ndindex(image.shape[0] - h + 1, image.shape[1] - w + 1):
+        number[i : i + h, j : j + w] += 1
+    with_itself = dictionary.denoise(atoms, image, noise, size, fidelity=2.0, sparsity=h * w)
+    np.testing.assert_allclose(with_itself, (number * found + 2 * image) / (number + 2), atol=1e-10)
+
+
+def test_denoising_keeps_to_the_image_that_holds_nan(rng):
+    atoms = np.float32(rng.standard_normal((6, 4)))
+    images = np.float32(rng.standard_normal((2, 5, 6)))
+    images[1, 2, 3] = np.nan
+    found = dictionary.denoise(atoms, images, 0.3, (2, 2))
+    alone = dictionary.denoise(atoms, images[0], 0.3, (2, 2))
+    np.testing.assert_allclose(found[0], alone, rtol=1e-5, atol=1e-6)
+    # What no patch shares with the missing pixel is still there.
+    assert np.isnan(found[1]).sum() == 9
+
+
+DENOISING = {
+    "size": ({"size": (3, 2)}, "patches of size (3, 2) are not those of a dictionary of 4 features"),
+    "small": ({"images": np.ones((1, 8), np.float32)}, "patches of size (2, 2) do not fit into images"),
+    "sparsity": ({"sparsity": 7}, "sparsity is 7: of 6 atoms, 1 to 6 can be chosen"),
+    "noise": ({"noise": -1.0}, "noise must be positive, found -1.0"),
+    "gain": ({"gain": 0.0}, "gain must be positive, found 0.0"),
+    "fidelity": ({"fidelity": -1.0}, "fidelity is -1.0: take 0 or more"),
+}
+
+
+@pytest.mark.parametrize("name", DENOISING)
+def test_what_denoising_refuses(name, own_errors):
+    change, message = DENOISING[name]
+    call = {"images": np.ones((4, 4), np.float32), "noise": 1.0, "size": (2, 2)} | change
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dictionary.denoise(np.ones((6, 4), np.float32), **call)
