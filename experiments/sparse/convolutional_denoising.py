@@ -15,6 +15,7 @@ two cores.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +93,9 @@ def psnr(found, clean: np.ndarray) -> float:
     return -10 * float(np.log10(np.mean((np.clip(found, 0, 1) - clean) ** 2)))
 
 
-def learn_filters(config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key) -> np.ndarray:
+def learn_filters(
+    config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key
+) -> dict[str, np.ndarray]:
     """Convolutional filters learnt from parts of photographs without their smooth part."""
     for_parts, for_start = jax.random.split(key)
     rest = [x - np.asarray(convolutional.lowpass(x[..., None], SMOOTHNESS))[..., 0] for x in photographs]
@@ -110,7 +113,9 @@ def learn_filters(config: Config, photographs: list[np.ndarray], lab: Lab, draw:
     return {"filters": np.asarray(state.filters), "objective": objective}
 
 
-def learn_patches(config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key) -> np.ndarray:
+def learn_patches(
+    config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key
+) -> dict[str, np.ndarray]:
     """Atoms learnt from patches of photographs without their means."""
     for_patches, for_start = jax.random.split(key)
     seed = np.asarray(jax.random.key_data(for_patches))
@@ -181,7 +186,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
     )
     grid = settings(config.validation)
 
-    def denoised(noise: float, photograph: str, draw: int, key) -> dict[str, np.ndarray]:
+    def denoised(noise: float, photograph: str, draw: int, key) -> dict[str, Any]:
         clean = middle(real_images.load(photograph, grey=True), config.largest)
         sigma = noise / WHITE
         noisy = clean + sigma * np.asarray(jax.random.normal(key, clean.shape))
@@ -289,7 +294,7 @@ def plot_gain(found: Sweep, config: Config):
     axes.set_xlabel("standard deviation of the noise, white being 255")
     axes.set_ylabel("PSNR above wavelets' (dB)")
     axes.grid(alpha=0.3, axis="y")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, markerscale=0.5)
     return figure
 
 
