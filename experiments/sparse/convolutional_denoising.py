@@ -25,6 +25,7 @@ from skimage.restoration import denoise_wavelet
 
 from jaxtheory.data import images as real_images
 from jaxtheory.lab import Claim, Lab, Sweep, above, experiment, paired_difference
+from jaxtheory.lab.mosaics import mosaic
 from jaxtheory.sparse import convolutional, dictionary
 
 WHITE = 255
@@ -329,15 +330,3 @@ def plot_atoms(filters: np.ndarray, atoms: np.ndarray):
         axes.set_xticks([])
         axes.set_yticks([])
     return figure
-
-
-def mosaic(tiles: np.ndarray) -> np.ndarray:
-    """Tiles (n, size, size) side by side in about a square, each scaled to its largest value; NaN between."""
-    columns = int(np.ceil(np.sqrt(len(tiles))))
-    size = tiles.shape[-1] + 1
-    sheet = np.full((-(-len(tiles) // columns) * size, columns * size), np.nan)
-    for place, tile in enumerate(tiles):
-        row, column = divmod(place, columns)
-        scale = np.abs(tile).max() or 1
-        sheet[row * size : (row + 1) * size - 1, column * size : (column + 1) * size - 1] = tile / scale
-    return sheet[:-1, :-1]

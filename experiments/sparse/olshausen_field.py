@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxtheory.data import images as real_images
 from jaxtheory.lab import Claim, Lab, above, at_least, experiment, paired_difference
+from jaxtheory.lab.mosaics import mosaic
 from jaxtheory.sparse import dictionary
 
 WELL = 0.7
@@ -238,17 +239,6 @@ def run(config: Config, lab: Lab) -> list[Claim]:
             measured=paired_difference(shares["learnt"], shares["pca"]),
         ),
     ]
-
-
-def mosaic(atoms: np.ndarray) -> np.ndarray:
-    """Atoms (n, size, size) side by side in about a square, each scaled to its largest value; NaN between."""
-    columns = int(np.ceil(np.sqrt(len(atoms))))
-    rows = -(-len(atoms) // columns)
-    size = atoms.shape[-1]
-    tiles = np.full((rows * columns, size + 1, size + 1), np.nan)
-    tiles[: len(atoms), :size, :size] = atoms / np.abs(atoms).max((1, 2), keepdims=True)
-    whole = tiles.reshape(rows, columns, size + 1, size + 1).swapaxes(1, 2)
-    return whole.reshape(rows * (size + 1), -1)[:-1, :-1]
 
 
 def plot_mosaics(point: dict[str, np.ndarray]):

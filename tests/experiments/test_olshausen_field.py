@@ -80,14 +80,6 @@ def test_photographs_are_whitened_without_their_border():
     assert 0.5 < low / high < 2
 
 
-def test_a_mosaic_holds_every_atom_between_lines():
-    atoms = np.arange(1, 6)[:, None, None] * np.ones((5, 2, 2))
-    whole = olshausen_field.mosaic(atoms)
-    assert whole.shape == (5, 8)
-    assert np.isnan(whole[2]).all()
-    assert np.nansum(whole) == 20
-
-
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = olshausen_field.run(TINY, lab)
