@@ -280,13 +280,12 @@ def patch_centroids(
         padding = ((0, 0), (before, side - 1 - before), (before, side - 1 - before))
 
         def windows(images, padding=padding, side=side):
-            padded = np.pad(images[..., 0], padding)
-            return sliding_window_view(padded, (side, side), (1, 2)).reshape(-1, side * side)
+            return sliding_window_view(np.pad(images[..., 0], padding), (side, side), (1, 2))
 
-        some = random.choice(train, min(len(train), config.patches // 20), replace=False)
-        chosen = windows(digits.images[some])
-        chosen = chosen[chosen.std(1) > FAINT]
-        chosen = contrasts(chosen[random.permutation(len(chosen))[: config.patches]])
+        # Three times as many, since some hold no ink.
+        places = random.integers((len(train), SIDE, SIDE), size=(3 * config.patches, 3))
+        chosen = windows(digits.images[train])[tuple(places.T)].reshape(-1, side * side)
+        chosen = contrasts(chosen[chosen.std(1) > FAINT][: config.patches])
         mean = chosen.mean(0)
         variances, axes = np.linalg.eigh(np.cov((chosen - mean).T))
         whiten = np.float32(axes / np.sqrt(variances + RIDGE) @ axes.T)
@@ -295,7 +294,8 @@ def patch_centroids(
             cells = []
             for first in range(0, len(order), config.block):
                 images = digits.images[order[first : first + config.block]]
-                nearer = triangle((contrasts(windows(images)) - mean) @ whiten, model.cluster_centers_)
+                points = (contrasts(windows(images).reshape(-1, side * side)) - mean) @ whiten
+                nearer = triangle(points, model.cluster_centers_)
                 cells.append(summed(nearer.reshape(*images.shape[:3], -1), config.grid))
             part.append(np.concatenate(cells))
     return tuple(np.concatenate(part, -1).reshape(len(part[0]), -1) for part in parts)
@@ -656,9 +656,9 @@ def plot_learning(found: Sweep):
     figure = Figure(figsize=(6.5, 3.6), layout="constrained")
     axes = figure.subplots()
     for draw, objective in zip(found.axes["draw"], found.values["objective"]):
-        axes.semilogy(np.arange(objective.size), objective, lw=1, label=f"draw {draw}")
-    axes.set(xlabel="steps of learning", ylabel="objective a digit")
-    axes.grid(alpha=0.3, which="both")
+        axes.plot(np.arange(objective.size), objective, lw=1, label=f"draw {draw}")
+    axes.set(xlabel="steps of learning", ylabel="objective a digit", ylim=(0, None))
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
 
@@ -674,12 +674,15 @@ def plot_sparsity(config: Config, rebuilt: Sweep):
                 np.array([at(rebuilt, f"{figure} {layer}", name, scale).mean() for scale in SCALES])
                 for figure in ("share", "error")
             )
-            panel.loglog(share, error, "o-", ms=4, color=colour, label=f"{label} dictionaries")
+            panel.semilogy(share, error, "o-", ms=4, color=colour, label=f"{label} dictionaries")
             own = SCALES.index(1.0)
-            panel.loglog(share[own], error[own], "o", ms=11, mfc="none", color=colour)
+            panel.semilogy(share[own], error[own], "o", ms=11, mfc="none", color=colour)
         panel.set_xlabel("codes that are not zero (%)")
         panel.set_title(f"layer {layer}", fontsize=10)
-        panel.grid(alpha=0.3, which="both")
+        panel.grid(alpha=0.3)
+    ticks = (1, 2, 5, 10, 20, 50, 100)
+    panels[0].set_yticks(ticks, map(str, ticks))
+    panels[0].minorticks_off()
     panels[0].set_ylabel("energy left of a digit (%)")
     panels[0].legend(fontsize=8)
     return figure
