@@ -12,8 +12,8 @@ from jaxtheory.experiments.sparse import learn_dictionaries as experiment
 from jaxtheory.lab import Lab, Sweep, Verdict
 
 TINY = experiment.Config(
-    atoms=(2, 3), training=60, tested=20, draws=2, steps=5, batch=4, pursuit=4, reading_steps=4, grid=2,
-    block=20, patches=300,
+    atoms=(2, 3), training=60, tested=20, draws=2, starts=2, trial=5, steps=5, batch=4, pursuit=4,
+    reading_steps=4, grid=2, block=20, patches=300,
 )  # fmt: skip
 
 
