@@ -440,7 +440,8 @@ def _softmax_minimum(problem, tolerance, max_steps):
         parameters = optax.apply_updates(parameters, updates)
         return parameters, state, jnp.max(jnp.abs(optax.tree.get(state, "grad"))), steps + 1
 
-    start = jnp.zeros((features.shape[1] + 1, shares.shape[1]), features.dtype)
+    # Zeros known to the compiler become one zero, and XLA's product with it on CPUs (jaxlib 0.10) is garbage.
+    start = lax.optimization_barrier(jnp.zeros((features.shape[1] + 1, shares.shape[1]), features.dtype))
     initial = (start, solver.init(start), jnp.max(jnp.abs(jax.grad(objective)(start))), jnp.asarray(0))
     parameters, _, norm, steps = lax.while_loop(going, step, initial)
     return parameters, norm, steps

@@ -266,6 +266,19 @@ def test_softmax_in_single_precision(rng):
     np.testing.assert_allclose(model.weights, peer.coef_.T, atol=2e-3)
 
 
+@pytest.mark.parametrize("n", [2000, 3000])
+def test_softmax_starts_well_with_many_examples_and_features(rng, n):
+    # At this size XLA's product of the features with weights that it knew to be zero was not finite.
+    labels = np.arange(n) % 10
+    features = np.float32(rng.standard_normal((n, 1024)))
+    start = classifiers.softmax_fit(features, labels, classes=10, penalty=0.1, max_steps=0)
+    residual = 0.1 - np.eye(10)[labels]
+    slopes = np.vstack([features.T @ residual, residual.sum(0)])
+    np.testing.assert_allclose(start.gradient_norm, np.abs(slopes).max() / n, rtol=1e-4)
+    assert not start.converged
+    assert classifiers.softmax_fit(features, labels, classes=10, penalty=0.1, max_steps=20).objective < 2
+
+
 def test_softmax_over_penalties_at_once(rng, x64):
     features, labels = clouds(rng, 60, 5)
     penalties = jnp.array([1.0, 0.1, 0.001])
