@@ -27,8 +27,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxtheory.data import mnist
-from jaxtheory.experiments.sparse.olshausen_field import mosaic
 from jaxtheory.lab import Claim, Lab, Measured, Sweep, at_most, below, experiment, paired_difference
+from jaxtheory.lab.mosaics import mosaic
 from jaxtheory.sparse import multilayer
 from jaxtheory.statistics import classifiers
 
@@ -92,12 +92,12 @@ class Config:
     block: int = 100
     """Digits that are coded in one call, and test digits that are reconstructed at all penalties."""
     patches: int = 40_000
-    """Patches that k-means clusters."""
+    """Patches that k-means clusters; with 0 it clusters whole digits only."""
 
 
 QUICK = Config(
-    atoms=(6, 10), training=200, tested=100, draws=2, starts=2, trial=15, steps=20, batch=8, pursuit=40,
-    reading_steps=40, grid=2, block=50, patches=2000,
+    atoms=(6, 10), training=150, tested=50, draws=2, starts=1, trial=10, steps=10, batch=8, pursuit=30,
+    reading_steps=30, grid=2, block=50, patches=0,
 )  # fmt: skip
 
 
@@ -428,6 +428,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
                 patch_centroids, config, digits, widths
             )
             for widths in ((config.patch,), sides[-1:], sides)
+            if config.patches
         },
         "principal components": partial(components, config, digits),
         "pixels": partial(pixels, digits),
