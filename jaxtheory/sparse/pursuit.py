@@ -232,7 +232,7 @@ def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, stat
 def _alternation(dictionary, uses, max_steps, nonnegative):
     """Steps of alternating directions for some signals, atoms first; `None` where they do not pay.
 
-    $(DD^T + rho)^{-1}$ is one product, as long as it is inverted for few sizes rho and many signals.
+    The inverse of the Gram matrix plus a size is one product: it pays for few sizes and many signals.
     """
     if isinstance(dictionary, tuple) or max_steps <= _ALTERNATING:
         return None
