@@ -143,9 +143,11 @@ def test_codes_are_compared_with_each_of_the_others():
         for name, apart in zip(names, (0, 1, [-1.0, 0.0, 1.0], 2, -9))
     }
     claims = experiment.error_claims(experiment.Config(), errors)
-    assert [claim.verdict for claim in claims] == [Verdict.TIE, Verdict.HOLDS]
-    assert [one.value for one in claims[0].measurements] == pytest.approx([-1, 0])
-    assert claims[0].measurements[1].standard_error == pytest.approx(1 / np.sqrt(3))
+    assert [claim.verdict for claim in claims] == [Verdict.HOLDS, Verdict.TIE, Verdict.HOLDS]
+    assert [one.value for claim in claims for one in claim.measurements] == pytest.approx([-1, 0, -2])
+    assert claims[1].measurements[0].standard_error == pytest.approx(1 / np.sqrt(3))
+    without = experiment.error_claims(experiment.Config(), {"codes": errors["codes"]})
+    assert {claim.verdict for claim in without} == {Verdict.UNTESTED}
     claims = experiment.error_claims(replace(TINY, training=500), errors)
     assert {claim.verdict for claim in claims} == {Verdict.UNTESTED}
 
@@ -153,7 +155,7 @@ def test_codes_are_compared_with_each_of_the_others():
 def test_a_run_in_miniature_is_resumed(tmp_path, monkeypatch):
     lab = Lab(tmp_path)
     claims = experiment.run(TINY, lab)
-    assert [len(claim.measurements) for claim in claims] == [1, 1, 2, 0, 0]
+    assert [len(claim.measurements) for claim in claims] == [1, 1, 2, 0, 0, 0]
     assert np.isfinite(claims[0].measurements[0].value)
     assert len(lab.figures) == 5
     assert len(lab.notes) == 3 + 7
