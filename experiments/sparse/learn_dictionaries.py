@@ -695,7 +695,8 @@ def plot_sparsity(config: Config, rebuilt: Sweep):
         panel.set_xlabel("codes that are not zero (%)")
         panel.set_title(f"layer {layer}", fontsize=10)
         panel.grid(alpha=0.3)
-    ticks = (1, 2, 5, 10, 20, 50, 100)
+    lowest, highest = panels[0].get_ylim()
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if lowest <= tick <= highest]
     panels[0].set_yticks(ticks, map(str, ticks))
     panels[0].minorticks_off()
     panels[0].set_ylabel("energy left of a digit (%)")
