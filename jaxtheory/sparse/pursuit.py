@@ -245,9 +245,9 @@ def _alternation(dictionary, uses, max_steps, nonnegative):
     eye = jnp.eye(atoms, dtype=gram.dtype)
     inverses = lax.map(lambda size: jnp.linalg.inv(gram + size * eye), sizes)
 
-    def alternate(z, b, c, weight):
-        """Codes after some steps, and how many; `b` are the signals' correlations and `c` the residuals'."""
-        wanted = _SIZE / jnp.sqrt(jnp.mean(jnp.max(jnp.abs(b) / weight, axis=0)))
+    def alternate(b, weight, ratios):
+        """Codes after some steps from zero, and how many; `b` are the signals' correlations."""
+        wanted = _SIZE / jnp.sqrt(jnp.mean(ratios))
         nearest = jnp.argmin(jnp.abs(jnp.log(wanted) - jnp.log(jnp.asarray(_SIZES, gram.dtype))))
         size, inverse = sizes[nearest], inverses[nearest]
 
@@ -267,7 +267,8 @@ def _alternation(dictionary, uses, max_steps, nonnegative):
         def goes_on(carry):
             return (carry[0] < _ALTERNATING) & (carry[1] > _UNSETTLED)
 
-        count, _, z, _ = lax.while_loop(goes_on, steps, (0, 1.0, z, jnp.clip(c, -weight, weight) / size))
+        start = (0, 1.0, jnp.zeros_like(b), jnp.clip(b, -weight, weight) / size)
+        count, _, z, _ = lax.while_loop(goes_on, steps, start)
         return z, count
 
     return alternate
@@ -323,23 +324,25 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
 
         return lax.fori_loop(0, blocks, body, carry)
 
-    def begin(chosen, state):
-        x, z, weight = signals[chosen], start[chosen].T, weight_of(chosen)
-        b = adjoint(x).T
+    # How far the largest correlation is above the penalty.
+    ratios = jnp.max(jnp.abs(adjoint(signals)) / penalty, axis=1)
+    # Codes round, and the gap with them, by this share of the primal value.
+    rounding = jnp.finfo(dtype).eps * ratios
+
+    def standing(x, z, weight):
         residual = x - apply(z.T)
         c, energy, gap, primal = measured(residual, z.T, weight)
-        # Codes round, and the gap with them, by this share of the primal value.
-        rounding = jnp.finfo(dtype).eps * jnp.max(jnp.abs(b) / weight, axis=0)
-        fresh = {"z": z, "residual": residual.T, "c": c, "energy": energy, "gap": gap, "primal": primal}
-        fresh |= {"rounding": rounding, "live": ~(gap <= tolerance * primal)}
-        fresh |= {"steps": jnp.zeros(block, int), "stable": jnp.zeros(block, int)}
+        live = ~(gap <= tolerance * primal)
+        facts = {"z": z, "residual": residual.T, "c": c, "energy": energy, "gap": gap, "primal": primal}
+        return facts | {"live": live, "steps": jnp.zeros(block, int), "stable": jnp.zeros(block, int)}
+
+    def begin(chosen, state):
+        x, z, weight = signals[chosen], start[chosen].T, weight_of(chosen)
+        fresh = standing(x, z, weight)
 
         def alternated(fresh):
-            z, steps = alternate(fresh["z"], b, fresh["c"], weight)
-            residual = x - apply(z.T)
-            c, energy, gap, primal = measured(residual, z.T, weight)
-            new = {"z": z, "residual": residual.T, "c": c, "energy": energy, "gap": gap, "primal": primal}
-            new |= {"rounding": rounding, "live": ~(gap <= tolerance * primal)}
+            z, steps = alternate(fresh["c"], weight, ratios[chosen])
+            new = standing(x, z, weight)
             new |= {"steps": jnp.full(block, steps), "stable": jnp.full(block, _SETTLED)}
             return {name: jnp.where(fresh["live"], new[name], fresh[name]) for name in new}
 
@@ -356,7 +359,7 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
         # Updates round as they become small; a difference of signal and image always rounds as these do.
         residual = state["residual"][chosen] - apply(z - state["z"][chosen])
         c, energy, gap, primal = measured(residual, z, weight)
-        stalled = (gap > 0.9 * state["gap"][chosen]) & (gap <= state["rounding"][chosen] * primal)
+        stalled = (gap > 0.9 * state["gap"][chosen]) & (gap <= rounding[chosen] * primal)
         live = state["live"][chosen] & ~(gap <= tolerance * primal) & ~stalled & (inner["steps"] < max_steps)
         fresh = inner | {"residual": residual.T, "c": c, "energy": energy, "live": live}
         fresh |= {"gap": gap, "primal": primal}
@@ -365,12 +368,11 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
     total = count + spare
     zeros, ones = jnp.zeros(total, dtype), jnp.ones(total, dtype)
     state = {"z": start, "c": jnp.zeros_like(start), "d": jnp.zeros_like(start), "h": jnp.zeros_like(start)}
-    state |= {"residual": signals, "energy": zeros, "gap": zeros, "primal": zeros, "rounding": zeros}
+    state |= {"residual": signals, "energy": zeros, "gap": zeros, "primal": zeros}
     state |= {"t": ones, "momentum": zeros, "bend": ones}
     state |= {"stable": jnp.zeros(total, int), "steps": jnp.zeros(total, int), "live": ones > 0}
     # Signals that need the same size of step stand together.
-    order = jnp.argsort(jnp.max(jnp.abs(adjoint(signals)) / penalty, axis=1))
-    state = blockwise(begin, order, total // block, state)
+    state = blockwise(begin, jnp.argsort(ratios), total // block, state)
 
     def another(state):
         distance = jnp.where(state["live"], state["gap"] / jnp.maximum(state["primal"], tiny), -1)
