@@ -41,7 +41,7 @@ _RELAXATION = 1.8
 _GROWTH, _PATIENCE = 3.0, 50
 """Steps of the codes grow towards so many times the balanced size, by once it in so many iterations."""
 _CONJUGATE = 1000
-"""Conjugate gradient steps for a derivative, at most."""
+"""Conjugate gradient steps for a derivative or a smooth part, at most."""
 
 
 @_registered
@@ -266,6 +266,11 @@ def _wide(*arrays: Any) -> list[Array]:
     """Arrays in one floating dtype of single precision at least."""
     dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
     return [jnp.asarray(array, dtype) for array in arrays]
+
+
+def _stacked(x: Array | None) -> Array | None:
+    """Images or codes of any leading axes as one stack (images, channels or atoms, H, W)."""
+    return None if x is None else jnp.moveaxis(x.reshape(-1, *x.shape[-3:]), -1, 1)
 
 
 def _one_at_a_time(function: Any, x: Array, event: int) -> Any:
@@ -649,9 +654,7 @@ def _lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, toleran
         return jnp.moveaxis(codes, 0, -1), objective
 
     lead = images.shape[:-3]
-    stacks = [
-        None if a is None else jnp.moveaxis(a.reshape(-1, *a.shape[-3:]), -1, 1) for a in (images, mask)
-    ]
+    stacks = [_stacked(images), _stacked(mask)]
     codes, *facts = lax.map(solved, tuple(stacks))
     codes, objective = jax.vmap(settled)(*stacks, lax.stop_gradient(codes))
     codes, objective, gap, steps, converged = (
@@ -659,6 +662,12 @@ def _lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, toleran
     )
     codes = codes[..., 0, :] if signals else codes
     return LassoResult(codes.astype(dtype), objective, gap, steps, converged)
+
+
+def _normalised(filters: Any) -> Array:
+    """Atoms divided by their norms; a zero atom stays."""
+    energy = jnp.sum(filters**2, axis=tuple(range(filters.ndim - 1)))
+    return filters / jnp.sqrt(jnp.where(energy > 0, energy, 1))
 
 
 def learn_init(filters: Values) -> Learning:
@@ -683,8 +692,7 @@ def learn_init(filters: Values) -> Learning:
     """
     filters = jnp.asarray(filters)
     _check_filters(filters)
-    energy = jnp.sum(filters**2, axis=tuple(range(filters.ndim - 1)))
-    filters = filters / jnp.sqrt(jnp.where(energy > 0, energy, 1))
+    filters = _normalised(filters)
     return Learning(filters, jnp.ones((), filters.dtype), jnp.full((), jnp.inf, filters.dtype))
 
 
@@ -779,10 +787,7 @@ def _learn_step(facts, state: Learning, images, penalty, mask, tolerance) -> Lea
     if signals:
         filters = filters[:, None]
         images, codes, mask = (None if a is None else a[..., None, :] for a in (images, codes, mask))
-    stacks = (
-        None if a is None else jnp.moveaxis(a.reshape(-1, *a.shape[-3:]), -1, 1)
-        for a in (images, codes, mask)
-    )
+    stacks = map(_stacked, (images, codes, mask))
     filters, rate = _fitted(plan, filter_steps, filters, state.rate.astype(images.dtype), *stacks, count)
     objective = jnp.sum(found.objective) / count
     filters = filters[:, 0] if signals else filters

@@ -26,6 +26,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key, UInt32
 
 from jaxtheory.sparse import coherence, convolutional, pursuit
+from jaxtheory.sparse.convolutional import _normalised
 from jaxtheory.sparse.proximal import hard_threshold, nonnegative_soft_threshold, soft_threshold
 from jaxtheory.sparse.pytrees import _registered
 
@@ -285,12 +286,6 @@ def init(
     shapes = [(*kernel, *pair) for kernel, pair in zip(kernels, pairwise(widths))]
     dictionaries, _ = _checked([jax.random.normal(one, shape) for one, shape in zip(keys, shapes)], 1)
     return tuple(_normalised(filters) for filters in dictionaries)
-
-
-def _normalised(filters: Any) -> Array:
-    """Atoms divided by their norms; a zero atom stays."""
-    energy = jnp.sum(filters**2, axis=tuple(range(filters.ndim - 1)))
-    return filters / jnp.sqrt(jnp.where(energy > 0, energy, 1))
 
 
 def synthesize(
@@ -1097,7 +1092,7 @@ def learn_init(dictionaries: Dictionaries) -> Learning:
         Array([0.5, 0.5, 0.5, 0.5], dtype=float32)
     """
     dictionaries, _ = _checked(dictionaries, 1)
-    dictionaries = tuple(_normalised(jnp.asarray(filters)) for filters in dictionaries)
+    dictionaries = tuple(_normalised(filters) for filters in dictionaries)
     dtype = dictionaries[0].dtype
     return Learning(dictionaries, jnp.ones((), dtype), jnp.full((), jnp.inf, dtype))
 
