@@ -120,8 +120,8 @@ def learn_patches(
     """Atoms learnt from patches of photographs without their means."""
     for_patches, for_start = jax.random.split(key)
     seed = np.asarray(jax.random.key_data(for_patches))
-    x = real_images.patches(photographs, config.patches, config.size, seed=seed).reshape(config.patches, -1)
-    x = jnp.asarray(x - x.mean(axis=1, keepdims=True))
+    x = real_images.patches(photographs, config.patches, config.size, seed=seed, centred=True)
+    x = jnp.asarray(x.reshape(config.patches, -1))
     start = dictionary.ksvd_init(dictionary.sample_atoms(for_start, x, config.atoms))
     step = partial(dictionary.ksvd_step, signals=x, sparsity=USES)
     state, metrics = lab.train(f"patches, draw {draw}", step, start, config.rounds)
