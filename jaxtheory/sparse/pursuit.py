@@ -162,19 +162,26 @@ def _gap(z, c, energy, weight, nonnegative):
     return gap, energy / 2 + jnp.sum(shrunken, axis=0)
 
 
+def _reduce(join, values):
+    """Joins all values over the first axis, in halves: vector instructions, which XLA's reduction is not."""
+    while len(values) % 2 == 0 and len(values) > 16:
+        values = join(values[: len(values) // 2], values[len(values) // 2 :])
+    return join.reduce(values, axis=0)
+
+
 def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, state):
     """Takes the signals of a block some steps further; atoms on the first axis, signals on the last."""
     prox = nonnegative_soft_threshold if nonnegative else soft_threshold
 
     def step(state):
-        z, c, d, h, energy = (state[k] for k in ("z", "c", "d", "h", "energy"))
+        z, c, d, h = (state[k] for k in ("z", "c", "d", "h"))
         on = z != 0
         free = jnp.where(on, c - jnp.where(z > 0, weight, -weight), 0)
         chopped = jnp.where(on, 0, jnp.maximum((c if nonnegative else jnp.abs(c)) - weight, 0))
-        inside, outside = jnp.sum(free**2, axis=0), jnp.sum(chopped**2, axis=0)
+        inside, outside = _reduce(jnp.add, free**2), _reduce(jnp.add, chopped**2)
         stays = (state["stable"] < 0) & (inside > outside)
         conjugate = stays | ((state["stable"] >= _SETTLED) & (inside > outside))
-        turn = jnp.where(stays & (state["bend"] > 0), jnp.sum(free * h, axis=0) / state["bend"], 0)
+        turn = jnp.where(stays & (state["bend"] > 0), _reduce(jnp.add, free * h) / state["bend"], 0)
         conjugate_direction = jnp.where(on, free - turn * d, 0)
 
         momentum = state["momentum"]
@@ -182,18 +189,17 @@ def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, stat
         target = prox(y + (c - momentum * h) / curvature, weight / curvature)
         direction = jnp.where(conjugate, conjugate_direction, target - z)
         image = product(direction)
-        bend = jnp.sum(direction * image, axis=0)
-        slope = jnp.sum(direction * c, axis=0)
+        bend = _reduce(jnp.add, direction * image)
         room = jnp.where(z * direction < 0, -z / direction, jnp.inf)
-        nearest = jnp.min(room, axis=0)
-        whole = jnp.where(bend > 0, jnp.sum(direction * free, axis=0) / bend, 0)
+        nearest = _reduce(jnp.minimum, room)
+        whole = jnp.where(bend > 0, _reduce(jnp.add, direction * free) / bend, 0)
         blocked = whole >= nearest
         length = jnp.where(conjugate, jnp.minimum(whole, nearest), 1)
         along = jnp.where(blocked & (room <= nearest), 0, z + length * direction)
         moved = jnp.where(conjugate, along, target)
 
-        restart = jnp.sum((y - target) * (target - z), axis=0) > 0
-        same = jnp.all(jnp.where(target > 0, z > 0, jnp.where(target < 0, z < 0, z == 0)), axis=0)
+        restart = _reduce(jnp.add, (y - target) * (target - z)) > 0
+        same = _reduce(jnp.logical_and, jnp.sign(target) == jnp.sign(z))
         t = jnp.where(restart, 1, state["t"])
         after = (1 + jnp.sqrt(1 + 4 * t**2)) / 2
         new = {
@@ -201,7 +207,6 @@ def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, stat
             "c": c - length * image,
             "d": direction,
             "h": image,
-            "energy": energy - 2 * length * slope + length**2 * bend,
             "t": jnp.where(conjugate, 1, after),
             "momentum": jnp.where(conjugate, 0, (t - 1) / after),
             # Minus one for conjugate gradients; a blocked step begins them anew.
@@ -219,6 +224,7 @@ def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, stat
     def steps(carry):
         count, state = carry
         state = lax.fori_loop(0, _CHECK, lambda _, s: step(s), state)
+        # With the energy that the block began with: near enough to stop, and measured again after that.
         gap, primal = _gap(state["z"], state["c"], state["energy"], weight, nonnegative)
         live = state["live"] & ~(gap <= tolerance * primal) & (state["steps"] < max_steps)
         return count + _CHECK, state | {"live": live}
@@ -249,27 +255,29 @@ def _alternation(dictionary, uses, max_steps, nonnegative):
         """Codes after some steps from zero, and how many; `b` are the signals' correlations."""
         wanted = _SIZE / jnp.sqrt(jnp.mean(ratios))
         nearest = jnp.argmin(jnp.abs(jnp.log(wanted) - jnp.log(jnp.asarray(_SIZES, gram.dtype))))
-        size, inverse = sizes[nearest], inverses[nearest]
+        size, bound = sizes[nearest], weight / sizes[nearest]
+        matrix = _RELAXATION * size * inverses[nearest]
+        shift = jnp.matmul(matrix, b, precision="highest") / size
 
+        # Codes and multipliers are both in v: they are what thresholding leaves of it, and what it takes.
         def step(_, carry):
-            z, u = carry
-            x = jnp.matmul(inverse, b + size * (z - u), precision="highest")
-            x = z + _RELAXATION * (x - z)
-            after = prox(x + u, weight / size)
-            return after, u + x - after
+            v, mirrored = carry
+            image = jnp.matmul(matrix, mirrored, precision="highest")
+            v = v + shift + image - _RELAXATION * prox(v, bound)
+            return v, 2 * prox(v, bound) - v
 
         def steps(carry):
-            count, _, z, u = carry
-            after, u = lax.fori_loop(0, _LOOK, step, (z, u))
-            changed = jnp.mean(jnp.any(jnp.sign(after) != jnp.sign(z), axis=0))
-            return count + _LOOK, changed, after, u
+            count, _, v, mirrored = carry
+            after, mirrored = lax.fori_loop(0, _LOOK, step, (v, mirrored))
+            changed = jnp.mean(jnp.any(jnp.sign(prox(after, bound)) != jnp.sign(prox(v, bound)), axis=0))
+            return count + _LOOK, changed, after, mirrored
 
         def goes_on(carry):
             return (carry[0] < _ALTERNATING) & (carry[1] > _UNSETTLED)
 
-        start = (0, 1.0, jnp.zeros_like(b), jnp.clip(b, -weight, weight) / size)
-        count, _, z, _ = lax.while_loop(goes_on, steps, start)
-        return z, count
+        start = jnp.clip(b, -weight, weight) / size
+        count, _, v, _ = lax.while_loop(goes_on, steps, (0, 1.0, start, -start))
+        return prox(v, bound), count
 
     return alternate
 
