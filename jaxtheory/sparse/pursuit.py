@@ -8,6 +8,7 @@ may be traced and differentiated. An atom of zeros is never used.
 How the lasso is solved. Accelerated proximal gradient steps (FISTA with restarts) find the support; once the
 signs have stood still for some steps, conjugate gradients minimise over that support, stop at the first
 coefficient that would change its sign, and give way to proximal steps when the larger violation lies outside.
+Where signals are many and atoms few, alternating directions come first: their signs settle in fewer steps.
 Either kind of step costs one product with the Gram matrix, so that signals in different phases share it. The
 signals are sorted by how far they are from their tolerance, worked on in blocks that fit a processor's cache,
 and sorted anew after some steps: a block stops with its slowest signal, and what is finished costs nothing.
@@ -260,23 +261,22 @@ def _alternation(dictionary, uses, max_steps, nonnegative):
         shift = jnp.matmul(matrix, b, precision="highest") / size
 
         # Codes and multipliers are both in v: they are what thresholding leaves of it, and what it takes.
-        def step(_, carry):
-            v, mirrored = carry
-            image = jnp.matmul(matrix, mirrored, precision="highest")
-            v = v + shift + image - _RELAXATION * prox(v, bound)
-            return v, 2 * prox(v, bound) - v
+        def step(_, v):
+            codes = prox(v, bound)
+            image = jnp.matmul(matrix, 2 * codes - v, precision="highest")
+            return v + shift + image - _RELAXATION * codes
 
         def steps(carry):
-            count, _, v, mirrored = carry
-            after, mirrored = lax.fori_loop(0, _LOOK, step, (v, mirrored))
+            count, _, v = carry
+            after = lax.fori_loop(0, _LOOK, step, v)
             changed = jnp.mean(jnp.any(jnp.sign(prox(after, bound)) != jnp.sign(prox(v, bound)), axis=0))
-            return count + _LOOK, changed, after, mirrored
+            return count + _LOOK, changed, after
 
         def goes_on(carry):
             return (carry[0] < _ALTERNATING) & (carry[1] > _UNSETTLED)
 
         start = jnp.clip(b, -weight, weight) / size
-        count, _, v, _ = lax.while_loop(goes_on, steps, (0, 1.0, start, -start))
+        count, _, v = lax.while_loop(goes_on, steps, (0, 1.0, start))
         return prox(v, bound), count
 
     return alternate
