@@ -76,23 +76,35 @@ from jaxtheory.lab.command_line import command
 
 laboratory.BETWEEN_CHECKPOINTS = 0.0  # of a training as short as this one
 
+
+def written(child):
+    """Pieces of work that the child has begun, by its own log."""
+    log = "made/puzzles/sturdy.log"
+    return sum(line.startswith(f"{child} ") for line in open(log)) if os.path.exists(log) else 0
+
+
 for line in sys.stdin:
-    runs, wait = line.split()
-    began = time.monotonic()
+    runs, lines, wait = line.split()
     child = os.fork()
     if child == 0:
         os._exit(command(["run", "sturdy", "--experiments", "made", "--runs", runs]))
-    if float(wait) < 1000:
-        time.sleep(float(wait))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    print("ended", child, status, time.monotonic() - began, flush=True)
+    ended = 0
+    if int(lines) >= 0:
+        while not ended and written(child) < int(lines):
+            time.sleep(0.001)
+            ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended:
+            time.sleep(float(wait))
+            os.kill(child, signal.SIGKILL)
+    if not ended:
+        _, status = os.waitpid(child, 0)
+    print("ended", child, status, flush=True)
 '''
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the run in a folder and kills it after some seconds; gives process, status and seconds."""
+    """Starts the run in a folder and kills it some seconds after a line of its log; gives process and status."""
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", STARTER],
@@ -104,13 +116,13 @@ def start(tmp_path):
             text=True,
         )
 
-    def start(folder, wait=1000):
-        process.stdin.write(f"{folder} {wait}\n")
+    def start(folder, lines=-1, wait=0.0):
+        process.stdin.write(f"{folder} {lines} {wait}\n")
         process.stdin.flush()
         for line in process.stdout:
             if line.startswith("ended "):
-                _, child, status, seconds = line.split()
-                return int(child), int(status), float(seconds)
+                _, child, status = line.split()
+                return int(child), int(status)
         raise AssertionError((tmp_path / "errors").read_text())
 
     yield start
@@ -148,8 +160,7 @@ def test_ten_runs_killed_at_random_moments_end_like_an_undisturbed_one(tmp_path,
         words = [line[1] for line in lines if line[0] == str(child)]
         return {word: words.count(word) for word in everything}
 
-    start(tmp_path / "warm")  # compiles
-    child, status, seconds = start(tmp_path / "undisturbed")
+    child, status = start(tmp_path / "undisturbed")
     assert status == 0, (tmp_path / "errors").read_text()
     assert computed(child) == everything
     expected = outcome(tmp_path / "undisturbed")
@@ -158,11 +169,12 @@ def test_ten_runs_killed_at_random_moments_end_like_an_undisturbed_one(tmp_path,
     left = []
     for k in range(10):
         folder = tmp_path / f"killed_{k}"
-        start(folder, (k + moments.random()) / 10 * seconds)
+        # Counted in work begun, not in seconds: the next run may be twice as fast as the last.
+        start(folder, int((k + moments.random()) * 2), 0.05 * moments.random())
         kept = stored(folder)
         done = (folder / "sturdy").exists() and list(folder.glob("sturdy/*/findings.json"))
         left.append(kept)
-        child, status, _ = start(folder)
+        child, status = start(folder)
         assert status == 0, (tmp_path / "errors").read_text()
         missing = {word: 0 if done else everything[word] - kept[word] for word in everything}
         assert computed(child) == missing
