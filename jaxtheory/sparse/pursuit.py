@@ -8,10 +8,16 @@ may be traced and differentiated. An atom of zeros is never used.
 How the lasso is solved. Accelerated proximal gradient steps (FISTA with restarts) find the support; once the
 signs have stood still for some steps, conjugate gradients minimise over that support, stop at the first
 coefficient that would change its sign, and give way to proximal steps when the larger violation lies outside.
-Where signals are many and atoms few, alternating directions come first: their signs settle in fewer steps.
-Either kind of step costs one product with the Gram matrix, so that signals in different phases share it. The
-signals are sorted by how far they are from their tolerance, worked on in blocks that fit a processor's cache,
-and sorted anew after some steps: a block stops with its slowest signal, and what is finished costs nothing.
+Either kind of step costs one product with the Gram matrix, so that signals in different phases share it.
+
+Where signals are many and atoms few, most are done before that: a few steps of alternating directions come
+near the signs, and Newton's method ends on them. It solves the linear system on the support, as large as that
+is, drops the atoms whose codes change their signs, takes in those whose correlations exceed the penalty, and
+solves again. Signs that repeat are those of the minimum; the few signals that do not get there go on above.
+
+The signals are sorted by how far they are from their tolerance (for Newton's method by the sizes of their
+supports), worked on in blocks that fit a processor's cache, and sorted anew after some steps: a block stops
+with its slowest signal, and what is finished costs nothing.
 """
 
 from dataclasses import dataclass
@@ -49,14 +55,8 @@ _STATE = ("z", "c", "d", "h", "energy", "t", "momentum", "stable", "bend", "step
 """What a block is worked on with: codes, correlations of the residual, the last direction and its image, the
 residual's energy; how FISTA and conjugate gradients stand; steps taken and whether there are more to take."""
 
-_ALTERNATING = 40
+_ALTERNATING = 24
 """Steps of alternating directions before those: signs come out in far fewer than proximal gradients take."""
-
-_LOOK = 8
-"""Steps of them between two looks at the signs: where most signals' stand still they end sooner."""
-
-_UNSETTLED = 0.3
-"""The share of signals whose signs still change at which they end."""
 
 _RELAXATION = 1.8
 """Over-relaxation of these steps, below 2."""
@@ -69,6 +69,12 @@ _SIZE = 1.8
 
 _LARGEST = 2048
 """Atoms at most for which a matrix is inverted for each size."""
+
+_NEWTON = 8
+"""Newton steps for a signal at most; two are enough for most."""
+
+_SUPPORTS = (16, 32, 64, 96)
+"""Sizes of their linear systems: a block of signals takes the least in which its supports fit."""
 
 _CONJUGATE_STEPS = 1000
 """Of conjugate gradients at most, for the derivative."""
@@ -236,24 +242,28 @@ def _advance(product, curvature, weight, tolerance, nonnegative, max_steps, stat
     return lax.while_loop(goes_on, steps, (0, state))[1]
 
 
-def _alternation(dictionary, uses, max_steps, nonnegative):
-    """Steps of alternating directions for some signals, atoms first; `None` where they do not pay.
-
-    The inverse of the Gram matrix plus a size is one product: it pays for few sizes and many signals.
-    """
-    if isinstance(dictionary, tuple) or max_steps <= _ALTERNATING:
+def _gram(dictionary, uses, max_steps):
+    """The Gram matrix, where it pays to invert it and to solve systems on supports; `None` elsewhere."""
+    if isinstance(dictionary, tuple) or max_steps <= _ALTERNATING + _NEWTON:
         return None
     atoms, features = dictionary.shape
     if atoms > min(2 * features, uses, _LARGEST):
         return None
+    return jnp.matmul(dictionary, dictionary.T, precision="highest")
+
+
+def _alternation(gram, nonnegative):
+    """Steps of alternating directions from zero, for a block of signals, atoms first.
+
+    The inverse of the Gram matrix plus a size makes a step one product: it is computed for few sizes.
+    """
     prox = nonnegative_soft_threshold if nonnegative else soft_threshold
-    gram = jnp.matmul(dictionary, dictionary.T, precision="highest")
     sizes = jnp.mean(jnp.diagonal(gram)) * jnp.asarray(_SIZES, gram.dtype)
-    eye = jnp.eye(atoms, dtype=gram.dtype)
+    eye = jnp.eye(len(gram), dtype=gram.dtype)
     inverses = lax.map(lambda size: jnp.linalg.inv(gram + size * eye), sizes)
 
     def alternate(b, weight, ratios):
-        """Codes after some steps from zero, and how many; `b` are the signals' correlations."""
+        """Codes, where `b` are the signals' correlations."""
         wanted = _SIZE / jnp.sqrt(jnp.mean(ratios))
         nearest = jnp.argmin(jnp.abs(jnp.log(wanted) - jnp.log(jnp.asarray(_SIZES, gram.dtype))))
         size, bound = sizes[nearest], weight / sizes[nearest]
@@ -266,20 +276,24 @@ def _alternation(dictionary, uses, max_steps, nonnegative):
             image = jnp.matmul(matrix, 2 * codes - v, precision="highest")
             return v + shift + image - _RELAXATION * codes
 
-        def steps(carry):
-            count, _, v = carry
-            after = lax.fori_loop(0, _LOOK, step, v)
-            changed = jnp.mean(jnp.any(jnp.sign(prox(after, bound)) != jnp.sign(prox(v, bound)), axis=0))
-            return count + _LOOK, changed, after
-
-        def goes_on(carry):
-            return (carry[0] < _ALTERNATING) & (carry[1] > _UNSETTLED)
-
-        start = jnp.clip(b, -weight, weight) / size
-        count, _, v = lax.while_loop(goes_on, steps, (0, 1.0, start))
-        return prox(v, bound), count
+        return prox(lax.fori_loop(0, _ALTERNATING, step, jnp.clip(b, -weight, weight) / size), bound)
 
     return alternate
+
+
+def _on_support(size, gram, correlations, sign, weight):
+    """Codes `(n, atoms)` on the support of given signs, at most `size` atoms, that are stationary there."""
+    every = jnp.arange(len(sign))[:, None]
+    on = sign != 0
+    place = jnp.where(on, jnp.cumsum(on, axis=1) - 1, size)
+    chosen = jnp.zeros((len(sign), size), int).at[every, place].set(jnp.arange(len(gram)), mode="drop")
+    filled = jnp.arange(size) < jnp.sum(on, axis=1, keepdims=True)
+    system = gram[chosen[:, :, None], chosen[:, None, :]]
+    eye = jnp.eye(size, dtype=gram.dtype)
+    factor = cho_factor(jnp.where(filled[:, :, None] & filled[:, None, :], system, eye), lower=True)
+    target = jnp.take_along_axis(correlations - weight * sign, chosen, axis=1)
+    values = cho_solve(factor, jnp.where(filled, target, 0)[..., None])[..., 0]
+    return jnp.zeros_like(correlations).at[every, chosen].add(jnp.where(filled, values, 0))
 
 
 def _product(dictionary, uses):
@@ -307,7 +321,9 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
     dtype = start.dtype
     tiny = jnp.finfo(dtype).tiny
     product = _product(dictionary, count)
-    alternate = _alternation(dictionary, count, max_steps, nonnegative)
+    gram = _gram(dictionary, count, max_steps)
+    alternate = None if gram is None else _alternation(gram, nonnegative)
+    largest = min(_SUPPORTS[-1], signals.shape[1])
     block = min(_BLOCK, count)
     spare = -count % block
 
@@ -321,11 +337,6 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
     def weight_of(chosen):
         return penalty[chosen].T if len(penalty) > 1 else penalty.T
 
-    def measured(residual, z, weight):
-        """Correlations, energy of the residual and gap, from the residual itself: those in the loop drift."""
-        c, energy = adjoint(residual).T, jnp.sum(residual**2, axis=1)
-        return c, energy, *_gap(z.T, c, energy, weight, nonnegative)
-
     def blockwise(function, chosen, blocks, carry):
         def body(i, carry):
             return function(lax.dynamic_slice_in_dim(chosen, i * block, block), carry)
@@ -337,50 +348,96 @@ def _minimise(dictionary, signals, penalty, start, tolerance, curvature, max_ste
     # Codes round, and the gap with them, by this share of the primal value.
     rounding = jnp.finfo(dtype).eps * ratios
 
-    def standing(x, z, weight):
-        residual = x - apply(z.T)
-        c, energy, gap, primal = measured(residual, z.T, weight)
-        live = ~(gap <= tolerance * primal)
-        facts = {"z": z, "residual": residual.T, "c": c, "energy": energy, "gap": gap, "primal": primal}
-        return facts | {"live": live, "steps": jnp.zeros(block, int), "stable": jnp.zeros(block, int)}
+    def certified(chosen, state, residual, z, steps):
+        """What the residual itself says of codes (updates in loops round), and whether they stand still."""
+        c, energy = adjoint(residual), jnp.sum(residual**2, axis=1)
+        gap, primal = _gap(z.T, c.T, energy, weight_of(chosen), nonnegative)
+        live = ~(gap <= tolerance * primal) & (steps < max_steps)
+        facts = {"z": z, "c": c, "residual": residual, "energy": energy, "gap": gap, "primal": primal}
+        stands = (gap > 0.9 * state["gap"][chosen]) & (gap <= rounding[chosen] * primal)
+        return facts | {"live": live, "steps": steps}, stands
+
+    def store(state, chosen, facts):
+        return state | {name: state[name].at[chosen].set(value) for name, value in facts.items()}
 
     def begin(chosen, state):
-        x, z, weight = signals[chosen], start[chosen].T, weight_of(chosen)
-        fresh = standing(x, z, weight)
-
-        def alternated(fresh):
-            z, steps = alternate(fresh["c"], weight, ratios[chosen])
-            new = standing(x, z, weight)
-            new |= {"steps": jnp.full(block, steps), "stable": jnp.full(block, _SETTLED)}
-            return {name: jnp.where(fresh["live"], new[name], fresh[name]) for name in new}
-
+        x, z, steps = signals[chosen], start[chosen], jnp.zeros(block, int)
         # Codes to start from have signs nearer than those that these steps would come to.
-        if alternate is not None:
-            fresh = lax.cond(jnp.any(fresh["live"]) & ~jnp.any(z != 0), alternated, lambda same: same, fresh)
-        return state | {name: state[name].at[chosen].set(value.T) for name, value in fresh.items()}
+        if gram is not None:
+            begun = jnp.any(z != 0)
+            correlations, weight, ratio = adjoint(x), weight_of(chosen), ratios[chosen]
+            z = lax.cond(begun, lambda: z, lambda: alternate(correlations.T, weight, ratio).T)
+            # Where no correlation exceeds the penalty, there is nothing to do.
+            steps = jnp.where(begun | (ratio <= 1), steps, _ALTERNATING)
+        facts, _ = certified(chosen, state, x - apply(z), z, steps)
+        return store(state, chosen, facts | {"stable": jnp.where(steps > 0, _SETTLED, 0)})
+
+    def newton(chosen, carry):
+        state, signs, sizes = carry
+        sign, weight = signs[chosen], weight_of(chosen).T
+        tried = sizes[chosen] > 0
+        old = {
+            name: state[name][chosen]
+            for name in ("z", "c", "residual", "energy", "gap", "primal", "live", "stable")
+        }
+        # Atoms that leave the support take their codes with them.
+        kept = jnp.where(jnp.sign(old["z"]) == sign, old["z"], 0)
+        residual = old["residual"] - apply(kept - old["z"])
+        systems = [partial(_on_support, most) for most in _SUPPORTS]
+        which = jnp.searchsorted(jnp.asarray(_SUPPORTS), jnp.max(sizes[chosen]))
+        change = lax.switch(which, systems, gram, adjoint(residual), sign.astype(dtype), weight)
+        steps = state["steps"][chosen] + tried
+        facts, stands = certified(chosen, state, residual - apply(change), kept + change, steps)
+        z, c = facts["z"], facts["c"]
+        enters = (sign == 0) & ((c if nonnegative else jnp.abs(c)) > weight)
+        after = jnp.sign(jnp.where(enters, c, jnp.where(z * sign > 0, z, 0))).astype(signs.dtype)
+        # Codes of the wrong sign would be negative ones where none may be.
+        same = jnp.all(after == sign, axis=1)
+        facts["live"] = jnp.where(same, facts["live"] & ~stands, True)
+        # Steps that follow begin as proximal ones, which put such signs right.
+        facts["stable"] = jnp.zeros(block, int)
+        # A system that is nearly singular leads anywhere, and what is far away leaves the residual rounded.
+        taken = tried & (facts["primal"] <= 2 * old["primal"])
+        facts |= {name: jnp.where(taken, facts[name].T, old[name].T).T for name in old}
+        size = jnp.sum(after != 0, axis=1)
+        size = jnp.where(taken & facts["live"] & (size <= largest), size, 0)
+        return store(state, chosen, facts), signs.at[chosen].set(after), sizes.at[chosen].set(size)
 
     def turn(chosen, state):
         inner = {name: state[name][chosen].T for name in _STATE}
-        weight = weight_of(chosen)
-        inner = _advance(product, curvature, weight, tolerance, nonnegative, max_steps, inner)
-        z = inner["z"].T
-        # Updates round as they become small; a difference of signal and image always rounds as these do.
-        residual = state["residual"][chosen] - apply(z - state["z"][chosen])
-        c, energy, gap, primal = measured(residual, z, weight)
-        stalled = (gap > 0.9 * state["gap"][chosen]) & (gap <= rounding[chosen] * primal)
-        live = state["live"][chosen] & ~(gap <= tolerance * primal) & ~stalled & (inner["steps"] < max_steps)
-        fresh = inner | {"residual": residual.T, "c": c, "energy": energy, "live": live}
-        fresh |= {"gap": gap, "primal": primal}
-        return state | {name: state[name].at[chosen].set(value.T) for name, value in fresh.items()}
+        inner = _advance(product, curvature, weight_of(chosen), tolerance, nonnegative, max_steps, inner)
+        inner = {name: value.T for name, value in inner.items()}
+        # A difference of signal and image would round as those do, however small the change.
+        residual = state["residual"][chosen] - apply(inner["z"] - state["z"][chosen])
+        facts, stands = certified(chosen, state, residual, inner["z"], inner["steps"])
+        facts["live"] &= state["live"][chosen] & ~stands
+        return store(state, chosen, inner | facts)
 
     total = count + spare
     zeros, ones = jnp.zeros(total, dtype), jnp.ones(total, dtype)
     state = {"z": start, "c": jnp.zeros_like(start), "d": jnp.zeros_like(start), "h": jnp.zeros_like(start)}
-    state |= {"residual": signals, "energy": zeros, "gap": zeros, "primal": zeros}
+    state |= {"residual": signals, "energy": zeros, "gap": zeros + jnp.inf, "primal": zeros}
     state |= {"t": ones, "momentum": zeros, "bend": ones}
     state |= {"stable": jnp.zeros(total, int), "steps": jnp.zeros(total, int), "live": ones > 0}
     # Signals that need the same size of step stand together.
     state = blockwise(begin, jnp.argsort(ratios), total // block, state)
+
+    if gram is not None:
+
+        def newton_round(carry):
+            count, *inner = carry
+            blocks = -(-jnp.sum(inner[-1] > 0) // block)
+            return count + 1, *blockwise(newton, jnp.argsort(-inner[-1]), blocks, tuple(inner))
+
+        signs = jnp.sign(state["z"]).astype(jnp.int8)
+        sizes = jnp.sum(signs != 0, axis=1)
+        sizes = jnp.where(state["live"] & (sizes <= largest), sizes, 0)
+        carry = lax.while_loop(
+            lambda carry: (carry[0] < _NEWTON) & jnp.any(carry[-1] > 0),
+            newton_round,
+            (0, state, signs, sizes),
+        )
+        state = carry[1]
 
     def another(state):
         distance = jnp.where(state["live"], state["gap"] / jnp.maximum(state["primal"], tiny), -1)
