@@ -104,7 +104,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the run in a folder and kills it some seconds after a line of its log; gives process and status."""
+    """Starts the run in a folder and kills it some time after a line of its log; gives process and status."""
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", STARTER],

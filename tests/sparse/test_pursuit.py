@@ -108,6 +108,37 @@ def test_single_precision_many_blocks_and_leading_axes(rng):
     np.testing.assert_allclose(ours, best, rtol=1.1e-5)
 
 
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_atoms_that_come_twice_leave_the_minimum_as_it_is(rng, nonnegative, x64):
+    atoms = unit(rng.standard_normal((20, 20)))
+    signals = rng.standard_normal((60, 20))
+    once, twice = (
+        pursuit.lasso(d, signals, 0.01, tolerance=1e-10, nonnegative=nonnegative)
+        for d in (atoms, np.concatenate([atoms, atoms]))
+    )
+    assert once.converged.all()
+    assert twice.converged.all()
+    expected = objective(atoms, signals, once.codes, 0.01)
+    np.testing.assert_allclose(
+        objective(np.concatenate([atoms, atoms]), signals, twice.codes, 0.01), expected, rtol=1e-9
+    )
+    if nonnegative:
+        assert (twice.codes >= 0).all()
+        assert (once.codes >= 0).all()
+
+
+def test_many_signals_meet_a_millionth_in_single_precision(rng):
+    dictionary = unit(rng.standard_normal((128, 64)).astype(np.float32))
+    codes = rng.standard_normal((600, 128)) * (rng.uniform(size=(600, 128)) < 0.06)
+    signals = (codes @ dictionary).astype(np.float32)
+    result = pursuit.lasso(dictionary, signals, 0.1, tolerance=1e-6)
+    assert result.converged.all()
+    with jax.enable_x64(True):
+        exact = pursuit.lasso(np.float64(dictionary), np.float64(signals), 0.1, tolerance=1e-12)
+    ours, best = (objective(dictionary, signals, one.codes, 0.1) for one in (result, exact))
+    np.testing.assert_allclose(ours, best, rtol=1e-6)
+
+
 def test_a_dictionary_as_a_pair_of_functions(problem, x64):
     dictionary, signals = problem
     matrix = jnp.asarray(dictionary)
