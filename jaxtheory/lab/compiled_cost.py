@@ -20,8 +20,13 @@ MOVES = {
     "reshape", "reverse", "slice", "transpose", "tuple",
 }  # fmt: skip
 """Operations that compute nothing."""
-NOWHERE = {"bitcast", "conditional", "constant", "get-tuple-element", "parameter", "tuple", "while"}
+NOWHERE = {
+    "bitcast", "call", "call-done", "call-start", "conditional", "constant", "get-tuple-element", "parameter",
+    "tuple", "while",
+}  # fmt: skip
 """Operations that read and write nothing themselves."""
+
+_CALLS = ("call", "call-start", "async-start")
 
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?([\w.-]+) = (\(.*?\)|\S+) ([\w-]+)\((.*)$", re.DOTALL)
@@ -95,13 +100,13 @@ class Analysis:
             elif one.opcode == "conditional":  # the dearest branch
                 branches = [self._of(part, once=once, moves=moves) for part in called]
                 total = total.plus(max(branches, default=Cost()))
-            elif one.opcode in ("fusion", "call", "async-start"):
+            elif one.opcode in ("fusion", *_CALLS):
                 for part in called:
                     inside = moves and one.opcode != "fusion"
                     total = total.plus(self._of(part, once=once, moves=inside))
             else:
                 total = total.plus(Cost(_flops(one, instructions)))
-            if moves and one.opcode not in NOWHERE | {"call"}:
+            if moves and one.opcode not in NOWHERE:
                 total = total.plus(Cost(0.0, self._traffic(one, instructions)))
         return total
 
@@ -111,7 +116,7 @@ class Analysis:
             branches := re.search(r"branch_computations=\{(.*?)\}", one.text)
         ):
             return [name.strip().lstrip("%") for name in branches[1].split(",")]
-        if one.opcode in ("while", "fusion", "call", "async-start", "conditional"):
+        if one.opcode in ("while", "fusion", "conditional", *_CALLS):
             return [name for name in _CALLED.findall(one.text) if name in self.computations]
         return []
 
@@ -171,7 +176,7 @@ def _computations(text: str) -> Iterator[tuple[str, bool, list[str]]]:
         if not name:
             if found := _COMPUTATION.match(line):
                 name, is_entry, lines = found[2], bool(found[1]), []
-        elif line == "}":
+        elif line == "}" or line.startswith("}, execution_thread="):
             yield name, is_entry, lines
             name = ""
         elif _INSTRUCTION.match(line):

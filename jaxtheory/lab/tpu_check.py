@@ -144,7 +144,7 @@ def _compile_all(chip: str, folders: Sequence[Path], kernels: Path | None, names
 
 def line(row: Mapping[str, Any]) -> str:
     """A program's figures in a line."""
-    if "seconds" not in row:
+    if "holds_kernel" not in row:
         return f"{row['chip']}  {row['name']}: FAULT: {row['fault']}"
     kernel = f", {KERNEL}" if row["holds_kernel"] else ""
     loops = f", {row['unknown_loops']} loops of unknown length counted once" if row["unknown_loops"] else ""

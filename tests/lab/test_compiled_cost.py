@@ -83,6 +83,28 @@ def test_a_program_without_loops_keeps_the_compilers_figures():
     assert cost.bytes == program.cost_analysis()["bytes accessed"]
 
 
+OTHER_THREAD = """HloModule apart, entry_computation_layout={(f32[64]{0})->f32[64]{0}}
+
+%doubled (one: f32[64]) -> f32[64] {
+  %one = f32[64]{0} parameter(0)
+  ROOT %twice = f32[64]{0} add(%one, %one)
+}, execution_thread="sparsecore"
+
+ENTRY %main (x: f32[64]) -> f32[64] {
+  %x = f32[64]{0} parameter(0)
+  %begun = ((f32[64]{0}), f32[64]{0}, u32[]) call-start(%x), to_apply=%doubled
+  ROOT %done = f32[64]{0} call-done(%begun)
+}
+"""
+"""As the compiler for v6e writes what its sparse core does."""
+
+
+def test_what_another_core_does_counts():
+    cost = compiled_cost.Analysis(OTHER_THREAD).cost()
+    assert cost.flops == 64
+    assert cost.bytes == 3 * 64 * 4
+
+
 def test_a_kernel_in_a_loop_costs_what_its_author_declares():
     text = """HloModule one
 
