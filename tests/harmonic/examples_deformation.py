@@ -1,0 +1,43 @@
+"""Rows of the table of examples: deformations."""
+
+import jax
+
+from jaxtheory.harmonic import deformation
+from tests.example_rows import Example, _float32
+
+EXAMPLES: list[Example] = [
+    Example(
+        deformation.warp,
+        lambda rng: (_float32(rng, 9, 12), 2 * _float32(rng, 2, 9, 12)),
+        leading=(0, 1),
+    ),
+    Example(
+        deformation.warp,
+        lambda rng: (_float32(rng, 9, 12), 2 * _float32(rng, 2, 9, 12)),
+        {"boundary": "reflect"},
+        leading=(0, 1),
+        name="reflect",
+    ),
+    Example(deformation.translate, lambda rng: (_float32(rng, 9, 12), _float32(rng, 2)), leading=(0, 1)),
+    Example(deformation.dilate, lambda rng: (_float32(rng, 9, 12), _float32(rng)), leading=(0, 1)),
+    Example(deformation.rotate, lambda rng: (_float32(rng, 9, 12), _float32(rng)), leading=(0, 1)),
+    Example(deformation.dilation, lambda rng: (_float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.rotation, lambda rng: (_float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.displacement_norms, lambda rng: (_float32(rng, 2, 9, 12),), {"periodic": True}),
+    Example(
+        deformation.displacement_norms,
+        lambda rng: (_float32(rng, 2, 9, 12),),
+        {"periodic": False},
+        name="differences",
+    ),
+    Example(
+        deformation.random_displacement,
+        lambda rng: (jax.random.key(int(rng.integers(1 << 30))),),
+        {"shape": (9, 12), "smoothness": 2.0, "max_gradient": 0.25},
+        vmap="one key, one draw: map over the keys",
+        grad="a draw has no derivative in its key",
+        x64="double precision draws other numbers",
+    ),
+]
+
+NOT_TRACED: dict[str, str] = {}

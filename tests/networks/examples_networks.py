@@ -1,0 +1,79 @@
+"""Rows of the table of examples: networks."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtheory.networks import training
+from tests.example_rows import Example, _float32
+
+
+def _misfit(params, batch):
+    """Half the mean square of what a linear map leaves of targets."""
+    x, y = batch
+    return jnp.mean((x @ params["w"] + params["b"] - y) ** 2) / 2
+
+
+def _started(rng):
+    """A training at its start, and six examples."""
+    params = {"w": _float32(rng, 3), "b": _float32(rng)}
+    start = training.init(params, jax.random.key(0), optimizer=DESCENT["optimizer"])
+    return start, (_float32(rng, 6, 3), _float32(rng, 6))
+
+
+def _classified(rng):
+    """An example's logits and label."""
+    return _float32(rng, 5), jnp.int32(rng.integers(5))
+
+
+DESCENT = {"objective": training.stateless(_misfit), "optimizer": optax.sgd(0.1, momentum=0.9)}
+ONE_TRAINING = "one training: seeds are mapped over with vmap, as tests/networks/test_training.py does"
+TRAINING_EXPORT = (
+    "the named tuples of an optimiser's state are the caller's to register: tests/networks/test_training.py "
+    "exports a run"
+)
+TRAINING_DEVICES = "devices average their gradients: tests/networks/test_training.py holds eight against one"
+
+EXAMPLES: list[Example] = [
+    Example(
+        training.init,
+        lambda rng: ({"w": _float32(rng, 3)}, jax.random.key(0)),
+        {"optimizer": optax.adam(0.1)},
+        (),
+        (0,),
+        vmap=ONE_TRAINING,
+    ),
+    Example(
+        training.step,
+        _started,
+        {**DESCENT, "gradient_norm": True},
+        (),
+        (1,),
+        vmap=ONE_TRAINING,
+        export=TRAINING_EXPORT,
+        devices=TRAINING_DEVICES,
+    ),
+    Example(
+        training.run,
+        _started,
+        {**DESCENT, "steps": 7, "batch": 2},
+        (),
+        (1,),
+        vmap=ONE_TRAINING,
+        export=TRAINING_EXPORT,
+        devices=TRAINING_DEVICES,
+    ),
+    Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
+    Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
+    Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+]
+
+NOT_TRACED: dict[str, str] = {
+    "networks.functional.functional": "makes functions of a module; tests/networks transforms them",
+    "networks.mlp.activation_function": "a function from its name",
+    "networks.mlp.initialisers": "makes functions of variances",
+    "networks.training.loss": "makes a function of functions",
+    "networks.training.objective": "makes a function of functions; the rows of step and run take one",
+    "networks.training.predictor": "makes a function of a function",
+    "networks.training.stateless": "makes a function of a function; the rows of step and run take one",
+}

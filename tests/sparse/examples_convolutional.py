@@ -1,0 +1,93 @@
+"""Rows of the table of examples: convolutional sparse coding."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtheory.sparse import convolutional
+from tests.example_rows import ONE_MODEL, Example, _float32
+
+
+def _coded(rng):
+    """Two atoms of 3 x 2 pixels with two channels, and an image."""
+    return _float32(rng, 3, 2, 2, 2), _float32(rng, 6, 5, 2)
+
+
+CLIPPED = "its step goes as far as the ball, and has no derivative there"
+GAP_MAPPED = "the gap that remains is rounding: tests/sparse maps the codes"
+GAP_RIGID = "the gap and the steps have no derivative: tests/sparse differentiates the codes"
+STEPS_ROUNDED = "steps are counted by rounding: tests/sparse holds the codes against scikit-learn"
+
+EXAMPLES: list[Example] = [
+    Example(convolutional.analyze, _coded, None, (1,), (0, 1), export=True, devices=True),
+    Example(convolutional.synthesize, _coded, {"boundary": "zero"}, (1,), (0, 1), export=True, devices=True),
+    Example(
+        convolutional.lasso,
+        lambda rng: (*_coded(rng), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        (0, 1, 2),
+        vmap=GAP_MAPPED,
+        grad=GAP_RIGID,
+        x64=STEPS_ROUNDED,
+        export=True,
+        devices=True,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.learn_init,
+        lambda rng: _coded(rng)[:1],
+        None,
+        (),
+        vmap=ONE_MODEL,
+        grad="its objective is infinite as long as there is none",
+    ),
+    Example(
+        convolutional.learn_step,
+        lambda rng: (convolutional.learn_init(_coded(rng)[0]), _float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 20, "filter_steps": 3},
+        (),
+        vmap="one objective, over all images",
+        grad=CLIPPED,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.learn,
+        lambda rng: (_coded(rng)[0], _float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
+        {"steps": 2, "tolerance": 1e-12, "max_steps": 20, "filter_steps": 3},
+        (),
+        vmap="one objective, over all images",
+        grad=CLIPPED,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.lowpass,
+        lambda rng: (_float32(rng, 6, 5, 2), jnp.float32(2.0)),
+        None,
+        (0,),
+        (0, 1),
+        export=True,
+        devices=True,
+    ),
+    Example(
+        convolutional.denoise,
+        lambda rng: (*_coded(rng), jnp.float32(0.5)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        vmap=GAP_MAPPED,
+        grad=GAP_RIGID,
+        x64=STEPS_ROUNDED,
+        tolerance=1e-4,
+    ),
+    Example(
+        convolutional.inpaint,
+        lambda rng: (*_coded(rng), np.float32(rng.random((6, 5, 2)) > 0.3), jnp.float32(1.0)),
+        {"tolerance": 1e-12, "max_steps": 400},
+        (1,),
+        vmap=GAP_MAPPED,
+        grad=GAP_RIGID,
+        x64=STEPS_ROUNDED,
+        tolerance=1e-4,
+    ),
+]
+
+NOT_TRACED: dict[str, str] = {}
