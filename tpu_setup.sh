@@ -102,7 +102,7 @@ check() {
         echo "$stamp" >"$place/stamp"
     fi
     local status=0
-    JAX_PLATFORMS=cpu "$place/bin/python" -m jaxtheory.lab.tpu_check "$@" || status=$?
+    JAX_PLATFORMS=cpu "$place/bin/python" -m jaxtheory.lab.machines.tpu_check "$@" || status=$?
     exit "$status"
 }
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtheory.lab import programs
+from jaxtheory.lab.machines import programs
 from tests.examples import EXAMPLES
 
 ROWS = [row for row in EXAMPLES if row.id.startswith(("harmonic.scattering2d.", "sparse."))]

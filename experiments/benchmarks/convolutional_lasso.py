@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.lab.bench import Case, Contestant, faster
+from jaxtheory.lab.machines.bench import Case, Contestant, faster
 
 SPORCO = "sporco cbpdn"
 SIZE = 256

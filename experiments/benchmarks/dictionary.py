@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.lab.bench import Case, Contestant, faster
+from jaxtheory.lab.machines.bench import Case, Contestant, faster
 
 SCIKIT_LEARN = "scikit-learn"
 SIZE = 12

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxtheory.kernels.fista import specs
 from jaxtheory.kernels.fista.specs import STEPS, Shape
-from jaxtheory.lab.bench import Case, Contestant
+from jaxtheory.lab.machines.bench import Case, Contestant
 
 CASES = [
     Case(name, {"signals": shape.signals, "atoms": shape.atoms}, tolerance=1e-4)

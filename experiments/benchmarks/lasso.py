@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.lab.bench import Case, Contestant, faster
+from jaxtheory.lab.machines.bench import Case, Contestant, faster
 
 PENALTY = 0.5
 SIZE = 12

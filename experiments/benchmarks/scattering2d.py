@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.lab.bench import Case, Contestant, faster, within
-from jaxtheory.lab.programs import Check
+from jaxtheory.lab.machines.bench import Case, Contestant, faster, within
+from jaxtheory.lab.machines.programs import Check
 
 L = 8
 CACHE = 150_000

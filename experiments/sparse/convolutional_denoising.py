@@ -25,7 +25,7 @@ from skimage.restoration import denoise_wavelet
 
 from jaxtheory.data import images as real_images
 from jaxtheory.lab import Claim, Lab, Sweep, above, experiment, paired_difference
-from jaxtheory.lab.mosaics import mosaic
+from jaxtheory.lab.show.mosaics import mosaic
 from jaxtheory.sparse import convolutional, dictionary
 
 WHITE = 255

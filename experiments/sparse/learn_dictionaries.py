@@ -28,7 +28,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxtheory.data import mnist
 from jaxtheory.lab import Claim, Lab, Measured, Sweep, at_most, below, experiment, paired_difference
-from jaxtheory.lab.mosaics import mosaic
+from jaxtheory.lab.show.mosaics import mosaic
 from jaxtheory.sparse import multilayer
 from jaxtheory.statistics import classifiers
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxtheory.data import images as real_images
 from jaxtheory.lab import Claim, Lab, above, at_least, experiment, paired_difference
-from jaxtheory.lab.mosaics import mosaic
+from jaxtheory.lab.show.mosaics import mosaic
 from jaxtheory.sparse import dictionary
 
 WELL = 0.7

@@ -7,7 +7,7 @@ An experiment needs these names only; everything else is loaded by what uses it:
 - `Sweep` and `paired_difference`.
 """
 
-from jaxtheory.lab.claims import (
+from jaxtheory.lab.record.claims import (
     Claim,
     Claims,
     Expected,
@@ -20,8 +20,8 @@ from jaxtheory.lab.claims import (
     between,
     equal_to,
 )
-from jaxtheory.lab.laboratory import Lab, experiment
-from jaxtheory.lab.sweeps import Sweep, paired_difference
+from jaxtheory.lab.record.laboratory import Lab, experiment
+from jaxtheory.lab.record.sweeps import Sweep, paired_difference
 
 __all__ = [
     "Claim",

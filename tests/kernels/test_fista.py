@@ -12,7 +12,7 @@ from sklearn.decomposition import sparse_encode
 
 from jaxtheory.experiments.benchmarks import fista as bench
 from jaxtheory.kernels.fista import api, specs, tpu
-from jaxtheory.lab import compiled_cost, doctor, programs
+from jaxtheory.lab.machines import compiled_cost, doctor, programs
 from jaxtheory.sparse import pursuit
 
 CALL = "tpu_custom_call"

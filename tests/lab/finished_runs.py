@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from jaxtheory.lab import runs
-from jaxtheory.lab.claims import Claim, Measured, at_least, at_most, below, between, equal_to
+from jaxtheory.lab.record import runs
+from jaxtheory.lab.record.claims import Claim, Measured, at_least, at_most, below, between, equal_to
 
 EXPERIMENT = '"""{claim}\n\nLecture: {section}, "A slide".\nSource: Somebody, 2013.\n"""\n'
 

@@ -103,7 +103,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def start(folder: Path, *arguments: object, prelude: str = "", **options: object) -> subprocess.Popen:
     """The command in a process of its own, as from the shell, standing in a folder."""
-    code = f"import sys\n{prelude}\nfrom jaxtheory.lab.command_line import main\nmain()"
+    code = f"import sys\n{prelude}\nfrom jaxtheory.lab.commands.main import main\nmain()"
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code, *map(str, arguments)],
         cwd=folder,

@@ -568,7 +568,7 @@ import numpy as np
 import optax
 
 from jaxtheory import lab, networks
-from jaxtheory.lab import laboratory
+from jaxtheory.lab.record import laboratory
 from jaxtheory.networks import training
 from jaxtheory.networks.mlp import MLP
 

@@ -1,0 +1,101 @@
+"""Checkpoints of trainings, kept by orbax: whole or not at all, the two newest."""
+
+import io
+import logging
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxtheory.lab.record import storage
+
+KEPT = 2
+"""Checkpoints that stay: one more than the newest, in case that one is damaged."""
+STATE = "state"
+"""What the state is called in its checkpoint: orbax takes no bare array."""
+
+
+class Checkpoints:
+    """The checkpoints of one training, in a folder."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]):
+        import orbax.checkpoint as ocp
+
+        # Orbax tells of every step that it takes, and shows the trace of errors that are told of below.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        self._folder = folder.absolute()
+        self._say = say
+        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
+        with storage.failing_clearly(folder):
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def newest(self, template: Any) -> tuple[int, Any, list[Any]]:
+        """Segments done, the state then and the metrics until then; the template if nothing whole is kept."""
+        import jax
+        import orbax.checkpoint as ocp
+
+        shapes = {STATE: jax.tree.map(ocp.utils.to_shape_dtype_struct, template)}
+        for done in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                kept = self._manager.restore(
+                    done,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardRestore(shapes), history=ocp.args.StandardRestore()
+                    ),
+                )
+                state = kept["state"][STATE]
+                history = storage.unpack(
+                    io.BytesIO(kept["history"]["packed"].tobytes()), {"checksum": _checksum(state)}
+                )
+            except Exception as error:  # a damaged checkpoint raises whatever its readers do
+                reason = " ".join(str(error).split())
+                place = self._folder / str(done)
+                self._say(f"cannot use {place} ({reason:.80}): going on from what was kept before")
+                with storage.failing_clearly(place):
+                    shutil.rmtree(place)
+                self._manager.reload()
+                continue
+            return done, state, history
+        return 0, template, []
+
+    def save(self, done: int, state: Any, history: list[Any]) -> None:
+        """Keeps the state after so many segments, and the metrics until then."""
+        import orbax.checkpoint as ocp
+
+        # Packed as one array: without a template orbax makes other containers of tuples and lists.
+        packed = io.BytesIO()
+        storage.pack(packed, history, {"checksum": _checksum(state)})
+        arguments = ocp.args.Composite(
+            state=ocp.args.StandardSave({STATE: state}),
+            history=ocp.args.StandardSave({"packed": np.frombuffer(packed.getvalue(), np.uint8)}),
+        )
+        with storage.failing_clearly(self._folder):
+            try:
+                self._manager.save(done, args=arguments)
+            except ValueError as error:
+                # TensorStore, which writes the arrays, names what the system refuses only in its text.
+                if not (found := re.search(r"os_error_code='(\d+)'", str(error))):
+                    raise
+                raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+
+
+def _checksum(state: Any) -> int:
+    """Tells a state from one in which a stored bit has changed, which orbax does not notice."""
+    import jax
+
+    checksum = 0
+    for leaf in jax.tree.leaves(state):
+        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        checksum = zlib.crc32(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes(), checksum)
+    return checksum

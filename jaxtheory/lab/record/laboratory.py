@@ -1,0 +1,367 @@
+"""The lab that an experiment is handed: sweeps, stored intermediates, trainings, figures and notes."""
+
+import contextlib
+import functools
+import inspect
+import io
+import itertools
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxtheory.lab.errors import Broken, Failure
+from jaxtheory.lab.record import storage
+from jaxtheory.lab.record.claims import Claim, Claims
+from jaxtheory.lab.record.sweeps import Grid, Sweep, as_point
+from jaxtheory.lab.show.progress import Display, Task, in_notebook
+
+FIGURE_LIMIT = 200_000
+"""Bytes of a figure: fifty experiments make a page under 10 MB."""
+RESOLUTIONS = (120, 100, 80, 60)
+"""Dots an inch that a figure is tried at until it is small enough."""
+LONGEST_SIDE = 4000
+"""Pixels of a figure's longest side at the highest resolution."""
+BETWEEN_CHECKPOINTS = 5.0
+"""Seconds that a killed training loses at most, beyond the segment that it was in."""
+
+
+class Lab:
+    """Keeps what an experiment computes, so that a rerun computes only what is missing.
+
+    Args:
+        directory: Where a run is kept. By default a temporary folder that goes with the lab: nothing is
+            resumed, as a notebook's functions may change from call to call.
+        data_dir: A folder of data; by default the one that the environment names in JAXTHEORY_DATA.
+        quick: Whether this is the small form.
+        seed: What the keys of sweeps are folded from.
+        display: Where progress is shown; by default bars in a terminal, lines elsewhere.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str | None = None,
+        *,
+        data_dir: Path | str | None = None,
+        quick: bool = False,
+        seed: int = 0,
+        display: Display | None = None,
+    ):
+        data_dir = data_dir or os.environ.get("JAXTHEORY_DATA")
+        if directory is None:
+            directory = tempfile.mkdtemp(prefix="jaxtheory-")
+            weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        self.directory = Path(directory)
+        self.data_dir = Path(data_dir) if data_dir else None
+        self.quick = quick
+        self.seed = seed
+        self.data: list[str] = []
+        self.notes: list[str] = []
+        self.figures: list[dict[str, str]] = []
+        self._display = display or Display()
+        self._used: set[str] = set()
+        self._clock = Clock(self.directory / "seconds.json")
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, with the time before it was stopped."""
+        return self._clock.seconds
+
+    def sweep(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        together: Sequence[str] = (),
+        unit: str = "",
+        **axes: Iterable[Any],
+    ) -> Sweep:
+        """A function on a grid of independent points, each stored when it is done.
+
+        The function is called with one keyword argument for each axis, and with `key`, a random key folded
+        from the lab's seed, the sweep's name and the point's coordinates, if its signature has one. It
+        returns a number, an array, or a dictionary of those.
+
+        Args:
+            name: The sweep's name, unique in the experiment.
+            function: What is called at each point.
+            together: Axes that are handed over whole, as a tuple of their points, in one call: the function
+                returns a leading axis for each, in the order named here, and `key` has these axes too.
+            unit: The unit of the values.
+            **axes: The points of each axis: numbers, texts, or tuples of them.
+
+        Returns:
+            The values on the grid.
+
+        Raises:
+            ValueError: For a grid that is none, or points of different shapes.
+            TypeError: For axes, coordinates or values that cannot be stored.
+
+        Example:
+            >>> squares = Lab().sweep("squares", lambda x, draw: x**2 + draw, x=(1, 2, 3), draw=range(2))
+            >>> squares.values.tolist()
+            [[1, 2], [4, 5], [9, 10]]
+            >>> squares.at(x=3).value
+            9.5
+        """
+        together = (together,) if isinstance(together, str) else tuple(together)
+        grid = Grid(name, axes, together)
+        folder = self._folder("points", name)
+        takes_key = _takes(function, "key")
+        batch = {axis: grid.axes[axis] for axis in grid.together}
+        paths = [(folder / f"{_digest(call, batch)}.npz", call) for call in grid.calls()]
+        stored = [self._stored(path, {**call, **batch}) for path, call in paths]
+        missing = [i for i, one in enumerate(stored) if one is None]
+        if missing:
+            with self._task(name, len(paths), len(paths) - len(missing)) as task:
+                for i in missing:
+                    path, call = paths[i]
+                    key = {"key": grid.key(self.seed, call)} if takes_key else {}
+                    point = as_point(name, call, function(**call, **batch, **key))
+                    grid.check(call, point, next((one for one in stored if one is not None), point))
+                    storage.write_tree(path, point, {**call, **batch})
+                    stored[i] = point
+                    self._clock.store()
+                    task.advance()
+        return Sweep(name, grid.axes, grid.gather(stored), unit)
+
+    def cached(self, name: str, function: Callable[..., Any]) -> Any:
+        """What a function returns, stored at the first call and loaded at the next.
+
+        Args:
+            name: The name, unique in the experiment.
+            function: Takes no argument, or `progress`, to be called as `progress(done, total)`. It returns
+                arrays in dicts, tuples and lists.
+
+        Returns:
+            The same with NumPy arrays.
+
+        Raises:
+            TypeError: For what is neither array, dict, tuple nor list.
+
+        Example:
+            >>> Lab().cached("powers", lambda: {"of two": 2 ** np.arange(4)})
+            {'of two': array([1, 2, 4, 8])}
+        """
+        folder = self._folder("cache", name)
+        path = folder.with_name(f"{folder.name}.npz")
+        stored = self._stored(path, {"cached": name})
+        if stored is not None:
+            return stored["value"]
+        with self._task(name, None) as task:
+            value = function(progress=task) if _takes(function, "progress") else function()
+        storage.write_tree(path, {"value": value}, {"cached": name})
+        self._clock.store()
+        return storage.as_read(value)
+
+    def train(
+        self, name: str, segment: Callable[[Any], tuple[Any, Any]], state: Any, segments: int
+    ) -> tuple[Any, Any]:
+        """Drives a training segment by segment, with checkpoints: a killed one goes on from the newest.
+
+        Args:
+            name: The name, unique in the experiment.
+            segment: A jitted function from a state to the state some steps later and metrics, both pytrees
+                of arrays; what is random in it is drawn from a key in the state.
+            state: The state at the start.
+            segments: How many times it is called.
+
+        Returns:
+            The last state, and the metrics of all segments with a new leading axis.
+
+        Example:
+            >>> state, loss = Lab().train("halving", lambda x: (x / 2, x**2), np.float32(1), segments=3)
+            >>> state.item(), loss.tolist()
+            (0.125, [1.0, 0.25, 0.0625])
+        """
+        import jax
+
+        from jaxtheory.lab.record.checkpoints import Checkpoints
+
+        if segments < 1:
+            raise ValueError(f"training '{name}' has {segments} segments: give at least one")
+        state = jax.tree.map(jax.numpy.asarray, state)
+        with Checkpoints(self._folder("checkpoint", name), self._display.say) as checkpoints:
+            done, state, history = checkpoints.newest(state)
+            if done > segments:
+                raise ValueError(
+                    f"training '{name}' has gone on for {done} segments in {self.directory}, more than "
+                    f"{segments}: ask for as many, or keep this run elsewhere"
+                )
+            if done < segments:
+                with self._task(name, segments, done) as task:
+                    saved = time.monotonic()
+                    for number in range(done + 1, segments + 1):
+                        state, metrics = segment(state)
+                        # Waiting keeps the progress honest and the memory small.
+                        history.append(jax.tree.map(np.asarray, jax.block_until_ready(metrics)))
+                        if number == segments or time.monotonic() - saved >= BETWEEN_CHECKPOINTS:
+                            checkpoints.save(number, state, history)
+                            self._clock.store()
+                            saved = time.monotonic()
+                        task.advance()
+        return state, jax.tree.map(lambda *parts: np.stack(parts), *history)
+
+    def figure(self, name: str, figure: Any, caption: str = "") -> None:
+        """Keeps a Matplotlib figure as a picture, and closes it.
+
+        Args:
+            name: The name, unique in the experiment.
+            figure: A Matplotlib figure.
+            caption: A sentence below it.
+
+        Raises:
+            ValueError: For a figure of enormous size.
+        """
+        picture = _picture(name, figure)
+        file = f"figures/{storage.slug(name)}.png"
+        storage.write(self.directory / file, lambda target: target.write(picture))
+        self.figures = [one for one in self.figures if one["name"] != name]
+        self.figures.append({"name": name, "file": file, "caption": caption})
+        if in_notebook():
+            from IPython.display import Image, display
+
+            display(Image(picture))
+
+    def record(self, **figures: Any) -> None:
+        """Adds a line to `metrics.jsonl`; a line that a stopped run left there is not written again."""
+        line = json.dumps(storage.as_json(figures), ensure_ascii=False)
+        path = self.directory / "metrics.jsonl"
+        if line not in storage.read_lines(path):
+            storage.append_line(path, line)
+
+    def note(self, text: str) -> None:
+        """Adds a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
+        self.notes.append(str(text))
+
+    def uses(self, description: str) -> None:
+        """Names the data, for the findings; what is computed hereafter is kept for this data only."""
+        if description not in self.data:
+            self.data.append(str(description))
+
+    @contextlib.contextmanager
+    def progress(self, label: str, total: int | None = None) -> Iterator[Task]:
+        """Shows the progress of work of the experiment's own, advanced with `.advance(n=1)`."""
+        with self._task(label, total) as task:
+            yield task
+
+    def say(self, text: str) -> None:
+        """Shows a line of text beside the progress."""
+        self._display.say(text)
+
+    def _task(self, label: str, total: int | None, before: int = 0):
+        return self._display.task(label, total, before)
+
+    def _folder(self, kind: str, name: str) -> Path:
+        """Where something is kept, apart for each name, each seed and each data that was named before."""
+        place = f"{kind}/{name}"
+        if place in self._used:
+            raise ValueError(
+                f"the name '{name}' is used twice in this experiment: give each its own, "
+                "and each run a new Lab"
+            )
+        self._used.add(place)
+        data = f"-{sha256(repr(self.data).encode()).hexdigest()[:8]}" if self.data else ""
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return self.directory / kind / f"{storage.slug(name)}{data}{seed}"
+
+    def _stored(self, path: Path, about: dict[str, Any]) -> Any:
+        """What is stored in a file; None, with a line that says why, if it cannot be used."""
+        try:
+            return storage.read_tree(path, about)
+        except FileNotFoundError:
+            return None
+        except Broken as error:
+            self.say(f"{error}: computing it again")
+            return None
+        except OSError as error:
+            raise Failure(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class Clock:
+    """The seconds that a run has taken, over all the times that it was stopped."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._before = 0.0
+        with contextlib.suppress(OSError, Broken, TypeError, ValueError):
+            self._before = float(storage.read_json(path))
+        self._started = self._stored = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds until now."""
+        return self._before + time.monotonic() - self._started
+
+    def store(self) -> None:
+        """Keeps the seconds until now, now and then."""
+        if time.monotonic() - self._stored >= 1:
+            self._stored = time.monotonic()
+            storage.write_json(self._path, round(self.seconds, 1))
+
+
+def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
+    """Makes the lab of an experiment's `run(config, lab)` optional, and its claims a table in notebooks."""
+
+    @functools.wraps(run)
+    def with_default_lab(config: Any, lab: Lab | None = None) -> Claims:
+        claims = run(config, Lab() if lab is None else lab)
+        if not isinstance(claims, list | tuple):
+            raise TypeError(f"run returned {claims!r:.80}: return a list of claims")
+        return Claims(claims)
+
+    return with_default_lab
+
+
+def _takes(function: Callable[..., Any], parameter: str) -> bool:
+    """Whether a function's signature names a parameter that no partial has set."""
+    try:
+        found = inspect.signature(function).parameters.get(parameter)
+    except (TypeError, ValueError):  # builtins without a signature
+        return False
+    already = function.keywords if isinstance(function, functools.partial) else {}
+    return found is not None and parameter not in already
+
+
+def _digest(call: dict[str, Any], batch: dict[str, Any]) -> str:
+    return sha256(repr(list(itertools.chain(call.items(), batch.items()))).encode()).hexdigest()[:24]
+
+
+def _picture(name: str, figure: Any) -> bytes:
+    """A figure as PNG, at the highest resolution at which it is small enough."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    if not isinstance(figure, Figure):
+        raise TypeError(f"figure '{name}' is a {type(figure).__name__}: give a matplotlib Figure")
+    width, height = figure.get_size_inches() * RESOLUTIONS[0]
+    if not max(width, height) <= LONGEST_SIDE:
+        raise ValueError(
+            f"figure '{name}' is {width:,.0f} x {height:,.0f} pixels at {RESOLUTIONS[0]} dots an inch: "
+            f"make its longest side at most {LONGEST_SIDE // RESOLUTIONS[0]} inches"
+        )
+    for dpi in RESOLUTIONS:
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=dpi)
+        if drawn.tell() > FIGURE_LIMIT:
+            full, drawn = Image.open(drawn).convert("RGB"), io.BytesIO()
+            full.quantize(256).save(drawn, "png", optimize=True)
+        if drawn.tell() <= FIGURE_LIMIT:
+            break
+    else:
+        raise ValueError(
+            f"figure '{name}' takes {drawn.tell() // 1000:,} kB even at {dpi} dots an inch, more than "
+            f"{FIGURE_LIMIT // 1000} kB: make it smaller or draw fewer pixels"
+        )
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(figure)
+    return drawn.getvalue()

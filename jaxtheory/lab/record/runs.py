@@ -1,0 +1,387 @@
+"""Runs: a directory for each configuration, data and source, held by one process, and gone on with."""
+
+import ast
+import contextlib
+import dataclasses
+import datetime as dt
+import functools
+import json
+import os
+import platform
+import shutil
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jaxtheory import __version__
+from jaxtheory.data.errors import DataError
+from jaxtheory.lab.errors import Broken, Failure, LabError
+from jaxtheory.lab.record import storage
+from jaxtheory.lab.record.claims import Claim
+from jaxtheory.lab.record.discovery import PACKAGE, Experiment
+from jaxtheory.lab.record.laboratory import Lab
+from jaxtheory.lab.show.progress import Display
+
+CARRIERS = {
+    "commands/interrupts",
+    "commands/main",
+    "machines/bench",
+    "machines/bench_worker",
+    "machines/compiled_cost",
+    "machines/doctor",
+    "machines/programs",
+    "machines/tpu_check",
+    "record/discovery",
+    "show/progress",
+    "show/report",
+    "show/verdicts",
+}
+"""Modules of the lab that find, show and compare but make no number: they leave finished runs as they are."""
+WHOLE = 1 << 26
+"""Bytes up to which a file of data is read whole for its hash."""
+SAMPLE = 1 << 16
+"""Bytes at either end that tell a longer one from others of its length."""
+HEARTBEAT = 10.0
+"""Seconds between two signs of life, where a file cannot be locked."""
+SETTLING = 0.5
+"""Seconds until it shows which of two that began at once wrote its sign of life last."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How an experiment is run, apart from its configuration."""
+
+    runs: Path = Path("runs")
+    data_dir: Path | None = None
+    seed: int = 0
+    quick: bool = False  # the small form was asked for
+    form: str = "custom"  # quick, full or custom: what the configuration is
+    fresh: bool = False  # compute everything again
+    command: str = ""  # what repeats the run
+
+
+def conduct(
+    experiment: Experiment,
+    run: Callable[..., Any],
+    config: Any,
+    options: Options,
+    display: Display | None = None,
+) -> tuple[dict[str, Any], Path]:
+    """Runs an experiment, or goes on with it, or reads what it found.
+
+    Args:
+        experiment: Which one.
+        run: Its `run(config, lab)`.
+        config: Its configuration.
+        options: The rest.
+        display: Where progress is shown.
+
+    Returns:
+        The findings and the directory that holds them.
+
+    Raises:
+        Failure: If the experiment raises, is running elsewhere, or cannot be stored.
+    """
+    identity = identify(experiment, config, options)
+    digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    directory = options.runs / experiment.name / digest
+    display = display or Display()
+    if not options.fresh and (findings := read_findings(directory, display.say)):
+        return findings, directory
+    with held(directory):
+        _clear(directory, everything=options.fresh)
+        if findings := read_findings(directory, display.say):  # another process has just ended
+            return findings, directory
+        storage.write_json(directory / "config.json", identity["config"])
+        storage.write_json(
+            directory / "environment.json", {**environment(), **identity, "form": options.form}
+        )
+        lab = Lab(
+            directory, data_dir=options.data_dir, quick=options.quick, seed=options.seed, display=display
+        )
+        claims = _claims(experiment, run, config, lab)
+        findings = {
+            "experiment": experiment.name,
+            "section": experiment.section,
+            "claim": experiment.claim,
+            "lecture": experiment.lecture,
+            "source": experiment.source,
+            "form": options.form,
+            "command": options.command,
+            "seconds": round(lab.seconds, 1),
+            "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "data": lab.data,
+            "notes": lab.notes,
+            "claims": [claim.as_json() for claim in claims],
+            "figures": lab.figures,
+        }
+        storage.write_json(directory / "findings.json", findings)
+    return storage.as_json(findings), directory
+
+
+def _claims(experiment: Experiment, run: Callable[..., Any], config: Any, lab: Lab) -> list[Claim]:
+    """What the experiment claims; its own errors go to a file, with a line that says where."""
+    kept = lab.directory / "traceback.txt"
+    try:
+        claims = _checked(run(config, lab))
+    except (LabError, DataError):  # their one line says all
+        raise
+    except (Exception, SystemExit) as error:
+        storage.write(kept, lambda file: file.write(traceback.format_exc().encode()))
+        message = " ".join(str(error).split())
+        raise Failure(
+            f"{experiment.id} failed: {type(error).__name__}: {message:.500} "
+            f"(the traceback is in {kept}; what was done before is kept)"
+        ) from error
+    kept.unlink(missing_ok=True)
+    return claims
+
+
+def _checked(claims: Any) -> list[Claim]:
+    if (
+        not isinstance(claims, list | tuple)
+        or not claims
+        or not all(isinstance(one, Claim) for one in claims)
+    ):
+        raise TypeError(f"run returned {claims!r:.80}: return a list of claims")
+    statements = [claim.statement for claim in claims]
+    if len(set(statements)) < len(statements):
+        raise ValueError("two claims have the same statement: word them apart")
+    return list(claims)
+
+
+def read_findings(directory: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any] | None:
+    """What a finished run found; None, and a line if the file is damaged, for one that is not finished."""
+    path = directory / "findings.json"
+    try:
+        findings = storage.read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Broken as error:
+        say(f"{error}: going on with the run")
+        return None
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror or error}") from error
+    if not isinstance(findings, dict) or not findings.get("claims"):
+        say(f"{path} holds no claims: going on with the run")
+        return None
+    return findings
+
+
+def finished(runs: Path) -> list[tuple[dict[str, Any], Path]]:
+    """Findings and directory of every finished run, the newest first."""
+    found = [(read_findings(path.parent), path.parent) for path in runs.glob("*/*/findings.json")]
+    return sorted(
+        ((findings, path) for findings, path in found if findings),
+        key=lambda one: one[0]["finished"],
+        reverse=True,
+    )
+
+
+def is_stale(directory: Path, experiment: Experiment) -> bool:
+    """Whether the experiment's source, or that of a module it imports, has changed since the run."""
+    try:
+        return storage.read_json(directory / "environment.json")["source"] != source_digest(experiment.path)
+    except (OSError, LabError, KeyError, TypeError):  # what cannot be read or parsed is another source
+        return True
+
+
+def identify(experiment: Experiment, config: Any, options: Options) -> dict[str, Any]:
+    """All that a finding depends on."""
+    import jax
+
+    return {
+        "experiment": experiment.id,
+        "config": dataclasses.asdict(config),  # no NaN or infinity is taken for None here
+        "quick": options.quick,
+        "seed": options.seed,
+        "data": fingerprint(options.data_dir),
+        "dtype": "float64" if jax.config.jax_enable_x64 else "float32",
+        "platform": jax.default_backend(),
+        "source": source_digest(experiment.path),
+    }
+
+
+def fingerprint(data_dir: Path | None) -> str | None:
+    """A hash of the names, lengths and contents of a folder's files, or of a file."""
+    if data_dir is None:
+        return None
+    if not data_dir.exists():
+        raise Failure(f"there is no data folder {data_dir}: give another as --data-dir")
+    digest = sha256()
+    files = (
+        [data_dir] if data_dir.is_file() else sorted(path for path in data_dir.rglob("*") if path.is_file())
+    )
+    try:
+        for path in files:
+            length = path.stat().st_size
+            digest.update(repr((str(path.relative_to(data_dir)), length)).encode())
+            with path.open("rb") as file:
+                digest.update(file.read(length if length <= WHOLE else SAMPLE))
+                if length > WHOLE:
+                    file.seek(-SAMPLE, os.SEEK_END)
+                    digest.update(file.read())
+    except OSError as error:
+        raise Failure(f"cannot read the data {path}: {error.strerror or error}") from error
+    return digest.hexdigest()[:16]
+
+
+def source_digest(file: Path) -> str:
+    """A hash of a file and of all modules of the package that it imports, wherever in the file."""
+    sources = {str(path.name): path.read_bytes() for path in [file]}
+    missing = set(imported(file))
+    while missing:
+        path = missing.pop()
+        name = str(path.relative_to(PACKAGE))
+        if name not in sources:
+            sources[name] = path.read_bytes()
+            missing |= imported(path)
+    return sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
+
+
+def imported(file: Path) -> frozenset[Path]:
+    """The files of the package that a file imports, those of packages on the way included."""
+    return _imported(file, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _imported(file: Path, _changed: int) -> frozenset[Path]:
+    names = set()
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise Failure(f"{file}, line {error.lineno}, cannot be parsed: {error.msg}") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # What is imported may be a module or a name in one.
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = set()
+    for name in names:
+        package, *parts = name.split(".")
+        if package != "jaxtheory" or (parts[:1] == ["lab"] and "/".join(parts[1:3]) in CARRIERS):
+            continue
+        for depth in range(len(parts) + 1):
+            place = PACKAGE.joinpath(*parts[:depth])
+            files |= {path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()}
+    return frozenset(files)
+
+
+def environment() -> dict[str, Any]:
+    """What the run was made with, in words that name no machine."""
+    import jax
+
+    versions = {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy")}
+    return {
+        "python": platform.python_version(),
+        "jaxtheory": __version__,
+        **versions,
+        "machine": machine(),
+        "devices": len(jax.devices()),
+    }
+
+
+def machine() -> str:
+    """The machine in words, as '2-core x86-64, 24 GiB' or with its accelerators before that."""
+    import jax
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    words = f"{cores}-core {platform.machine().replace('_', '-')}"
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        words += f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB"
+    devices = jax.devices()
+    return words if devices[0].platform == "cpu" else f"{len(devices)} x {devices[0].device_kind}, {words}"
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Holds a run's directory, so that no second process computes the same; Failure if one does."""
+    path = directory / "lock"
+    with storage.failing_clearly(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    busy = Failure(f"{directory} is being computed by another process: wait for it, or stop it")
+    with file, contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        except (ImportError, OSError):  # a file system without locks, as a mounted drive
+            stack.enter_context(_heartbeat(directory / "heartbeat.json", busy))
+        yield
+
+
+@contextlib.contextmanager
+def _heartbeat(path: Path, busy: Failure) -> Iterator[None]:
+    """Holds a directory by a file that is written again and again while the run goes on."""
+    me = [socket.gethostname(), os.getpid()]
+
+    def sign():
+        storage.write_json(path, {"process": me, "time": time.time()})
+
+    def taken() -> bool:
+        with contextlib.suppress(OSError, Broken, KeyError, TypeError):
+            other = storage.read_json(path)
+            lately = time.time() - other["time"] < 3 * HEARTBEAT
+            return other["process"] != me and lately and not _ended(*other["process"])
+        return False
+
+    if taken():
+        raise busy
+    sign()
+    time.sleep(SETTLING)
+    if taken():  # another began at the same moment, and wrote last
+        raise busy
+    ended = threading.Event()
+
+    def beat():
+        while not ended.wait(HEARTBEAT):
+            with contextlib.suppress(LabError):
+                sign()
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _ended(host: str, pid: int) -> bool:
+    """Whether a process of this host is known to have ended."""
+    if host != socket.gethostname() or os.name != "posix":  # elsewhere signal 0 is none
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _clear(directory: Path, *, everything: bool) -> None:
+    """Removes files that a kill left unfinished, or all that is stored."""
+    with storage.failing_clearly(directory):
+        for path in directory.rglob(f"{storage.ASIDE}*"):
+            path.unlink(missing_ok=True)
+        if everything:
+            # The findings first: without them the run counts as unfinished.
+            (directory / "findings.json").unlink(missing_ok=True)
+            for path in directory.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name not in ("lock", "heartbeat.json"):
+                    path.unlink()

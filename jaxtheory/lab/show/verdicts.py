@@ -1,0 +1,168 @@
+"""The committed verdicts: what finished runs are compared with, so that none changes unnoticed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from jaxtheory.lab.errors import Usage
+from jaxtheory.lab.record import runs, storage
+from jaxtheory.lab.record.claims import Verdict
+from jaxtheory.lab.record.discovery import Experiment
+
+MARKED = re.compile(r"(<!-- verdicts: begin\b.*?-->\n).*?(<!-- verdicts: end -->)", re.DOTALL)
+"""What stands in a page between two comments."""
+SPECIAL = re.compile(r"([\\|*_`<\[\]])")
+"""What Markdown takes for something else in the cell of a table."""
+
+Findings = dict[str, Any]
+
+
+def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, list[tuple[Findings, Path]]]:
+    """The finished runs of each experiment in one form that its present source made, the newest first."""
+    wanted = {(one.section, one.name): one for one in experiments}
+    found: dict[str, list[tuple[Findings, Path]]] = {}
+    for findings, directory in runs.finished(root):
+        experiment = wanted.get((findings["section"], findings["experiment"]))
+        fits = experiment is not None and findings["form"] == form
+        if fits and not runs.is_stale(directory, experiment):
+            found.setdefault(experiment.id, []).append((findings, directory))
+    return found
+
+
+def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
+    """What differs between the committed quick verdicts and those of the newest runs, a line each."""
+    if not file.is_file():
+        raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file}`")
+    committed: dict[str, dict[str, Any]] = storage.read_json(file)
+    if any(isinstance(one, list) for one in committed.values()):
+        raise Usage(f"{file} holds full forms: compare with the file of the quick ones")
+    found = newest(root, experiments, "quick")
+    gone = committed.keys() - {experiment.id for experiment in experiments}
+    differences = [f"{name}: committed, but there is no such experiment" for name in sorted(gone)]
+    for experiment in experiments:
+        if experiment.id not in found:
+            differences.append(f"{experiment.id}: no finished quick run of its present source in {root}")
+        elif experiment.id not in committed:
+            differences.append(f"{experiment.id}: its verdicts are not committed")
+        else:
+            lines = _changes(committed[experiment.id], _quick(found[experiment.id][0][0]))
+            differences += [f"{experiment.id}: {line}" for line in lines]
+    return differences
+
+
+def _changes(committed: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    lines = [f"committed, but no longer claimed: {claim}" for claim in committed if claim not in found]
+    lines += [f"claimed, but not committed: {claim}" for claim in found if claim not in committed]
+    for claim in committed.keys() & found.keys():
+        before, now = committed[claim], found[claim]
+        either_way = before["close"] and Verdict.UNTESTED not in (before["verdict"], now["verdict"])
+        if before["verdict"] != now["verdict"] and not either_way:
+            lines.append(f"'{before['verdict']}' became '{now['verdict']}': {claim}")
+    return sorted(lines)
+
+
+def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) -> int:
+    """Writes the verdicts of the newest runs, and keeps what the file has of experiments without one.
+
+    Of full forms the newest run with each data is kept.
+
+    Returns:
+        How many experiments the newest runs tell of.
+    """
+    found = newest(root, experiments, "full" if full else "quick")
+    before = storage.read_json(file) if file.is_file() else {}
+    if any(isinstance(one, list) != full for one in before.values()):
+        held, asked = ("quick", "full") if full else ("full", "quick")
+        raise Usage(f"{file} holds {held} forms: write the {asked} ones to a file of their own")
+    kept = {one.id: before[one.id] for one in experiments if one.id in before}
+    for name, several in found.items():
+        if full:
+            entries = [_full(*one) for one in several] + kept.get(name, [])
+            of_data = {tuple(one["data"]): one for one in reversed(entries)}
+            kept[name] = sorted(of_data.values(), key=lambda one: one["data"])
+        else:
+            kept[name] = _quick(several[0][0])
+    storage.write_json(file, dict(sorted(kept.items())))
+    return len(found)
+
+
+def _quick(findings: Findings) -> dict[str, Any]:
+    return {
+        claim["statement"]: {"verdict": claim["verdict"], "close": claim["close"]}
+        for claim in findings["claims"]
+    }
+
+
+def _full(findings: Findings, directory: Path) -> dict[str, Any]:
+    environment = storage.read_json(directory / "environment.json")
+    claims = {
+        claim["statement"]: {
+            "expected": claim["expected"]["text"],
+            "source": claim["expected"]["source"],
+            "measured": claim["measured_text"],
+            "verdict": claim["verdict"],
+        }
+        for claim in findings["claims"]
+    }
+    return {
+        "date": findings["finished"][:10],
+        "machine": environment["machine"],
+        "seconds": findings["seconds"],
+        "data": findings["data"],
+        "claims": claims,
+    }
+
+
+def _cell(text: str) -> str:
+    """A text as the cell of a table in Markdown."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def fill(page: Path, file: Path) -> int:
+    """Puts the committed verdicts of the full forms into a page of Markdown, between its two comments.
+
+    Returns:
+        Of how many experiments the table tells.
+    """
+    from jaxtheory.lab.show.report import SECTIONS
+
+    if not file.is_file():
+        raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file} --full`")
+    if not page.is_file():
+        raise Usage(f"there is no {page} to put the verdicts into")
+    text = page.read_text()
+    if not MARKED.search(text):
+        raise Usage(
+            f"{page} has no place for the verdicts: put the lines <!-- verdicts: begin --> and "
+            "<!-- verdicts: end --> where the table belongs"
+        )
+    committed = storage.read_json(file)
+
+    def place(name: str) -> tuple[int, str]:
+        section, _, _ = name.partition("/")
+        return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS), name
+
+    rows = [("experiment", "claim", "expected", "measured", "verdict"), ("---",) * 5]
+    for name in sorted(committed, key=place):
+        tested = {
+            statement
+            for one in committed[name]
+            for statement, claim in one["claims"].items()
+            if claim["verdict"] != Verdict.UNTESTED
+        }
+        for one in committed[name]:
+            # Which data, where there are several; the findings tell their hashes.
+            data = "; ".join(re.sub(r" \(SHA-256 \w+\)", "", text) for text in one["data"])
+            heading = f"`{name}`" + (f" on {_cell(data)}" if len(committed[name]) > 1 else "")
+            for statement, claim in one["claims"].items():
+                if claim["verdict"] == Verdict.UNTESTED and statement in tested:
+                    continue
+                cells = (statement, claim["expected"], claim["measured"], claim["verdict"])
+                rows.append((heading, *map(_cell, cells)))
+                heading = ""  # once for all claims of a run
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    link = file.relative_to(page.parent).as_posix()
+    told = f"\nSources, data, machines, dates and durations: [{file.name}]({link}).\n"
+    filled = MARKED.sub(lambda marks: f"{marks[1]}{table}{told}{marks[2]}", text).encode()
+    storage.write(page, lambda target: target.write(filled))
+    return len(committed)

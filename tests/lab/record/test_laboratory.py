@@ -1,0 +1,410 @@
+import cProfile
+import errno
+import gc
+import json
+import os
+import pstats
+import re
+from functools import partial
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from jaxtheory.lab.errors import Failure
+from jaxtheory.lab.record import storage
+from jaxtheory.lab.record.claims import Claim, Claims, Measured, at_most
+from jaxtheory.lab.record.laboratory import FIGURE_LIMIT, Lab, experiment
+from jaxtheory.lab.show.progress import Display, Silent
+
+
+class Said(Silent):
+    """Keeps the lines that are said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture
+def said():
+    return Said()
+
+
+@pytest.fixture
+def lab(tmp_path, said):
+    """Makes labs of the same folder, as a command that is given again does."""
+    return lambda **more: Lab(tmp_path, display=Display(said), **more)
+
+
+class Calls(list):
+    """A function of two axes that keeps its calls, and fails at one of them."""
+
+    def __init__(self, fails_at=None):
+        super().__init__()
+        self.fails_at = fails_at
+
+    def __call__(self, x, draw):
+        if (x, draw) == self.fails_at:
+            raise RuntimeError("no memory")
+        self.append((x, draw))
+        return {"sum": x + draw, "vector": np.full(3, x * draw, np.float32)}
+
+
+def test_a_stopped_sweep_computes_only_what_is_missing(lab, said):
+    axes = {"x": (1, 2, 3), "draw": range(2)}
+    with pytest.raises(RuntimeError, match="no memory"):
+        lab().sweep("error", Calls(fails_at=(2, 1)), **axes)
+    again = Calls()
+    whole = lab().sweep("error", again, unit="%", **axes)
+    assert again == [(2, 1), (3, 0), (3, 1)]
+    assert (whole.name, dict(whole.axes), whole.unit) == ("error", {"x": (1, 2, 3), "draw": (0, 1)}, "%")
+    assert whole["sum"].values.tolist() == [[1, 2], [2, 3], [3, 4]]
+    never = Calls()
+    stored = lab().sweep("error", never, **axes)
+    assert never == []
+    for name, array in whole.values.items():
+        np.testing.assert_array_equal(stored.values[name], array)
+        assert stored.values[name].dtype == array.dtype
+    assert said.lines == []
+
+
+def test_a_grown_sweep_keeps_its_points(lab):
+    lab().sweep("error", Calls(), x=(1, 2), draw=range(2))
+    grown = Calls()
+    assert lab().sweep("error", grown, x=(3, 1), draw=range(3))["sum"].values.tolist() == [
+        [3, 4, 5],
+        [1, 2, 3],
+    ]
+    assert grown == [(3, 0), (3, 1), (3, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("together", [(), "draw", ("draw", "x"), ("x",)])
+def test_axes_taken_together_are_one_batch(lab, together):
+    calls = []
+
+    def drawn(x, draw, key):
+        calls.append((x, draw))
+        keys = key.reshape(-1)
+        normal = np.asarray(jax.vmap(jax.random.normal)(keys)).reshape(key.shape)
+        if together == ("draw", "x"):
+            return np.add.outer(draw, x) + normal
+        return np.asarray(x) + np.asarray(draw) + normal
+
+    found = lab().sweep("normal", drawn, together=together, x=(10, 20), draw=(0, 1, 2)).values
+    one_by_one = Lab(display=Display(Silent())).sweep(
+        "normal",
+        lambda x, draw, key: x + draw + np.asarray(jax.random.normal(key)),
+        x=(10, 20),
+        draw=(0, 1, 2),
+    )
+    np.testing.assert_allclose(found, one_by_one.values, rtol=1e-6)
+    assert (
+        calls
+        == {
+            (): [(x, draw) for x in (10, 20) for draw in range(3)],
+            "draw": [(10, (0, 1, 2)), (20, (0, 1, 2))],
+            ("x",): [((10, 20), 0), ((10, 20), 1), ((10, 20), 2)],
+            ("draw", "x"): [((10, 20), (0, 1, 2))],
+        }[together]
+    )
+
+
+def test_only_functions_that_name_a_key_are_given_one(lab):
+    key, axes, mine = jax.random.key(7), {"x": (1, 2)}, lab()
+    bits = jax.random.key_data
+
+    def plain(x, key):
+        return np.asarray(bits(key))
+
+    given = mine.sweep("a", plain, **axes).values
+    assert not np.array_equal(given[0], given[1])
+    np.testing.assert_array_equal(mine.sweep("b", partial(plain, key=key), **axes).values, [bits(key)] * 2)
+    assert mine.sweep("c", jax.jit(lambda x, key: bits(key) + 0 * x), **axes).values.shape == (2, 2)
+    assert mine.sweep("d", dict, **axes)["x"].values.tolist() == [1, 2]  # a builtin without a signature
+
+
+def test_points_of_another_form_are_refused_at_once(lab):
+    calls = []
+
+    def ragged(x):
+        calls.append(x)
+        return np.zeros(x)
+
+    with pytest.raises(
+        ValueError, match=r"points of sweep 'ragged' differ in form: \(1,\) before, \(2,\) at \{'x': 2"
+    ):
+        lab().sweep("ragged", ragged, x=(1, 2, 3))
+    assert calls == [1, 2]
+    with pytest.raises(ValueError, match="differ in form"):
+        lab().sweep("ragged", ragged, x=(1, 2, 3))
+    assert calls == [1, 2, 2]
+
+
+def test_a_damaged_point_is_computed_again_with_a_line_that_says_why(lab, tmp_path, said):
+    axes = {"x": (1, 2, 3), "draw": (0,)}
+    before = lab().sweep("error", Calls(), **axes)
+    first, second, third = sorted((tmp_path / "points" / "error").iterdir())
+    first.write_bytes(first.read_bytes()[:-30])
+    second.write_bytes(third.read_bytes())
+    again = Calls()
+    after = lab().sweep("error", again, **axes)
+    assert len(again) == 2
+    for name in before.values:
+        np.testing.assert_array_equal(before.values[name], after.values[name])
+    texts = sorted(said.lines)
+    assert len(texts) == 2
+    assert any(re.fullmatch(rf"{first} is damaged \(.*\): computing it again", text) for text in texts)
+    assert any(re.fullmatch(rf"{second} holds .* was expected: computing it again", text) for text in texts)
+    lab().sweep("error", fresh := Calls(), **axes)
+    assert fresh == []
+
+
+def test_what_is_cached_is_computed_once(lab, tmp_path, said):
+    tree = {"a": [np.arange(3), (np.float32(0.5),)], "b": None, "c": jax.numpy.ones(2, "bfloat16")}
+    first = lab().cached("bank", lambda: tree)
+    second = lab().cached("bank", lambda: pytest.fail("computed again"))
+    for found in (first, second):
+        assert jax.tree.structure(found) == jax.tree.structure(tree)
+        assert found["a"][0].tolist() == [0, 1, 2]
+        assert found["c"].dtype == "bfloat16"
+        found["c"] += 1
+        assert found["c"].tolist() == [2, 2]
+    [path] = (tmp_path / "cache").iterdir()
+    path.write_bytes(b"PK")
+    assert lab().cached("bank", lambda: {"c": 1})["c"] == 1
+    assert re.fullmatch(rf"{path} is damaged \(.*\): computing it again", said.lines[0])
+    assert lab().cached("nothing", lambda: None) is None
+    with pytest.raises(
+        TypeError, match="only arrays in dicts, tuples and lists are stored, and this holds a"
+    ):
+        lab().cached("object", object)
+
+
+def test_names_with_points_and_capitals_are_kept_apart(lab):
+    names = ["v1.5", "v1.6", "V1.5", "J = 3.5", "J = 3.6", "J = 3"]
+    for mine in (lab(), lab()):
+        assert [int(mine.cached(name, partial(names.index, name))) for name in names] == [0, 1, 2, 3, 4, 5]
+    kept = lab()
+    assert [int(kept.cached(name, lambda: 7)) for name in names] == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match=r"the name 'v1.5' is used twice .* and each run a new Lab"):
+        kept.cached("v1.5", lambda: 7)
+    kept.sweep("v1.5", lambda x: x, x=(1,))
+    with pytest.raises(ValueError, match="is used twice in this experiment: give each its own"):
+        kept.sweep("v1.5", lambda x: x, x=(2,))
+    with pytest.raises(ValueError, match="what is stored needs a name, got an empty one"):
+        kept.cached("", lambda: 7)
+
+
+def test_other_data_and_other_seeds_share_nothing(lab):
+    def counted(mine, *data):
+        for one in data:
+            mine.uses(one)
+        return int(mine.cached("n", lambda: len(data))), int(
+            mine.sweep("m", lambda x: len(data) + x, x=(0,)).at().value
+        )
+
+    assert counted(lab()) == (0, 0)
+    assert counted(lab(), "digits") == (1, 1)
+    assert counted(lab(), "digits", "letters") == (2, 2)
+    assert counted(lab(), "digits") == (1, 1)
+    with_data = lab()
+    with_data.uses("digits")
+    with_data.uses("digits")
+    assert with_data.data == ["digits"]
+
+    def normal(mine):
+        return mine.sweep("normal", lambda x, key: x + np.asarray(jax.random.normal(key)), x=(0,)).at().value
+
+    first, second = normal(lab(seed=0)), normal(lab(seed=1))
+    assert first != second
+    assert (normal(lab(seed=0)), normal(lab(seed=1))) == (first, second)
+
+
+def test_progress_reaches_a_cached_function(lab):
+    reached = []
+
+    def counting(progress):
+        for done in range(3):
+            progress(done + 1, 3)
+            reached.append(progress.status)
+        return np.zeros(1)
+
+    lab().cached("counting", counting)
+    assert [text.split(",")[0] for text in reached] == ["1 of 3", "2 of 3", "3 of 3"]
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(lab, tmp_path, monkeypatch):
+    real = Path.open
+
+    def full_at(number):
+        """The disk is full from some file on."""
+        left = iter(range(number))
+
+        def opened(path, mode="r", *args, **kwargs):
+            if "w" in mode and next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(path, mode, *args, **kwargs)
+
+        return opened
+
+    axes = {"x": (1, 2, 3), "draw": (0, 1)}
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full_at(4))
+        with pytest.raises(
+            Failure, match=r"^cannot write .*\.npz: No space left on device; what was stored before is"
+        ):
+            lab().sweep("error", Calls(), **axes)
+    assert len(list((tmp_path / "points" / "error").iterdir())) == 4
+    again = Calls()
+    lab().sweep("error", again, **axes)
+    assert again == [(3, 0), (3, 1)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full_at(0))
+        for use in (
+            lambda: lab().cached("a", lambda: 1),
+            lambda: lab().figure("a", Figure()),
+        ):
+            with pytest.raises(Failure, match="No space left on device"):
+                use()
+    assert lab().cached("a", lambda: 2) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, said):
+    (tmp_path / "runs").write_text("")
+    kept = r"a file stands where a folder of it should be; what was stored before is kept"
+    mine = Lab(tmp_path / "runs" / "deep", display=Display(said))
+    with pytest.raises(Failure, match=rf"cannot write .*a.png: {kept}"):
+        mine.figure("a", Figure())
+    with pytest.raises(Failure, match=r"cannot read .*: Not a directory"):
+        mine.cached("a", lambda: 1)
+    with pytest.raises(Failure, match=r"cannot read .*: Not a directory"):
+        mine.sweep("a", lambda x: x, x=(1,))
+    with pytest.raises(Failure, match=r"cannot read .*metrics.jsonl: Not a directory"):
+        mine.record(a=1)
+
+
+def test_figures_are_pictures_below_the_limit_and_closed(lab, tmp_path):
+    mine = lab()
+    figure, axes = plt.subplots(figsize=(6, 4))
+    axes.plot([1, 2])
+    mine.figure("Error by size", figure, "A caption.")
+    assert not plt.fignum_exists(figure.number)
+    noisy, axes = plt.subplots(figsize=(7, 7))
+    axes.imshow(np.random.default_rng(0).random((600, 600, 3)))
+    mine.figure("noise", noisy)
+    assert [(one["name"], one["caption"]) for one in mine.figures] == [
+        ("Error by size", "A caption."), ("noise", ""),
+    ]  # fmt: skip
+    for one in mine.figures:
+        assert (tmp_path / one["file"]).stat().st_size <= FIGURE_LIMIT
+        with Image.open(tmp_path / one["file"]) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 300
+    mine.figure("noise", Figure(), "Calmer.")
+    assert [one["caption"] for one in mine.figures] == ["A caption.", "Calmer."]
+
+
+def test_figures_too_large_say_what_to_do(lab, tmp_path, monkeypatch, own_errors):
+    for size in ((400, 4), (4, 34), (1e9, 1e9)):
+        with pytest.raises(
+            ValueError, match=r"figure 'big' is [\d,]+ x [\d,]+ pixels at 120 dots an inch: make its"
+        ):
+            lab().figure("big", Figure(figsize=size))
+    with pytest.raises(TypeError, match="figure 'axes' is a Axes: give a matplotlib Figure"):
+        lab().figure("axes", Figure().subplots())
+    monkeypatch.setattr("jaxtheory.lab.record.laboratory.FIGURE_LIMIT", 1000)
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    with pytest.raises(
+        ValueError, match=r"figure 'many' takes \d+ kB even at 60 dots an inch, more than 1 kB: make"
+    ):
+        lab().figure("many", figure)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_rerun_records_no_line_twice(lab, tmp_path):
+    for _ in range(2):
+        mine = lab()
+        mine.record(loss=np.float32(0.5), text="a\u2028b", step=1)
+        mine.record(loss=float("nan"), step=2)
+    lines = (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]
+    assert [json.loads(line) for line in lines] == [
+        {"loss": 0.5, "text": "a\u2028b", "step": 1}, {"loss": None, "step": 2},
+    ]  # fmt: skip
+
+
+def test_seconds_go_on_where_the_run_was_stopped(lab, tmp_path):
+    (tmp_path / "seconds.json").write_text("100.0")
+    assert 100 <= lab().seconds < 110
+    for damaged in ("", "null", '"x"'):
+        (tmp_path / "seconds.json").write_text(damaged)
+        assert lab().seconds < 10
+
+
+def test_a_lab_without_a_folder_leaves_none():
+    mine = Lab(display=Display(Silent()))
+    mine.cached("a", lambda: 1)
+    folder = mine.directory
+    assert folder.is_dir()
+    del mine
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_the_environment_names_the_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXTHEORY_DATA", str(tmp_path))
+    assert Lab(tmp_path).data_dir == tmp_path
+    assert Lab(tmp_path, data_dir=tmp_path / "other").data_dir == tmp_path / "other"
+    monkeypatch.setenv("JAXTHEORY_DATA", "")
+    assert Lab(tmp_path).data_dir is None
+
+
+def test_an_experiment_needs_no_lab_and_returns_a_table(own_errors):
+    labs = []
+
+    @experiment
+    def run(config, lab):
+        labs.append(lab)
+        return [Claim("It is so.", at_most(1, source="x"), Measured(config))]
+
+    found = run(0.5)
+    assert isinstance(found, Claims)
+    assert "<td style='text-align:left'>It is so.</td>" in found._repr_html_()
+    mine = Lab()
+    run(2.0, mine)
+    assert isinstance(labs[0], Lab)
+    assert labs[1] is mine
+
+    @experiment
+    def forgetful(config, lab):
+        pass
+
+    with pytest.raises(TypeError, match="run returned None: return a list of claims"):
+        forgetful(0)
+
+
+def test_a_trivial_point_costs_little(lab, tmp_path, monkeypatch):
+    """By the calls made for it, which no load of the machine changes: with 2,000 a point took 0.7 ms."""
+    written = []
+    real = storage.write
+
+    def drawn(x, key):
+        return 2.0 * x
+
+    monkeypatch.setattr(storage, "write", lambda path, fill: (written.append(path), real(path, fill)))
+    lab().sweep("warm", drawn, x=range(2))
+    written.clear()
+    profile = cProfile.Profile()
+    profile.enable()
+    lab().sweep("trivial", drawn, x=range(200))
+    profile.disable()
+    assert pstats.Stats(profile).total_calls / 200 < 5000
+    assert len([path for path in written if path.parent.name == "trivial"]) == 200
+    assert len(written) <= 201
