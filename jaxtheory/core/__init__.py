@@ -1,0 +1,8 @@
+"""The ground floor: what every theory stands on; it imports nothing of ours and is no stable interface.
+
+- `records`: results and parameters as pytrees that can be exported;
+- `types`: arrays, numbers and random keys in signatures;
+- `dtypes`: which dtype is computed in, and which is given back;
+- `checks`: what an argument must be, with one wording for each kind of error;
+- `linalg`: the linear algebra that more than one theory needs.
+"""

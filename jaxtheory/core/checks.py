@@ -1,0 +1,136 @@
+"""Checks of arguments, with one wording for each kind of error: what it is, what was found, what to take.
+
+What depends on values is checked where they are known; under `jit` it is not.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtheory.core.dtypes import as_array
+
+
+def known(value: Any) -> bool:
+    """Whether a value is at hand, rather than traced."""
+    return not isinstance(value, jax.core.Tracer)
+
+
+def count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
+    """A whole number from `least` to `most`.
+
+    Args:
+        name: The parameter's name.
+        value: What the caller gave.
+        least: The smallest number allowed.
+        most: The largest, if there is one.
+
+    Returns:
+        The number as Python's.
+
+    Raises:
+        TypeError: If it is no whole number; 8.0 is none.
+        ValueError: If it is out of range.
+    """
+    bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {_shown(value)}: take a whole number {bounds}")
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"{name} is {number}: take a whole number {bounds}")
+    return number
+
+
+def positive(name: str, value: Any) -> None:
+    """Refuses numbers that are not above zero, NaN among them, where they are known."""
+    _every(name, value, lambda numbers: numbers > 0, "positive numbers")
+
+
+def nonnegative(name: str, value: Any) -> None:
+    """Refuses numbers below zero, and NaN, where they are known."""
+    _every(name, value, lambda numbers: numbers >= 0, "numbers of 0 or more")
+
+
+def within(name: str, value: Any, low: float | int, high: float | int) -> None:
+    """Refuses numbers outside of `[low, high]`, and NaN, where they are known."""
+    _every(
+        name, value, lambda numbers: (numbers >= low) & (numbers <= high), f"numbers from {low:g} to {high:g}"
+    )
+
+
+def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Refuses a word that is not among those allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        *others, last = (repr(word) for word in allowed)
+        words = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{name} is {_shown(value)}: take {words}")
+
+
+def random_key(name: str, value: Any) -> None:
+    """Refuses what is no single random key."""
+    is_typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    is_raw = getattr(value, "dtype", None) == np.uint32 and np.ndim(value) == 1
+    if not is_raw and not (is_typed and np.ndim(value) == 0):
+        shape = f" of shape {np.shape(value)}" if is_typed else ""
+        raise TypeError(f"{name} is {_shown(value)}{shape}: take one random key, as jax.random.key(0)")
+
+
+def axes(name: str, value: Any, *names: str, sizes: Sequence[int | None] = ()) -> None:
+    """Refuses an array without the axes that are named at its end, or with other sizes of them.
+
+    Args:
+        name: The parameter's name.
+        value: An array.
+        *names: The last axes by name; a first name of `"..."` leaves leading axes free.
+        sizes: The sizes that these axes must have, from the last one backwards or for all; `None` leaves one
+            free.
+
+    Raises:
+        ValueError: If the axes are others.
+    """
+    free = names[0] == "..."
+    last = names[1:] if free else names
+    shape = np.shape(value)
+    wanted = list(sizes) if sizes else [None] * len(last)
+    fits = len(shape) >= len(last) if free else len(shape) == len(last)
+    fits = fits and all(
+        size is None or size == found for size, found in zip(wanted, shape[len(shape) - len(last) :])
+    )
+    if not fits:
+        form = ", ".join(
+            ["..."] * free + [axis if size is None else str(size) for axis, size in zip(last, wanted)]
+        )
+        comma = "," if len(names) == 1 else ""
+        wanted_axes = f"({form}{comma}) for ({', '.join(names)}{comma})"
+        raise ValueError(f"{name} has the shape {shape}: take {wanted_axes}")
+
+
+def _every(name: str, value: Any, allowed: Any, words: str) -> None:
+    """Refuses numbers of which one is not allowed, and shows it."""
+    if not known(value):
+        return
+    numbers = np.asarray(as_array(name, value))
+    if np.issubdtype(numbers.dtype, np.complexfloating):
+        raise TypeError(f"{name} is complex ({numbers.dtype}): take {words}")
+    fine = np.asarray(allowed(numbers))
+    if not fine.all():
+        worst = numbers[~fine].reshape(-1)[0]
+        held = f"is {worst}" if numbers.ndim == 0 else f"holds {worst}"
+        raise ValueError(f"{name} {held}: take {words if numbers.ndim else _one(words)}")
+
+
+def _one(words: str) -> str:
+    """Words for numbers as words for one of them: 'positive numbers' as 'a positive number'."""
+    return f"a {words.replace('numbers', 'number', 1)}"
+
+
+def _shown(value: Any) -> str:
+    """A value in at most forty characters, or its type."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"a {type(value).__name__}"

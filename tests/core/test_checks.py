@@ -1,0 +1,94 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtheory.core import checks
+
+
+@pytest.mark.parametrize("value", [3, np.int32(3), jnp.int32(3)])
+def test_whole_numbers(value):
+    assert checks.count("steps", value) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "error", "text"),
+    [
+        (0, {}, ValueError, "steps is 0: take a whole number at least 1"),
+        (5, {"most": 4}, ValueError, "steps is 5: take a whole number from 1 to 4"),
+        (8.0, {}, TypeError, "steps is 8.0: take a whole number at least 1"),
+        ("a", {}, TypeError, "steps is 'a': take a whole number at least 1"),
+        (True, {}, TypeError, "steps is True: take"),
+        (np.ones((100, 100)), {}, TypeError, "steps is a ndarray: take"),
+    ],
+)
+def test_counts_are_refused(value, options, error, text):
+    with pytest.raises(error, match=text):
+        checks.count("steps", value, **options)
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "text"),
+    [
+        (checks.positive, 0.0, "rate is 0.0: take a positive number"),
+        (checks.positive, [1.0, -2.0], "rate holds -2.0: take positive numbers"),
+        (checks.positive, np.nan, "rate is nan: take a positive number"),
+        (checks.nonnegative, -1, "rate is -1: take a number of 0 or more"),
+        (partial(checks.within, low=0, high=1), [0.5, 2], "rate holds 2.0: take numbers from 0 to 1"),
+    ],
+)
+def test_ranges_are_refused(check, value, text):
+    with pytest.raises(ValueError, match=text):
+        check("rate", value)
+
+
+def test_ranges_are_allowed():
+    checks.positive("rate", [1, 2])
+    checks.nonnegative("rate", 0)
+    checks.within("rate", jnp.ones(3), 0, 1)
+
+
+def test_traced_values_are_not_looked_at():
+    @jax.jit
+    def double(x):
+        checks.positive("x", x)
+        return 2 * x
+
+    assert float(double(-1.0)) == -2.0
+
+
+@pytest.mark.parametrize("check", [checks.positive, checks.nonnegative])
+def test_what_is_no_number_is_refused(check):
+    with pytest.raises(TypeError, match=r"rate is 'a' \(str\): take an array of numbers"):
+        check("rate", "a")
+    with pytest.raises(TypeError, match="rate is complex"):
+        check("rate", 1j)
+
+
+def test_words():
+    checks.one_of("boundary", "zero", ("periodic", "zero"))
+    with pytest.raises(ValueError, match="boundary is 'circular': take 'periodic', 'zero' or 'reflect'"):
+        checks.one_of("boundary", "circular", ("periodic", "zero", "reflect"))
+    with pytest.raises(ValueError, match="boundary is 3: take 'zero'"):
+        checks.one_of("boundary", 3, ("zero",))
+
+
+def test_random_keys():
+    checks.random_key("key", jax.random.key(0))
+    checks.random_key("key", jax.random.PRNGKey(0))
+    for wrong in (0, jax.random.split(jax.random.key(0)), None, np.ones(2)):
+        with pytest.raises(TypeError, match=r"key is .*: take one random key"):
+            checks.random_key("key", wrong)
+
+
+def test_axes():
+    checks.axes("signals", np.ones((2, 3, 4)), "...", "features", sizes=(4,))
+    checks.axes("dictionary", np.ones((3, 4)), "atoms", "features")
+    with pytest.raises(
+        ValueError, match=r"signals has the shape \(2, 3\): take \(..., 4\) for \(..., features\)"
+    ):
+        checks.axes("signals", np.ones((2, 3)), "...", "features", sizes=(4,))
+    with pytest.raises(ValueError, match=r"dictionary has the shape \(3,\): take \(atoms, 4\)"):
+        checks.axes("dictionary", np.ones(3), "atoms", "features", sizes=(None, 4))
