@@ -31,6 +31,10 @@ class Example:
     x64: bool | str = True
     export: bool | str = "a small function; whole programs are exported"
     devices: bool | str = "a small function; whole programs are run on eight devices"
+    integer: bool | str = True
+    """Whether integers at the positions of `leading` give what the same numbers as floats give."""
+    half: bool | str = True
+    """Whether bfloat16 arguments are computed in float32 and give bfloat16 results."""
     tolerance: float = 1e-5
     """Largest difference between two forms, relative to the largest value, in float32."""
     name: str = ""
@@ -42,14 +46,14 @@ class Example:
         return f"{module}.{self.function.__name__}" + (f"[{self.name}]" if self.name else "")
 
 
-def _float32(rng, *shape: int):
+def float32(rng, *shape: int):
     """Standard normal numbers in single precision."""
     return np.float32(rng.standard_normal(shape))
 
 
-def _scattered(rng, *shape: int, **facts):
+def scattered(rng, *shape: int, **facts):
     """A bank with images, or one image, of its shape."""
-    return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), _float32(rng, *shape)
+    return scattering2d.filter_bank(shape[-2:], **{"J": 2, "L": 2} | facts), float32(rng, *shape)
 
 
 CUT_SHORT = "its derivative is that of the minimum, where the row of that name goes"

@@ -37,6 +37,19 @@ def floats(tree):
     return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
 
 
+def is_float(arg):
+    return hasattr(arg, "dtype") and jnp.issubdtype(arg.dtype, jnp.floating)
+
+
+def is_integer(arg):
+    return hasattr(arg, "dtype") and arg.dtype == np.int32
+
+
+def widened_half(tree):
+    """A tree whose bfloat16 leaves NumPy can compare."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if floats(leaf) else leaf, tree)
+
+
 def widened(args):
     """The arguments with their floating arrays in double precision."""
     return jax.tree.map(
@@ -85,7 +98,7 @@ def test_the_table_lists_every_public_function():
 def test_every_no_has_its_reason():
     assert jaxtheory.__version__
     for row in EXAMPLES:
-        for form in ("jit", "vmap", "grad", "x64", "export", "devices"):
+        for form in ("jit", "vmap", "grad", "x64", "export", "devices", "integer", "half"):
             answer = getattr(row, form)
             assert answer is True or (isinstance(answer, str) and len(answer) > 10), (row.id, form)
     assert all(len(reason) > 10 for reason in NOT_TRACED.values())
@@ -152,6 +165,33 @@ def test_double_precision(row):
         double = bind(row)(*widened(args))
         assert all(leaf.dtype in (np.float64, np.complex128) for leaf in floats(double))
         assert_close(single, double, 10 * row.tolerance)
+
+
+@rows("integer")
+def test_integers_are_taken_as_floats(row):
+    function = bind(row)
+    whole = [
+        np.rint(3 * np.asarray(arg)).astype(np.int32) if i in row.leading and is_float(arg) else arg
+        for i, arg in enumerate(arguments(row))
+    ]
+    same = [jnp.asarray(arg, jnp.float32) if is_integer(arg) else arg for arg in whole]
+    assert any(is_integer(arg) for arg in whole)
+    found, expected = function(*whole), function(*same)
+    assert [leaf.dtype for leaf in floats(found)] == [leaf.dtype for leaf in floats(expected)]
+    assert_close(found, expected, row.tolerance)
+
+
+@rows("half")
+def test_half_precision_is_computed_in_single(row):
+    function = bind(row)
+    args = arguments(row)
+    assert floats(args)
+    narrow = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16) if floats(leaf) else leaf, args)
+    same = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32) if floats(leaf) else leaf, narrow)
+    found, expected = function(*narrow), function(*same)
+    assert {leaf.dtype for leaf in floats(found)} <= {jnp.dtype(jnp.bfloat16)}
+    expected = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16) if floats(leaf) else leaf, expected)
+    assert_close(widened_half(found), widened_half(expected), 2 * float(jnp.finfo(jnp.bfloat16).eps))
 
 
 @rows("export")

@@ -1,5 +1,6 @@
 """The law of imports: who may import whom, held against the code."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ MAY_IMPORT = {
     "experiments": {"lab", "data", "experiments", "kernels"} | THEORIES,  # a bench times its kernel
     "lab": {"data"},
     "data": set(),
-    "kernels": set(),
-    **{theory: {"kernels"} | THEORIES - {theory} for theory in THEORIES},
+    "core": set(),
+    "kernels": {"core"},
+    **{theory: {"core", "kernels"} | THEORIES - {theory} for theory in THEORIES},
 }
 
 
@@ -27,16 +29,16 @@ def room(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def test_the_graph_sees_every_module(graph):
+def python_files() -> set[Path]:
+    """The files of the package; the links are walked by name, as rglob does not follow them."""
     package = Path(__file__).parents[1] / "jaxtheory"
-    # The links are walked by name: rglob does not follow them.
-    files = [
-        path
-        for place in (package, package / "kernels", package / "experiments")
-        for path in place.rglob("*.py")
-    ]
-    assert len(files) >= 20
-    assert len(graph.modules) == len(set(files))
+    places = (package, package / "kernels", package / "experiments")
+    return {path for place in places for path in place.rglob("*.py")}
+
+
+def test_the_graph_sees_every_module(graph):
+    assert len(python_files()) >= 20
+    assert len(graph.modules) == len(python_files())
 
 
 def test_no_arrow_points_up(graph):
@@ -59,6 +61,16 @@ def test_no_circle(graph):
             there = graph.chain_exists(f"jaxtheory.{one}", f"jaxtheory.{other}", as_packages=True)
             back = graph.chain_exists(f"jaxtheory.{other}", f"jaxtheory.{one}", as_packages=True)
             assert not (there and back), f"{one} and {other} import each other"
+
+
+def test_no_underscored_name_is_imported():
+    assert len(python_files()) >= 20
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxtheory"):
+                names = [*node.module.split("."), *(alias.name for alias in node.names)]
+                private = [name for name in names if name.startswith("_") and not name.endswith("__")]
+                assert not private, f"{path.name} imports {private[0]} from {node.module}"
 
 
 def loaded_after(statement: str) -> set[str]:

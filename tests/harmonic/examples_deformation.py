@@ -3,30 +3,30 @@
 import jax
 
 from jaxtheory.harmonic import deformation
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 EXAMPLES: list[Example] = [
     Example(
         deformation.warp,
-        lambda rng: (_float32(rng, 9, 12), 2 * _float32(rng, 2, 9, 12)),
+        lambda rng: (float32(rng, 9, 12), 2 * float32(rng, 2, 9, 12)),
         leading=(0, 1),
     ),
     Example(
         deformation.warp,
-        lambda rng: (_float32(rng, 9, 12), 2 * _float32(rng, 2, 9, 12)),
+        lambda rng: (float32(rng, 9, 12), 2 * float32(rng, 2, 9, 12)),
         {"boundary": "reflect"},
         leading=(0, 1),
         name="reflect",
     ),
-    Example(deformation.translate, lambda rng: (_float32(rng, 9, 12), _float32(rng, 2)), leading=(0, 1)),
-    Example(deformation.dilate, lambda rng: (_float32(rng, 9, 12), _float32(rng)), leading=(0, 1)),
-    Example(deformation.rotate, lambda rng: (_float32(rng, 9, 12), _float32(rng)), leading=(0, 1)),
-    Example(deformation.dilation, lambda rng: (_float32(rng),), {"shape": (9, 12)}),
-    Example(deformation.rotation, lambda rng: (_float32(rng),), {"shape": (9, 12)}),
-    Example(deformation.displacement_norms, lambda rng: (_float32(rng, 2, 9, 12),), {"periodic": True}),
+    Example(deformation.translate, lambda rng: (float32(rng, 9, 12), float32(rng, 2)), leading=(0, 1)),
+    Example(deformation.dilate, lambda rng: (float32(rng, 9, 12), float32(rng)), leading=(0, 1)),
+    Example(deformation.rotate, lambda rng: (float32(rng, 9, 12), float32(rng)), leading=(0, 1)),
+    Example(deformation.dilation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.rotation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.displacement_norms, lambda rng: (float32(rng, 2, 9, 12),), {"periodic": True}),
     Example(
         deformation.displacement_norms,
-        lambda rng: (_float32(rng, 2, 9, 12),),
+        lambda rng: (float32(rng, 2, 9, 12),),
         {"periodic": False},
         name="differences",
     ),

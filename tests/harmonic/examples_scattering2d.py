@@ -1,12 +1,12 @@
 """Rows of the table of examples: the scattering transform."""
 
 from jaxtheory.harmonic import scattering2d
-from tests.example_rows import Example, _scattered
+from tests.example_rows import Example, scattered
 
 EXAMPLES: list[Example] = [
     Example(
         scattering2d.scatter,
-        lambda rng: _scattered(rng, 10, 12),
+        lambda rng: scattered(rng, 10, 12),
         leading=(1,),
         differentiable=(0, 1),
         export=True,
@@ -14,7 +14,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         scattering2d.scatter,
-        lambda rng: _scattered(rng, 8, 12, padding="periodic", wavelet="spline"),
+        lambda rng: scattered(rng, 8, 12, padding="periodic", wavelet="spline"),
         {"chunk": 2},
         leading=(1,),
         differentiable=(0, 1),
@@ -24,7 +24,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         scattering2d.propagate,
-        lambda rng: _scattered(rng, 10, 12),
+        lambda rng: scattered(rng, 10, 12),
         leading=(1,),
         differentiable=(0, 1),
         export="its result is keyed by scales, and exported dictionaries are keyed by strings",
@@ -32,7 +32,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         scattering2d.cascade,
-        lambda rng: _scattered(rng, 8, 8, padding="periodic"),
+        lambda rng: scattered(rng, 8, 8, padding="periodic"),
         {"order": 2},
         leading=(1,),
         differentiable=(0, 1),
@@ -41,7 +41,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         scattering2d.cascade,
-        lambda rng: _scattered(rng, 8, 8, padding="periodic", wavelet="spline"),
+        lambda rng: scattered(rng, 8, 8, padding="periodic", wavelet="spline"),
         {"order": 2, "paths": "decreasing"},
         leading=(1,),
         differentiable=(0, 1),

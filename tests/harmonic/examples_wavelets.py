@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxtheory.harmonic import wavelets
-from tests.example_rows import Example, _scattered
+from tests.example_rows import Example, scattered
 
 
 def _wave(rng):
@@ -24,8 +24,8 @@ EXAMPLES: list[Example] = [
         (0,),
         vmap=ONE_BANK,
     ),
-    Example(wavelets.low_pass_2d, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
-    Example(wavelets.littlewood_paley, lambda rng: _scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
+    Example(wavelets.low_pass_2d, lambda rng: scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
+    Example(wavelets.littlewood_paley, lambda rng: scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
 ]
 
 NOT_TRACED: dict[str, str] = {

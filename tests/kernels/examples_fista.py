@@ -3,13 +3,13 @@
 import numpy as np
 
 from jaxtheory.kernels.fista import api as fista
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 
 def _correlated(rng):
     """The Gram matrix of four atoms, a signal's correlations with them, a penalty and a step size."""
-    dictionary = _float32(rng, 4, 6)
-    return dictionary @ dictionary.T / 6, dictionary @ _float32(rng, 6), np.float32(0.2), np.float32(0.3)
+    dictionary = float32(rng, 4, 6)
+    return dictionary @ dictionary.T / 6, dictionary @ float32(rng, 6), np.float32(0.2), np.float32(0.3)
 
 
 EXAMPLES: list[Example] = [

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtheory.networks import training
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 
 def _misfit(params, batch):
@@ -16,14 +16,14 @@ def _misfit(params, batch):
 
 def _started(rng):
     """A training at its start, and six examples."""
-    params = {"w": _float32(rng, 3), "b": _float32(rng)}
+    params = {"w": float32(rng, 3), "b": float32(rng)}
     start = training.init(params, jax.random.key(0), optimizer=DESCENT["optimizer"])
-    return start, (_float32(rng, 6, 3), _float32(rng, 6))
+    return start, (float32(rng, 6, 3), float32(rng, 6))
 
 
 def _classified(rng):
     """An example's logits and label."""
-    return _float32(rng, 5), jnp.int32(rng.integers(5))
+    return float32(rng, 5), jnp.int32(rng.integers(5))
 
 
 DESCENT = {"objective": training.stateless(_misfit), "optimizer": optax.sgd(0.1, momentum=0.9)}
@@ -37,7 +37,7 @@ TRAINING_DEVICES = "devices average their gradients: tests/networks/test_trainin
 EXAMPLES: list[Example] = [
     Example(
         training.init,
-        lambda rng: ({"w": _float32(rng, 3)}, jax.random.key(0)),
+        lambda rng: ({"w": float32(rng, 3)}, jax.random.key(0)),
         {"optimizer": optax.adam(0.1)},
         (),
         (0,),
@@ -64,7 +64,7 @@ EXAMPLES: list[Example] = [
         devices=TRAINING_DEVICES,
     ),
     Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
-    Example(training.squared_error, lambda rng: (_float32(rng, 5), _float32(rng, 5)), leading=(0, 1)),
+    Example(training.squared_error, lambda rng: (float32(rng, 5), float32(rng, 5)), leading=(0, 1)),
     Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
 ]
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from jaxtheory.sparse import coherence
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 
 def _directions(rng):
     """Five atoms of unit norm."""
-    atoms = _float32(rng, 5, 3)
+    atoms = float32(rng, 5, 3)
     return (atoms / np.linalg.norm(atoms, axis=-1, keepdims=True),)
 
 
@@ -31,7 +31,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         coherence.stripe_sparsity,
-        lambda rng: (_float32(rng, 6, 7, 2) * (rng.random((6, 7, 2)) < 0.2),),
+        lambda rng: (float32(rng, 6, 7, 2) * (rng.random((6, 7, 2)) < 0.2),),
         {"kernel": (2, 3)},
         grad="a count has no derivative",
         devices=True,

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtheory.sparse import convolutional
-from tests.example_rows import ONE_MODEL, Example, _float32
+from tests.example_rows import ONE_MODEL, Example, float32
 
 
 def _coded(rng):
     """Two atoms of 3 x 2 pixels with two channels, and an image."""
-    return _float32(rng, 3, 2, 2, 2), _float32(rng, 6, 5, 2)
+    return float32(rng, 3, 2, 2, 2), float32(rng, 6, 5, 2)
 
 
 CLIPPED = "its step goes as far as the ball, and has no derivative there"
@@ -43,7 +43,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         convolutional.learn_step,
-        lambda rng: (convolutional.learn_init(_coded(rng)[0]), _float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
+        lambda rng: (convolutional.learn_init(_coded(rng)[0]), float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
         {"tolerance": 1e-12, "max_steps": 20, "filter_steps": 3},
         (),
         vmap="one objective, over all images",
@@ -52,7 +52,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         convolutional.learn,
-        lambda rng: (_coded(rng)[0], _float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
+        lambda rng: (_coded(rng)[0], float32(rng, 2, 6, 5, 2), jnp.float32(1.0)),
         {"steps": 2, "tolerance": 1e-12, "max_steps": 20, "filter_steps": 3},
         (),
         vmap="one objective, over all images",
@@ -61,7 +61,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         convolutional.lowpass,
-        lambda rng: (_float32(rng, 6, 5, 2), jnp.float32(2.0)),
+        lambda rng: (float32(rng, 6, 5, 2), jnp.float32(2.0)),
         None,
         (0,),
         (0, 1),

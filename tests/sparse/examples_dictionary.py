@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtheory.sparse import dictionary
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 
 def _learning(rng, method: str):
     """A learning at its start, from six atoms of five features, and ten signals."""
-    return getattr(dictionary, f"{method}_init")(_float32(rng, 6, 5)), _float32(rng, 10, 5)
+    return getattr(dictionary, f"{method}_init")(float32(rng, 6, 5)), float32(rng, 10, 5)
 
 
 ONE_LEARNING = "one dictionary, a row a signal; tests/sparse maps over seeds"
@@ -21,7 +21,7 @@ CHOICES = "atoms are chosen one by one, which has no derivative"
 EXAMPLES: list[Example] = [
     Example(
         dictionary.denoise,
-        lambda rng: (_float32(rng, 5, 4), _float32(rng, 4, 5), jnp.float32(0.3)),
+        lambda rng: (float32(rng, 5, 4), float32(rng, 4, 5), jnp.float32(0.3)),
         {"size": (2, 2)},
         (1,),
         (0, 1),
@@ -31,14 +31,14 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         dictionary.sample_atoms,
-        lambda rng: (jax.random.key(0), _float32(rng, 10, 4)),
+        lambda rng: (jax.random.key(0), float32(rng, 10, 4)),
         {"atoms": 3},
         (1,),
         vmap=ONE_LEARNING,
         grad=True,
         x64="double precision draws other numbers",
     ),
-    Example(dictionary.online_init, lambda rng: (_float32(rng, 6, 5),), vmap=ONE_LEARNING),
+    Example(dictionary.online_init, lambda rng: (float32(rng, 6, 5),), vmap=ONE_LEARNING),
     Example(
         dictionary.online_step,
         lambda rng: (*_learning(rng, "online"), np.float32(0.4)),
@@ -59,7 +59,7 @@ EXAMPLES: list[Example] = [
         x64="double precision draws other numbers",
         tolerance=1e-3,
     ),
-    Example(dictionary.ksvd_init, lambda rng: (_float32(rng, 6, 5),), vmap=ONE_LEARNING),
+    Example(dictionary.ksvd_init, lambda rng: (float32(rng, 6, 5),), vmap=ONE_LEARNING),
     Example(
         dictionary.ksvd_step,
         lambda rng: _learning(rng, "ksvd"),
@@ -80,14 +80,14 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         dictionary.cauchy_codes,
-        lambda rng: (_float32(rng, 6, 5), _float32(rng, 5), np.float32(0.3), np.float32(1.1)),
+        lambda rng: (float32(rng, 6, 5), float32(rng, 5), np.float32(0.3), np.float32(1.1)),
         {"max_steps": 5, "tolerance": 0.0},
         (1,),
         grad=STOPS,
         devices=True,
         tolerance=1e-4,
     ),
-    Example(dictionary.sparsenet_init, lambda rng: (_float32(rng, 6, 5),), vmap=ONE_LEARNING),
+    Example(dictionary.sparsenet_init, lambda rng: (float32(rng, 6, 5),), vmap=ONE_LEARNING),
     Example(
         dictionary.sparsenet_step,
         lambda rng: _learning(rng, "sparsenet"),
@@ -107,11 +107,11 @@ EXAMPLES: list[Example] = [
         x64="double precision draws other numbers",
         tolerance=1e-4,
     ),
-    Example(dictionary.whiten_images, lambda rng: (_float32(rng, 6, 7),), devices=True),
-    Example(dictionary.whitening, lambda rng: (_float32(rng, 20, 4),), vmap=ONE_LEARNING, tolerance=1e-4),
+    Example(dictionary.whiten_images, lambda rng: (float32(rng, 6, 7),), devices=True),
+    Example(dictionary.whitening, lambda rng: (float32(rng, 20, 4),), vmap=ONE_LEARNING, tolerance=1e-4),
     Example(
         dictionary.whiten,
-        lambda rng: (dictionary.whitening(_float32(np.random.default_rng(5), 20, 4)), _float32(rng, 4)),
+        lambda rng: (dictionary.whitening(float32(np.random.default_rng(5), 20, 4)), float32(rng, 4)),
         None,
         (1,),
         (0, 1),
@@ -119,7 +119,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         dictionary.unwhiten,
-        lambda rng: (dictionary.whitening(_float32(np.random.default_rng(5), 20, 4)), _float32(rng, 4)),
+        lambda rng: (dictionary.whitening(float32(np.random.default_rng(5), 20, 4)), float32(rng, 4)),
         None,
         (1,),
         (0, 1),

@@ -3,13 +3,13 @@
 import numpy as np
 
 from jaxtheory.sparse import multilayer
-from tests.example_rows import AT_THE_MINIMUM, CUT_SHORT, ONE_MODEL, Example, _float32
+from tests.example_rows import AT_THE_MINIMUM, CUT_SHORT, ONE_MODEL, Example, float32
 
 
 def _layered(rng):
     """Dictionaries of two layers, a signal of eight samples, and a number for each layer."""
-    dictionaries = (_float32(rng, 3, 1, 2), _float32(rng, 2, 2, 3))
-    return dictionaries, _float32(rng, 8, 1), (np.float32(0.4), np.float32(rng.uniform(0.2, 0.3)))
+    dictionaries = (float32(rng, 3, 1, 2), float32(rng, 2, 2, 3))
+    return dictionaries, float32(rng, 8, 1), (np.float32(0.4), np.float32(rng.uniform(0.2, 0.3)))
 
 
 def _one_layer(rng):
@@ -34,7 +34,7 @@ HALVED = "the size of its step is found by halving, and has no derivative"
 EXAMPLES: list[Example] = [
     Example(
         multilayer.synthesize,
-        lambda rng: (_layered(rng)[0], _float32(rng, 4, 3)),
+        lambda rng: (_layered(rng)[0], float32(rng, 4, 3)),
         {"strides": (2, 1)},
         (1,),
         (0, 1),
@@ -45,10 +45,10 @@ EXAMPLES: list[Example] = [
     Example(
         multilayer.squared_norms, lambda rng: _layered(rng)[:1], {"size": (8,)}, (), (0,), vmap=ONE_MODEL
     ),
-    Example(multilayer.patch_norm, lambda rng: (_float32(rng, 6, 5, 2),), {"kernel": (2, 3)}),
+    Example(multilayer.patch_norm, lambda rng: (float32(rng, 6, 5, 2),), {"kernel": (2, 3)}),
     Example(
         multilayer.sparsity,
-        lambda rng: (_layered(rng)[0], (_float32(rng, 8, 2), _float32(rng, 8, 3))),
+        lambda rng: (_layered(rng)[0], (float32(rng, 8, 2), float32(rng, 8, 3))),
         None,
         (1,),
     ),
@@ -97,7 +97,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         multilayer.learn_step,
-        lambda rng: (multilayer.learn_init(_layered(rng)[0]), _float32(rng, 4, 8, 1), _layered(rng)[2]),
+        lambda rng: (multilayer.learn_init(_layered(rng)[0]), float32(rng, 4, 8, 1), _layered(rng)[2]),
         {"code_steps": 5},
         (),
         vmap="one objective, over all images",
@@ -105,7 +105,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         multilayer.learn,
-        lambda rng: (_layered(rng)[0], _float32(rng, 4, 8, 1), _layered(rng)[2]),
+        lambda rng: (_layered(rng)[0], float32(rng, 4, 8, 1), _layered(rng)[2]),
         {"steps": 3, "code_steps": 5},
         (),
         vmap="one objective, over all images",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxtheory.sparse import pursuit
-from tests.example_rows import AT_THE_MINIMUM, CUT_SHORT, Example, _float32
+from tests.example_rows import AT_THE_MINIMUM, CUT_SHORT, Example, float32
 
 
 def _pursued(rng):
@@ -15,7 +15,7 @@ def _pursued(rng):
 
 def _oblique(rng):
     """Six atoms of five features, and a signal that is far from its minimum after a few steps."""
-    return _float32(rng, 6, 5), _float32(rng, 5) + np.float32([3, 0, 0, 0, 0])
+    return float32(rng, 6, 5), float32(rng, 5) + np.float32([3, 0, 0, 0, 0])
 
 
 EXAMPLES: list[Example] = [

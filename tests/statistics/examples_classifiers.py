@@ -3,22 +3,22 @@
 import numpy as np
 
 from jaxtheory.statistics import classifiers
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 
 def _labelled(rng):
     """Twenty rows of four features, and their labels in three classes."""
-    return _float32(rng, 20, 4), np.arange(20) % 3
+    return float32(rng, 20, 4), np.arange(20) % 3
 
 
 def _affine(rng):
     """Affine spaces of up to two dimensions, and one row."""
-    return classifiers.affine_fit(*_labelled(rng), classes=3, dimension=2), _float32(rng, 4)
+    return classifiers.affine_fit(*_labelled(rng), classes=3, dimension=2), float32(rng, 4)
 
 
 def _softmax(rng):
     """Softmax regression, and one row."""
-    return classifiers.softmax_fit(*_labelled(rng), classes=3, penalty=0.1), _float32(rng, 4)
+    return classifiers.softmax_fit(*_labelled(rng), classes=3, penalty=0.1), float32(rng, 4)
 
 
 CLASSES = "classes are integers: they have no derivative"
@@ -53,7 +53,7 @@ EXAMPLES: list[Example] = [
     Example(classifiers.softmax_predict, _softmax, None, (1,), grad=CLASSES, devices=True),
     Example(
         classifiers.neighbours,
-        lambda rng: (_float32(rng, 30, 4), _float32(rng, 4)),
+        lambda rng: (float32(rng, 30, 4), float32(rng, 4)),
         {"k": 3, "block": 16},
         (1,),
         (0, 1),
@@ -61,7 +61,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         classifiers.neighbours_predict,
-        lambda rng: (*_labelled(rng), _float32(rng, 4)),
+        lambda rng: (*_labelled(rng), float32(rng, 4)),
         {"classes": 3, "k": 4},
         (2,),
         grad=CLASSES,

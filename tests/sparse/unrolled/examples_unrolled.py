@@ -4,24 +4,24 @@ import jax
 import numpy as np
 
 from jaxtheory.sparse.unrolled import alista, convolutional_lista, lista, lista_cp, ml_ista
-from tests.example_rows import Example, _float32
+from tests.example_rows import Example, float32
 
 
 def _unrolled(make, **options):
     """Parameters of an unrolled pursuit of three layers with six atoms of four features, and a signal."""
 
     def of(rng):
-        dictionary = _float32(rng, 6, 4)
+        dictionary = float32(rng, 6, 4)
         dictionary /= np.linalg.norm(dictionary, axis=1, keepdims=True)
-        return make(jax.random.key(0), dictionary, steps=3, **options), 2 * _float32(rng, 4)
+        return make(jax.random.key(0), dictionary, steps=3, **options), 2 * float32(rng, 4)
 
     return of
 
 
 def _unrolled_convolutions(rng):
     """Parameters of a convolutional one with two filters, and an image."""
-    params = convolutional_lista.init(jax.random.key(0), _float32(rng, 3, 2, 2, 2), steps=3, penalty=0.3)
-    return params, _float32(rng, 6, 5, 2)
+    params = convolutional_lista.init(jax.random.key(0), float32(rng, 3, 2, 2, 2), steps=3, penalty=0.3)
+    return params, float32(rng, 6, 5, 2)
 
 
 def _unfolded(**options):
@@ -30,7 +30,7 @@ def _unfolded(**options):
     def of(rng):
         sizes = {"atoms": (3, 4), "kernel_size": (3, 2), "strides": (2, 1), "outputs": 3}
         params = ml_ista.init(jax.random.key(0), (8, 9), scale=1.0, **sizes, **options)
-        return params, _float32(rng, 8, 9)
+        return params, float32(rng, 8, 9)
 
     return of
 
@@ -41,7 +41,7 @@ EXAMPLES: list[Example] = [
     # sparse.unrolled.alista
     Example(
         alista.init,
-        lambda rng: (jax.random.key(0), _float32(rng, 6, 4)),
+        lambda rng: (jax.random.key(0), float32(rng, 6, 4)),
         {"steps": 3, "threshold": 0.3},
         (),
         (1,),
@@ -56,10 +56,10 @@ EXAMPLES: list[Example] = [
         export=True,
         devices=True,
     ),
-    Example(alista.analytic_weight, lambda rng: (_float32(rng, 6, 4),), None, (), (0,), vmap=ONE_DICTIONARY),
+    Example(alista.analytic_weight, lambda rng: (float32(rng, 6, 4),), None, (), (0,), vmap=ONE_DICTIONARY),
     Example(
         alista.generalized_coherence,
-        lambda rng: (_float32(rng, 6, 4), _float32(rng, 6, 4)),
+        lambda rng: (float32(rng, 6, 4), float32(rng, 6, 4)),
         None,
         (),
         (0, 1),
@@ -68,7 +68,7 @@ EXAMPLES: list[Example] = [
     # sparse.unrolled.convolutional_lista
     Example(
         convolutional_lista.init,
-        lambda rng: (jax.random.key(0), _float32(rng, 3, 2, 2, 2)),
+        lambda rng: (jax.random.key(0), float32(rng, 3, 2, 2, 2)),
         {"steps": 3, "penalty": 0.3},
         (),
         (1,),
@@ -77,7 +77,7 @@ EXAMPLES: list[Example] = [
     Example(convolutional_lista.apply, _unrolled_convolutions, None, (1,), (0, 1), export=True, devices=True),
     Example(
         convolutional_lista.reconstruct,
-        lambda rng: (_unrolled_convolutions(rng)[0], _float32(rng, 6, 5, 2)),
+        lambda rng: (_unrolled_convolutions(rng)[0], float32(rng, 6, 5, 2)),
         None,
         (1,),
         (0, 1),
@@ -85,7 +85,7 @@ EXAMPLES: list[Example] = [
     # sparse.unrolled.lista
     Example(
         lista.init,
-        lambda rng: (jax.random.key(0), _float32(rng, 6, 4)),
+        lambda rng: (jax.random.key(0), float32(rng, 6, 4)),
         {"steps": 3, "penalty": 0.2},
         (),
         (1,),
@@ -105,7 +105,7 @@ EXAMPLES: list[Example] = [
     # sparse.unrolled.lista_cp
     Example(
         lista_cp.init,
-        lambda rng: (jax.random.key(0), _float32(rng, 6, 4)),
+        lambda rng: (jax.random.key(0), float32(rng, 6, 4)),
         {"steps": 3, "penalty": 0.2},
         (),
         (1,),
@@ -132,7 +132,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         lista_cp.selective_threshold,
-        lambda rng: (_float32(rng, 6), np.float32(rng.uniform(0.2, 0.6, 1))),
+        lambda rng: (float32(rng, 6), np.float32(rng.uniform(0.2, 0.6, 1))),
         {"selected": 2},
         (0, 1),
     ),
