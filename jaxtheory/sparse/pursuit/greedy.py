@@ -167,7 +167,7 @@ def _orthogonal(
     rows, finite = operators.finite_rows(signals)
     dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
     dtype, count = rows.dtype, len(rows)
-    goal = jnp.asarray(tolerance, dtype) / units.signals[:, 0]
+    goal = jnp.asarray(tolerance, dtype) * units.inverse_signals[:, 0]
     selected = partial(_selected, (atoms, sparsity, at_once))
     if not isinstance(dictionary, tuple):
         selected = _selector(atoms, sparsity, at_once)

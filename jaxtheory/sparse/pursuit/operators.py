@@ -35,19 +35,28 @@ class Arguments(NamedTuple):
 
 
 class Units(NamedTuple):
-    """Powers of two by which a problem is divided, so that no square over- or underflows."""
+    """Powers of two by which a problem is divided, so that no square over- or underflows.
+
+    Both they and their inverses are kept: XLA turns a division by two numbers into one by their product,
+    which may overflow.
+    """
 
     dictionary: Float[Array, ""]
+    inverse_dictionary: Float[Array, ""]
     signals: Float[Array, "n 1"]
+    inverse_signals: Float[Array, "n 1"]
 
     def codes(self, codes: Array) -> Array:
         """Turns codes of the divided problem into codes of the original one."""
-        # The ratio may overflow where the codes do not.
-        return codes * self.signals / self.dictionary
+        return codes * self.inverse_dictionary * self.signals
 
     def squares(self, values: Float[Array, " n"]) -> Float[Array, " n"]:
         """Turns objectives and gaps of the divided problem into those of the original one."""
         return values * self.signals[:, 0] * self.signals[:, 0]
+
+    def penalties(self, penalty: Array) -> Array:
+        """Turns penalties of the original problem into those of the divided one."""
+        return penalty * self.inverse_dictionary * self.inverse_signals
 
 
 def checked(dictionary: Any, signals: Any, name: str, amount: Any) -> Arguments:
@@ -133,28 +142,27 @@ def in_units(dictionary: Any, rows: Float[Array, "n features"], atoms: int) -> t
         size = jnp.max(jnp.abs(dictionary[0](lax.stop_gradient(probe))))
     else:
         size = jnp.max(jnp.abs(dictionary))
-    units = Units(
-        _power_of_two(lax.stop_gradient(size)),
-        _power_of_two(lax.stop_gradient(jnp.max(jnp.abs(rows), axis=1, keepdims=True, initial=0))),
-    )
-    units = jax.tree.map(lax.stop_gradient, units)
+    sizes = jnp.max(jnp.abs(rows), axis=1, keepdims=True)
+    units = Units(*_power_of_two(lax.stop_gradient(size)), *_power_of_two(lax.stop_gradient(sizes)))
     if isinstance(dictionary, tuple):
-        dictionary = tuple(Partial(_divided, part, units.dictionary) for part in dictionary)
+        dictionary = tuple(Partial(_scaled, part, units.inverse_dictionary) for part in dictionary)
     else:
-        dictionary = dictionary / units.dictionary
-    return dictionary, rows / units.signals, units
+        dictionary = dictionary * units.inverse_dictionary
+    return dictionary, rows * units.inverse_signals, units
 
 
-def _power_of_two(size: Array) -> Array:
-    """The power of two at or below a positive number; one for zero and for what is not finite."""
+def _power_of_two(size: Array) -> tuple[Array, Array]:
+    """The power of two at or below a positive number, and its inverse; one for zero and for infinity."""
     fraction, exponent = jnp.frexp(size)
-    power = jnp.ldexp(jnp.ones_like(fraction), exponent - 1)
-    return jnp.where((size > 0) & jnp.isfinite(size), power, 1)
+    usual = (size > 0) & jnp.isfinite(size)
+    one = jnp.ones_like(fraction)
+    exponent = jnp.where(usual, exponent - 1, 0)
+    return jnp.ldexp(one, exponent), jnp.ldexp(one, -exponent)
 
 
-def _divided(function: Callable[[Array], Array], unit: Array, x: Array) -> Array:
-    """A linear function over a number."""
-    return function(x) / unit
+def _scaled(function: Callable[[Array], Array], factor: Array, x: Array) -> Array:
+    """A linear function times a number."""
+    return function(x) * factor
 
 
 def functions(dictionary: Any) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:

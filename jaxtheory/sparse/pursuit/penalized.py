@@ -179,7 +179,7 @@ def _path(
     def solved(start: Array, penalty: Array) -> tuple[Array, LassoResult]:
         penalty = _for_each_signal(penalty, (*leading, atoms))
         allowed = jnp.all(penalty >= 0, axis=1)
-        weight = jnp.where(allowed[:, None], penalty, 1) / units.dictionary / units.signals
+        weight = units.penalties(jnp.where(allowed[:, None], penalty, 1))
         # A penalty that vanishes beside the signal would leave its atom unpenalized.
         held = ~jnp.any((weight == 0) & (penalty > 0), axis=1)
         one = solve(options, dictionary, rows, weight, start, tolerance, slack, curvature)
