@@ -52,7 +52,7 @@ def solver(signals: int, atoms: int, implementation: str | None) -> Callable[[],
     from jaxtheory.kernels.fista import api
 
     operands = jax.device_put([np.float32(one) for one in specs.problem(signals, atoms, atoms // 2)])
-    return partial(api.fista, *operands, steps=STEPS, implementation=implementation)
+    return partial(api.gram_fista, *operands, steps=STEPS, implementation=implementation)
 
 
 def by_numpy(signals: int, atoms: int) -> Callable[[], np.ndarray]:
@@ -95,5 +95,5 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     """The loop, for compilation ahead of time beside the kernel."""
     from jaxtheory.kernels.fista import api
 
-    loop = partial(api.fista, steps=STEPS, implementation="reference")
+    loop = partial(api.gram_fista, steps=STEPS, implementation="reference")
     return {f"{name}, {LOOP}": (loop, specs.operands(shape)) for name, shape in specs.SHAPES.items()}

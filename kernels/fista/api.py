@@ -15,7 +15,7 @@ Values = Float[Array, "..."] | Float[np.ndarray, "..."]
 Amount = Values | float | int | np.floating
 
 
-def fista(
+def gram_fista(
     gram: Values,
     correlations: Values,
     penalty: Amount,
@@ -61,7 +61,7 @@ def fista(
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.kernels.fista import api
-        >>> api.fista(jnp.eye(3), jnp.array([3.0, -0.25, -2.0]), 0.5, 1.0, steps=1)
+        >>> api.gram_fista(jnp.eye(3), jnp.array([3.0, -0.25, -2.0]), 0.5, 1.0, steps=1)
         Array([ 2.5,  0. , -1.5], dtype=float32)
 
     References:
@@ -109,10 +109,10 @@ def _known(value: Any) -> bool:
 @partial(jax.jit, static_argnums=(4, 5, 6))
 def _solve(gram, correlations, penalty, step_size, steps, nonnegative, implementation):
     operands = (gram, correlations, penalty, step_size)
-    plain = partial(reference.fista, steps=steps, nonnegative=nonnegative)
+    plain = partial(reference.gram_fista, steps=steps, nonnegative=nonnegative)
     if implementation == "reference":
         return plain(*operands)
-    fused = _without_derivative(partial(tpu.fista, steps=steps, nonnegative=nonnegative))
+    fused = _without_derivative(partial(tpu.gram_fista, steps=steps, nonnegative=nonnegative))
     if implementation == "tpu":
         return fused(*operands)
     try:

@@ -62,10 +62,10 @@ def _kernel(gram, correlations, scale, threshold, codes, point, *, steps: int, n
 
 
 @partial(jax.jit, static_argnames=("steps", "nonnegative"))
-def fista(
+def gram_fista(
     gram: Array, correlations: Array, penalty: Array, step_size: Array, *, steps: int, nonnegative: bool
 ) -> Array:
-    """What `reference.fista` computes, in float32.
+    """What `reference.gram_fista` computes, in float32.
 
     Raises:
         NotImplementedError: For another dtype or more atoms than fit.
