@@ -27,6 +27,13 @@ def loop_bytes(shape: Shape, steps: int) -> int:
 
     The body reads the Gram matrix, reads the point, the correlations and the codes before, and writes codes
     and point, as if the product went straight into the threshold.
+
+    Args:
+        shape: The sizes of the problem.
+        steps: The number of steps.
+
+    Returns:
+        The number of bytes.
     """
     return 4 * steps * (shape.atoms**2 + 5 * shape.signals * shape.atoms)
 
@@ -36,6 +43,12 @@ def kernel_bytes(shape: Shape) -> int:
 
     Before it, Gram matrix and correlations are read and written in their padded size; after it, codes are
     read in that size and written in theirs.
+
+    Args:
+        shape: The sizes of the problem.
+
+    Returns:
+        The number of bytes.
     """
     from jaxtheory.kernels.fista import tpu
 

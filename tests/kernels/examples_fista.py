@@ -42,6 +42,6 @@ NOT_TRACED: dict[str, str] = {
     "kernels.fista.specs.programs": "programs by name",
     "kernels.fista.tpu.block_size": "a size from a size",
     "kernels.fista.tpu.bytes_moved": "a number of sizes",
-    "kernels.fista.tpu.gram_fista": "taken through api.gram_fista; tests/kernels holds it against the reference",
+    "kernels.fista.tpu.gram_fista": "tests/kernels holds it against the reference",
     "kernels.fista.tpu.padded_atoms": "a size from a size",
 }

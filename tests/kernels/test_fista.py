@@ -102,7 +102,9 @@ def test_padding_and_blocks_leave_no_trace(signals, atoms, rng):
 
 
 def test_no_signals_have_no_codes():
-    assert api.gram_fista(np.eye(3, dtype=np.float32), np.ones((0, 3), np.float32), 0.1, 1.0, steps=2).shape == (
+    assert api.gram_fista(
+        np.eye(3, dtype=np.float32), np.ones((0, 3), np.float32), 0.1, 1.0, steps=2
+    ).shape == (
         0,
         3,
     )
@@ -236,20 +238,23 @@ def test_half_precision_accumulates_in_single(rng):
     [
         (
             {"gram": np.eye(4, 3, dtype=np.float32)},
-            r"Gram matrix is \(4, 3\) and the correlations are \(2, 3\)",
+            r"gram has the shape \(4, 3\): take \(3, 3\) for \(atoms, atoms\)",
         ),
-        ({"gram": np.eye(4, dtype=np.float32)}, r"Gram matrix is \(4, 4\) and the correlations are \(2, 3\)"),
+        ({"gram": np.eye(4, dtype=np.float32)}, r"gram has the shape \(4, 4\): take \(3, 3\)"),
         (
             {"penalty": np.ones(2, np.float32)},
-            r"penalty is \(2,\), which does not broadcast to the codes \(2, 3\)",
+            r"penalty has the shape \(2,\), which does not broadcast to that of the codes \(2, 3\)",
         ),
-        ({"penalty": np.ones((5, 2, 3), np.float32)}, r"penalty is \(5, 2, 3\), which does not broadcast"),
-        ({"penalty": -0.5}, "penalty is -0.5: it is no less than 0"),
-        ({"step_size": np.ones(2, np.float32)}, r"step size is \(2,\): it is one number"),
-        ({"step_size": 0.0}, "step size is 0.0: it is positive"),
-        ({"step_size": float("nan")}, "step size is nan: it is positive"),
-        ({"steps": 0}, "steps is 0: take at least 1"),
-        ({"implementation": "gpu"}, "implementation is 'gpu': take 'tpu', 'reference' or None"),
+        (
+            {"penalty": np.ones((5, 2, 3), np.float32)},
+            r"penalty has the shape \(5, 2, 3\), which does not broadcast",
+        ),
+        ({"penalty": -0.5}, "penalty is -0.5: take a number of 0 or more"),
+        ({"step_size": np.ones(2, np.float32)}, r"step_size has the shape \(2,\): take one number"),
+        ({"step_size": 0.0}, "step_size is 0.0: take a positive number"),
+        ({"step_size": float("nan")}, "step_size is nan: take a positive number"),
+        ({"steps": 0}, "steps is 0: take a whole number at least 1"),
+        ({"implementation": "gpu"}, "implementation is 'gpu': take 'tpu' or 'reference'"),
     ],
 )
 def test_bad_input_is_refused(change, message, own_errors):
@@ -262,6 +267,34 @@ def test_bad_input_is_refused(change, message, own_errors):
     }
     with pytest.raises(ValueError, match=message):
         api.gram_fista(**arguments | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gram": np.eye(3, dtype=complex)}, "gram is complex"),
+        ({"correlations": np.ones((2, 3), complex)}, "correlations is complex"),
+        ({"penalty": 1j}, "penalty is complex"),
+        ({"penalty": "a"}, r"penalty is 'a' \(str\): take an array of numbers"),
+        ({"steps": 8.0}, "steps is 8.0: take a whole number at least 1"),
+    ],
+)
+def test_wrong_kinds_are_refused(change, message, own_errors):
+    arguments = {
+        "gram": np.eye(3, dtype=np.float32),
+        "correlations": np.ones((2, 3), np.float32),
+        "penalty": 0.1,
+        "step_size": 1.0,
+        "steps": 2,
+    }
+    with pytest.raises(TypeError, match=message):
+        api.gram_fista(**arguments | change)
+
+
+def test_integers_are_computed_as_floats():
+    found = api.gram_fista(np.eye(3, dtype=int), np.array([301, 7, -5]), 0.5, 1.0, steps=1)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.float32([300.5, 6.5, -4.5]))
 
 
 def test_the_doctor_finds_the_kernel_and_its_numbers():
