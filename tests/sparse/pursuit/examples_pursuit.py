@@ -65,7 +65,7 @@ EXAMPLES: list[Example] = [
     Example(
         pursuit.lasso,
         lambda rng: (*_oblique(rng), np.float32(0.4)),
-        {"max_steps": 4},
+        {"max_steps": 4, "tolerance": 1e-6},
         (1,),
         grad=CUT_SHORT,
         devices=True,
@@ -73,7 +73,7 @@ EXAMPLES: list[Example] = [
     Example(
         pursuit.lasso,
         lambda rng: (*_oblique(rng), np.float32(rng.uniform(0.3, 0.5, 6))),
-        {"max_steps": 4, "nonnegative": True},
+        {"max_steps": 4, "tolerance": 1e-6, "nonnegative": True},
         (1,),
         grad=CUT_SHORT,
         name="nonnegative",
@@ -134,7 +134,7 @@ EXAMPLES: list[Example] = [
     Example(
         pursuit.lasso_path,
         lambda rng: (*_oblique(rng), np.float32([1.2, 0.4])),
-        {"max_steps": 4},
+        {"max_steps": 4, "tolerance": 1e-6},
         (1,),
         vmap="the first axis of its result is that of the penalties",
         grad=CUT_SHORT,
