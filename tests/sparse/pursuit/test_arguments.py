@@ -9,6 +9,7 @@ from jaxtheory.sparse import pursuit
 from tests.sparse.pursuit.problems import GREEDY, PURSUITS, assert_stationary, unit
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("name", PURSUITS)
 def test_a_signal_of_nan_leaves_its_neighbors_alone(name, problem):
     dictionary, signals = (np.float32(array) for array in problem)
@@ -28,6 +29,7 @@ def test_a_signal_of_nan_leaves_its_neighbors_alone(name, problem):
         np.testing.assert_array_equal(found.converged, np.isin(np.arange(50), others))
 
 
+@pytest.mark.beyond
 def test_gradients_beside_a_signal_of_nan(problem, x64):
     dictionary, signals = problem
     broken = signals.copy()

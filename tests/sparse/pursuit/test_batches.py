@@ -29,6 +29,7 @@ def test_lone_signals_converge_at_the_defaults_as_in_a_batch(rng):
     np.testing.assert_allclose(mapped.codes, together.codes, atol=1e-6)
 
 
+@pytest.mark.beyond
 def test_vmap_over_everything_that_a_lasso_takes(problem, x64):
     dictionary, signals = problem
     dictionaries = np.stack([dictionary, 2 * dictionary, dictionary[::-1]])

@@ -50,6 +50,7 @@ def test_penalties_per_atom_and_per_signal(problem, shape, rng, x64):
     assert_stationary(dictionary, signals, result.codes, penalty)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_the_gap_bounds_the_distance_to_the_minimum(problem, nonnegative, x64):
     dictionary, signals = problem
@@ -98,6 +99,7 @@ def test_atoms_that_come_twice_leave_the_minimum_as_it_is(rng, nonnegative, x64)
         assert (once.codes >= 0).all()
 
 
+@pytest.mark.beyond
 def test_many_signals_meet_a_millionth_in_single_precision(rng):
     dictionary = unit(rng.standard_normal((128, 64)).astype(np.float32))
     codes = rng.standard_normal((600, 128)) * (rng.uniform(size=(600, 128)) < 0.06)
@@ -137,6 +139,7 @@ def test_a_dictionary_as_a_pair_of_functions(problem, x64):
     np.testing.assert_allclose(greedy, matrix_greedy, atol=1e-10)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_derivatives_against_finite_differences(problem, nonnegative, rng, x64):
     dictionary, signals = (jnp.asarray(array) for array in problem)
@@ -195,6 +198,7 @@ def test_a_tolerance_out_of_reach_is_flagged(problem):
     assert not hurried.converged.any()
 
 
+@pytest.mark.beyond
 def test_a_penalty_under_jit_that_is_negative_or_nan_is_flagged(problem):
     dictionary, signals = (np.float32(array) for array in problem)
     penalty = np.full((50, 1), 0.1, np.float32)
