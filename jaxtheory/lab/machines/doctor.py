@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxtheory.lab import machine, words
 from jaxtheory.lab.errors import LabError
-from jaxtheory.lab.machines import bench, programs
+from jaxtheory.lab.machines import programs
 from jaxtheory.lab.machines.programs import Check, Kernel
 from jaxtheory.lab.record import storage
 
@@ -255,17 +256,15 @@ def examine(folders: Sequence[Path] = (), kernels: Path | None = None) -> dict[s
     """
     started = time.perf_counter()
     report: dict[str, Any] = {
-        "machine": bench.machine(),
+        "machine": machine.facts(),
         "versions": {"python": platform.python_version()}
         | {name: version for name in VERSIONS if (version := installed(name))},
-        "memory": None,
+        "memory": machine.memory(),
         "devices": [],
         "programs": [],
         "kernels": [],
         "faults": faults_of_packages(),
     }
-    with contextlib.suppress(AttributeError, ValueError, OSError):
-        report["memory"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if not any(fault["stops"] for fault in report["faults"]):
         _compute(report, folders, kernels)
     report["seconds"] = time.perf_counter() - started
@@ -342,10 +341,10 @@ def is_well(report: dict[str, Any]) -> bool:
 
 def text(report: dict[str, Any]) -> str:
     """The report in lines."""
-    machine = report["machine"]
+    about = report["machine"]
     memory = f", {report['memory'] / 2**30:.0f} GiB" if report["memory"] else ""
     lines = [
-        f"machine: {machine['cores']} cores of {machine['processor']}, {machine['system']}{memory}",
+        f"machine: {about['cores']} cores of {about['processor']}, {about['system']}{memory}",
         "versions: " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
         "devices:",
     ]
@@ -379,7 +378,7 @@ def _figures(row: dict[str, Any]) -> str:
     elif "difference" in row:
         parts.append(f"differs by {row['difference']:.1e}")
     if "steady" in row:
-        first, steady = (bench.seconds_text(row[key]) for key in ("first_call", "steady"))
+        first, steady = (words.timing(row[key]) for key in ("first_call", "steady"))
         parts.append(f"first call {first}, then {steady}")
     return ", ".join(parts)
 

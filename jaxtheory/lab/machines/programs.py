@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from jaxtheory.lab.errors import Failure
-from jaxtheory.lab.machines import bench
+from jaxtheory.lab.machines.bench import spec as benches
 from jaxtheory.lab.record.discovery import PACKAGE
 
 
@@ -96,8 +96,8 @@ def kernels(folder: Path | None = None) -> list[Kernel]:
 def _of_benches(folders: Sequence[Path], hook: str) -> dict[str, Any]:
     return {
         f"{name}: {one}": value
-        for name, file in bench.find(folders).items()
-        for one, value in _called(getattr(bench.load(file), hook), f"{hook}() of bench {name}").items()
+        for name, file in benches.find(folders).items()
+        for one, value in _called(getattr(benches.load(file), hook), f"{hook}() of bench {name}").items()
     }
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from jaxtheory import __version__
 from jaxtheory.data.errors import DataError
+from jaxtheory.lab import machine
 from jaxtheory.lab.errors import Broken, Failure, LabError
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim
@@ -32,8 +33,7 @@ CARRIERS = {
     "commands/interrupts",
     "commands/main",
     "machines/bench",
-    "machines/bench_worker",
-    "machines/compiled_cost",
+    "machines/operations",
     "machines/doctor",
     "machines/programs",
     "machines/tpu_check",
@@ -283,21 +283,9 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "jaxtheory": __version__,
         **versions,
-        "machine": machine(),
+        "machine": machine.in_words(),
         "devices": len(jax.devices()),
     }
-
-
-def machine() -> str:
-    """The machine in words, as '2-core x86-64, 24 GiB' or with its accelerators before that."""
-    import jax
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    words = f"{cores}-core {platform.machine().replace('_', '-')}"
-    with contextlib.suppress(AttributeError, ValueError, OSError):
-        words += f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB"
-    devices = jax.devices()
-    return words if devices[0].platform == "cpu" else f"{len(devices)} x {devices[0].device_kind}, {words}"
 
 
 @contextlib.contextmanager

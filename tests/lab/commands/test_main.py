@@ -6,8 +6,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from jaxtheory.lab.commands import main
-from jaxtheory.lab.record import discovery, runs
+from jaxtheory.lab import machine
+from jaxtheory.lab.commands import main, run
+from jaxtheory.lab.record import discovery
 from tests.lab import finished_runs as fake
 from tests.lab import made_experiments as made
 
@@ -40,7 +41,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXTHEORY_EXPERIMENTS", "made")
     monkeypatch.delenv("JAXTHEORY_DATA", raising=False)
     # The cache of the process that tests is its own affair; it has a test in another process.
-    monkeypatch.setattr(main, "_keep_compiled_programs", lambda: None)
+    monkeypatch.setattr(run, "keep_compiled_programs", lambda: None)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     return tmp_path / "made"
 
 
@@ -82,7 +84,7 @@ def test_a_new_experiment_is_one_file(folder, call):
     status, output, _ = call("report", "--json")
     [reported] = json.loads(output)["experiments"]
     assert (reported["experiment"], reported["state"], reported["form"]) == ("powers", "current", "quick")
-    assert call("verdicts", "--write", "verdicts.json")[:2] == (0, "1 of 1 experiments in verdicts.json\n")
+    assert call("verdicts", "--write", "verdicts.json")[:2] == (0, "verdicts.json has the verdicts of 1 of 1 experiment\n")
     assert call("verdicts", "--check", "verdicts.json")[0] == 0
 
 
@@ -157,7 +159,7 @@ def test_a_field_that_no_flag_can_carry_is_named(folder, call, field, name):
     status, _, errors = call("run", "fields")
     assert status == 3
     assert re.fullmatch(
-        f"puzzles/fields: no flag can carry the field {name}: use bool, int, float, str, Literal, .*",
+        f"puzzles/fields: no flag can carry the field {name}: use bool, int, float, str, Literal, tuples of them, .*",
         one_line(errors),
     )
 
@@ -205,13 +207,15 @@ def test_a_configuration_need_not_be_frozen(folder, call):
         ("run powers --size 3", "puzzles/powers has no flag --size; did you mean --sizes or "),
         ("run powers --no_sizes", "puzzles/powers has no flag --no_sizes; did you mean --sizes"),
         ("run powers --quik", "puzzles/powers has no flag --quik; did you mean --quick"),
-        ("run powers --sizes x", "puzzles/powers: Error parsing --sizes: "),
-        ("run powers --power", "puzzles/powers: "),
-        ("run powers extra", "puzzles/powers: Unrecognized options: extra"),
+        ("run powers --sizes x", "puzzles/powers: --sizes is 'x': take one or more whole numbers"),
+        ("run powers --sizes 1 2.5", "puzzles/powers: --sizes is '1 2.5': take one or more whole numbers"),
+        ("run powers --power", "argument --power: expected one argument; `jaxtheory run --help` shows"),
+        ("run powers --power much", "puzzles/powers: --power is 'much': take a number"),
+        ("run powers extra", "puzzles/powers has no use for 'extra'; `jaxtheory run puzzles/powers --help`"),
         ("run powers --seed x", "argument --seed: invalid int value: 'x'; `jaxtheory run --help` shows what"),
         ("run powers --jobs 2", "--jobs goes with --all: one experiment is one process"),
         ("run --all powers", "jaxtheory run --all has no powers; it takes no NAME and no field of"),
-        ("run --all --jobs 0", "--jobs must be at least 1, got 0"),
+        ("run --all --jobs 0", "--jobs is 0: take a whole number of at least 1"),
         ("report extra", "jaxtheory report has no extra"),
         ("report", "there is no finished run in runs: make some with `jaxtheory run --all --quick`"),
         ("list --experiments nowhere", "there is no folder "),
@@ -281,7 +285,7 @@ def test_a_failed_run_is_one_line_and_exits_with_3(folder, call):
 
 def test_an_error_of_our_own_is_one_line_too(folder, call, monkeypatch):
     made.write(folder, "powers")
-    monkeypatch.setattr(runs, "machine", lambda: 1 / 0)
+    monkeypatch.setattr(machine, "in_words", lambda: 1 / 0)
     status, _, errors = call("run", "powers")
     assert (status, one_line(errors)) == (3, "ZeroDivisionError: division by zero")
 
@@ -351,7 +355,10 @@ def test_all_experiments_run_whatever_becomes_of_some(folder, tmp_path):
     command = ("run", "--all", "--quick", "--jobs", 2, "--strict", "--experiments", "made")
     status, output, errors = made.shell(tmp_path, *command)
     assert status == 3  # which outranks the 1 of a claim that does not hold
-    assert "2 of 4 experiments ran\n" in output
+    assert output.endswith(
+        "  puzzles/untrue: 1 of 2 hold (0.0 s)\n  sparse/powers: 1 of 1 hold (0.0 s)\n"
+        "verdicts: 2 of 3 hold\n2 of 4 experiments ran\n"
+    )
     assert "untrue (quick" in output
     assert "powers (quick" in output
     assert (
@@ -371,14 +378,14 @@ def test_all_experiments_run_whatever_becomes_of_some(folder, tmp_path):
 
 def test_without_the_extras_one_line_says_what_to_install(folder, tmp_path):
     made.write(folder, "powers")
-    without = "sys.modules.update(dict.fromkeys(['tyro', 'rich', 'matplotlib', 'jinja2', 'orbax']))"
+    without = "sys.modules.update(dict.fromkeys(['rich', 'matplotlib', 'jinja2', 'orbax']))"
     for command in ("run powers", "run --all", "report", "bench", "data prepare mnist"):
         status, output, errors = made.shell(
             tmp_path, *command.split(), "--experiments", "made", prelude=without
         )
         assert (status, output) == (3, "")
         assert one_line(errors) == (
-            "experiments need tyro, rich, matplotlib, jinja2, orbax: pip install 'jaxtheory[experiments]'"
+            "experiments need rich, matplotlib, jinja2, orbax: pip install 'jaxtheory[experiments]'"
         )
     for command in ("list", "run --help", "--help"):
         status, output, errors = made.shell(tmp_path, *command.split(), prelude=without)
@@ -456,10 +463,11 @@ def test_readme_and_marks_of_verdicts(folder, call, tmp_path):
     fake.write_run(tmp_path / "runs", file, form="full")
     (tmp_path / "README.md").write_text("before\n<!-- verdicts: begin -->\n<!-- verdicts: end -->\nafter\n")
     status, output, _ = call("verdicts", "--write", "docs/verdicts_full.json", "--full")
-    assert (status, output) == (0, "1 of 1 experiments in docs/verdicts_full.json\n")
+    assert (status, output) == (0, "docs/verdicts_full.json has the verdicts of 1 of 1 experiment\n")
     status, output, _ = call("verdicts", "--readme", "README.md")
-    assert (status, output) == (0, "README.md shows the verdicts of 1 experiments\n")
-    assert "With 4,000 digits" in (tmp_path / "README.md").read_text()
+    assert (status, output) == (0, "README.md and docs/verdicts.md show the verdicts of 1 experiment\n")
+    assert "| Scattering classifies digits" in (tmp_path / "README.md").read_text()
+    assert "| With 4,000 digits" in (tmp_path / "docs" / "verdicts.md").read_text()
     assert json.loads(call("verdicts", "--readme", "README.md", "--json")[1]) == {"shown": 1}
 
 
@@ -483,8 +491,9 @@ def test_data_that_can_be_prepared_are_prepared(folder, call, monkeypatch, tmp_p
 @pytest.mark.parametrize("experiment", discovery.find(), ids=lambda experiment: experiment.name)
 def test_flags_carry_the_packages_experiments(experiment):
     module = experiment.load()
-    parser = main._parsers()["run"]
     for quick in (False, True):
-        default = main._default(experiment.id, module, quick=quick)
+        default = run.default_of(experiment.id, module, quick=quick)
         assert default == (module.QUICK if quick else module.Config())
-        assert main.configure(experiment.id, default, [], parser) == default
+        assert run.configure(experiment.id, default, [experiment.name]) == default
+        words = [f"--{name}={value}" for name, value in vars(default).items() if type(value) in (int, float)]
+        assert run.configure(experiment.id, default, [experiment.name, *words]) == default

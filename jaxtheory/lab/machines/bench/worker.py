@@ -1,6 +1,6 @@
 """A contestant of a bench in a process of its own, which talks JSON lines over its standard streams.
 
-`python -m jaxtheory.lab.machines.bench_worker FILE CASE CONTESTANT` makes the contestant's run for one case,
+`python -m jaxtheory.lab.machines.bench.worker FILE CASE CONTESTANT` makes the contestant's run for one case,
 says so, and then answers requests until its input ends:
 
 - `{"first": true}`: the seconds of the first call, and how many calls make a turn;
@@ -16,7 +16,6 @@ import os
 import re
 import resource
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -25,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.lab.machines import bench
+from jaxtheory.lab.machines.bench import spec
+from jaxtheory.lab.processes import end_with_parent
 
 TURN = 0.25
-"""Seconds that a turn lasts at least: a shorter call is made several times, after one to warm the caches."""
+"""The least seconds of a turn: a shorter call is made several times, after one that warms the caches."""
 
 
 def _megabytes(name: str) -> float | None:
@@ -45,13 +45,10 @@ def _peak() -> float:
     """The most memory that the process has held, in MB."""
     # Linux hands the parent's peak down in ru_maxrss; the status file's figure is the process's own.
     peak = _megabytes("VmHWM")
-    if peak is None:
-        peak = (
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            * (1 if sys.platform == "darwin" else 1024)
-            / 1e6
-        )
-    return peak
+    if peak is not None:
+        return peak
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _accelerator() -> dict[str, Any] | None:
@@ -77,7 +74,7 @@ class Contestant:
 
     def __init__(self, file: Path, case: str, contestant: str):
         start = time.perf_counter()
-        found = bench.load(file)
+        found = spec.load(file)
         case = next(one for one in found.cases if one.name == case)
         self._run = found.contestants[contestant].make(**case.options)
         self.setup = time.perf_counter() - start
@@ -112,20 +109,12 @@ class Contestant:
         return {"peak": _peak(), "before": self._before, "accelerator": _accelerator()}
 
 
-def _end_with(parent: int) -> None:
-    """Ends the process soon after its parent, even in the midst of a call."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
 def main(file: str, case: str, contestant: str) -> None:
     """Answers requests until there are no more."""
     # What libraries print goes to the standard error; the answers have the standard output for themselves.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
 
     def answer(content: dict[str, Any]) -> None:
         print(json.dumps(content), file=answers, flush=True)
