@@ -84,7 +84,10 @@ def test_a_new_experiment_is_one_file(folder, call):
     status, output, _ = call("report", "--json")
     [reported] = json.loads(output)["experiments"]
     assert (reported["experiment"], reported["state"], reported["form"]) == ("powers", "current", "quick")
-    assert call("verdicts", "--write", "verdicts.json")[:2] == (0, "verdicts.json has the verdicts of 1 of 1 experiment\n")
+    assert call("verdicts", "--write", "verdicts.json")[:2] == (
+        0,
+        "verdicts.json has the verdicts of 1 of 1 experiment\n",
+    )
     assert call("verdicts", "--check", "verdicts.json")[0] == 0
 
 
@@ -159,7 +162,7 @@ def test_a_field_that_no_flag_can_carry_is_named(folder, call, field, name):
     status, _, errors = call("run", "fields")
     assert status == 3
     assert re.fullmatch(
-        f"puzzles/fields: no flag can carry the field {name}: use bool, int, float, str, Literal, tuples of them, .*",
+        f"puzzles/fields: no flag can carry the field {name}: use bool, int, float, str, Literal, tuples of .*",
         one_line(errors),
     )
 

@@ -32,7 +32,7 @@ class Bar:
     """The contestant that ours is compared with."""
     seconds: float | None = None
     """The seconds that ours takes at most, where there is no other."""
-    aim: float | None = None
+    aim: float | int | None = None
     """The ratio that is hoped for."""
 
     def __post_init__(self):
@@ -48,7 +48,9 @@ class Bar:
         return f"{self.quantity} at least {self.times:g}x as fast as {self.than}{aim}"
 
 
-def faster(times: float, than: str = PEERS, *, aim: float | None = None, quantity: str = "steady") -> Bar:
+def faster(
+    times: float | int, than: str = PEERS, *, aim: float | int | None = None, quantity: str = "steady"
+) -> Bar:
     """Expect ours to be a number of times as fast as another contestant.
 
     Args:
@@ -63,7 +65,7 @@ def faster(times: float, than: str = PEERS, *, aim: float | None = None, quantit
     return Bar(quantity, float(times), than, None, aim)
 
 
-def within(seconds: float, quantity: str = "first call") -> Bar:
+def within(seconds: float | int, quantity: str = "first call") -> Bar:
     """Expect ours to take a number of seconds at most.
 
     Args:
