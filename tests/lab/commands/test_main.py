@@ -161,10 +161,8 @@ def test_a_field_that_no_flag_can_carry_is_named(folder, call, field, name):
     made.write(folder, "fields", FIELDS.format(field=field))
     status, _, errors = call("run", "fields")
     assert status == 3
-    assert re.fullmatch(
-        f"puzzles/fields: no flag can carry the field {name}: use bool, int, float, str, Literal, tuples of .*",
-        one_line(errors),
-    )
+    expected = f"puzzles/fields: no flag can carry the field {name}: use bool, int, float, str, .*"
+    assert re.fullmatch(expected, one_line(errors))
 
 
 @pytest.mark.parametrize("name", ["seed", "quick", "data_dir", "help", "all", "json", "runs"])
