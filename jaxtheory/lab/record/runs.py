@@ -1,10 +1,8 @@
 """Runs: a directory for each configuration, data and source, held by one process, and gone on with."""
 
-import ast
 import contextlib
 import dataclasses
 import datetime as dt
-import functools
 import json
 import os
 import platform
@@ -24,29 +22,12 @@ from jaxtheory.data.errors import DataError
 from jaxtheory.lab.errors import Broken, Failure, LabError
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim
-from jaxtheory.lab.record.discovery import PACKAGE, Experiment
+from jaxtheory.lab.record.digests import data_digest, source_digest
+from jaxtheory.lab.record.discovery import Experiment
 from jaxtheory.lab.record.laboratory import Lab
+from jaxtheory.lab.record.ranges import check_config
 from jaxtheory.lab.show.progress import Display
 
-CARRIERS = {
-    "commands/interrupts",
-    "commands/main",
-    "machines/bench",
-    "machines/bench_worker",
-    "machines/compiled_cost",
-    "machines/doctor",
-    "machines/programs",
-    "machines/tpu_check",
-    "record/discovery",
-    "show/progress",
-    "show/report",
-    "show/verdicts",
-}
-"""Modules of the lab that find, show and compare but make no number: they leave finished runs as they are."""
-WHOLE = 1 << 26
-"""Bytes up to which a file of data is read whole for its hash."""
-SAMPLE = 1 << 16
-"""Bytes at either end that tell a longer one from others of its length."""
 HEARTBEAT = 10.0
 """Seconds between two signs of life, where a file cannot be locked."""
 SETTLING = 0.5
@@ -86,8 +67,10 @@ def conduct(
         The findings and the directory that holds them.
 
     Raises:
+        Usage: If a field of the configuration is out of its range.
         Failure: If the experiment raises, is running elsewhere, or cannot be stored.
     """
+    check_config(config)
     identity = identify(experiment, config, options)
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = options.runs / experiment.name / digest
@@ -201,77 +184,11 @@ def identify(experiment: Experiment, config: Any, options: Options) -> dict[str,
         "config": dataclasses.asdict(config),  # no NaN or infinity is taken for None here
         "quick": options.quick,
         "seed": options.seed,
-        "data": fingerprint(options.data_dir),
+        "data": data_digest(options.data_dir),
         "dtype": "float64" if jax.config.jax_enable_x64 else "float32",
         "platform": jax.default_backend(),
         "source": source_digest(experiment.path),
     }
-
-
-def fingerprint(data_dir: Path | None) -> str | None:
-    """A hash of the names, lengths and contents of a folder's files, or of a file."""
-    if data_dir is None:
-        return None
-    if not data_dir.exists():
-        raise Failure(f"there is no data folder {data_dir}: give another as --data-dir")
-    digest = sha256()
-    files = (
-        [data_dir] if data_dir.is_file() else sorted(path for path in data_dir.rglob("*") if path.is_file())
-    )
-    try:
-        for path in files:
-            length = path.stat().st_size
-            digest.update(repr((str(path.relative_to(data_dir)), length)).encode())
-            with path.open("rb") as file:
-                digest.update(file.read(length if length <= WHOLE else SAMPLE))
-                if length > WHOLE:
-                    file.seek(-SAMPLE, os.SEEK_END)
-                    digest.update(file.read())
-    except OSError as error:
-        raise Failure(f"cannot read the data {path}: {error.strerror or error}") from error
-    return digest.hexdigest()[:16]
-
-
-def source_digest(file: Path) -> str:
-    """A hash of a file and of all modules of the package that it imports, wherever in the file."""
-    sources = {str(path.name): path.read_bytes() for path in [file]}
-    missing = set(imported(file))
-    while missing:
-        path = missing.pop()
-        name = str(path.relative_to(PACKAGE))
-        if name not in sources:
-            sources[name] = path.read_bytes()
-            missing |= imported(path)
-    return sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
-
-
-def imported(file: Path) -> frozenset[Path]:
-    """The files of the package that a file imports, those of packages on the way included."""
-    return _imported(file, file.stat().st_mtime_ns)
-
-
-@functools.cache
-def _imported(file: Path, _changed: int) -> frozenset[Path]:
-    names = set()
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        raise Failure(f"{file}, line {error.lineno}, cannot be parsed: {error.msg}") from error
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # What is imported may be a module or a name in one.
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    files = set()
-    for name in names:
-        package, *parts = name.split(".")
-        if package != "jaxtheory" or (parts[:1] == ["lab"] and "/".join(parts[1:3]) in CARRIERS):
-            continue
-        for depth in range(len(parts) + 1):
-            place = PACKAGE.joinpath(*parts[:depth])
-            files |= {path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()}
-    return frozenset(files)
 
 
 def environment() -> dict[str, Any]:
