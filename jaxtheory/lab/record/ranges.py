@@ -54,10 +54,10 @@ class Range:
             word = "between" if self.open else "from"
             joint = "and" if self.open else "to"
             ends = ", both excluded" if self.open else ""
-            return f"{word} {number(self.low)} {joint} {number(self.high)}{ends}"
+            return f"{word} {number(float(self.low))} {joint} {number(float(self.high))}{ends}"
         if self.high is None:
-            return f"{'above' if self.open else 'at least'} {number(self.low)}"
-        return f"{'below' if self.open else 'at most'} {number(self.high)}"
+            return f"{'above' if self.open else 'at least'} {number(float(self.low))}"
+        return f"{'below' if self.open else 'at most'} {number(float(self.high))}"
 
 
 def check_config(config: Any) -> None:

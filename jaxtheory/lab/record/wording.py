@@ -39,7 +39,7 @@ def _side(value: float, limit: float) -> int:
 
 def _rounded(value: float) -> str:
     """Four digits, or all before the point, thousands apart, no needless zeros."""
-    if float(value).is_integer() and abs(value) < WHOLE:
+    if value.is_integer() and abs(value) < WHOLE:
         return f"{value:z,.0f}"
     if 999.95 <= abs(value) < 1e7:
         return f"{value:,.1f}".removesuffix(".0")
