@@ -151,26 +151,27 @@ class Claim:
             return False
         if verdict == Verdict.HOLDS:
             # One doubtful row can spoil a claim that holds.
-            return any(self._is_doubtful(one, quantile(one.n)) for one in self.measurements)
+            return any(self._is_doubtful(one, 1) for one in self.measurements)
         # A claim that fails is doubtful if all of the rows that fail are.
         rows = len(self.measurements)
         failing = [one for one in self.measurements if not self._allows(one)]
-        return all(self._is_doubtful(one, quantile(one.n, rows)) for one in failing)
+        return all(self._is_doubtful(one, rows) for one in failing)
 
     def _may_tie(self, measured: Measured) -> bool:
         """Whether a measurement is a paired difference that luck may have put on its side of a limit."""
         is_published = self.expected.kind == "published"
         return measured.paired and measured.standard_error is not None and not is_published
 
-    def _is_doubtful(self, measured: Measured, errors: float) -> bool:
-        """Whether a limit lies within so many standard errors, or within the interval."""
+    def _is_doubtful(self, measured: Measured, rows: int) -> bool:
+        """Whether luck may have put a measurement on its side of a limit, at the level of so many rows."""
         if not measured.is_finite:
             return False
         margin = abs(self._room(measured))
         if measured.interval is not None:
             low, high = measured.interval
             return margin < (high - measured.value if self._is_above(measured) else measured.value - low)
-        return measured.standard_error is not None and margin < errors * measured.standard_error
+        error = measured.standard_error
+        return error is not None and margin < float(quantile(measured.n, rows)) * error
 
     def _is_above(self, measured: Measured) -> bool:
         """Whether the nearest limit lies above the value."""

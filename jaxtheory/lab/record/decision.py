@@ -9,6 +9,10 @@ true differences are zero is decided in at most 5 % of all cases, 2.5 % a side.
 import enum
 
 import numpy as np
+from jaxtyping import Real
+
+Numbers = Real[np.ndarray, "..."] | int | float
+"""Real numbers of any shape, or one number."""
 
 LEVEL = 0.025
 """The chance that luck alone puts a claim on one side."""
@@ -23,7 +27,7 @@ class Verdict(enum.StrEnum):
     UNTESTED = "not tested"
 
 
-def quantile(n: np.ndarray | int, rows: int = 1) -> np.ndarray:
+def quantile(n: Numbers, rows: int = 1) -> np.ndarray:
     """Return Student's quantile at 1 - `LEVEL` / rows, with n - 1 degrees of freedom.
 
     Args:
@@ -39,7 +43,7 @@ def quantile(n: np.ndarray | int, rows: int = 1) -> np.ndarray:
     return np.where(n > 1, special.stdtrit(np.maximum(n - 1, 1), upper), special.ndtri(upper))
 
 
-def decide(room: np.ndarray, standard_error: np.ndarray, n: np.ndarray) -> np.ndarray:
+def decide(room: Numbers, standard_error: Numbers, n: Numbers) -> np.ndarray:
     """Return the verdicts of claims of paired differences.
 
     Args:

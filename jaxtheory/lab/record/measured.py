@@ -125,8 +125,8 @@ def proportion(
         at: Where in a sweep it stands.
 
     Returns:
-        The measurement. Its error is that of (count + 1) among n + 2 items, so that none or all of them do
-        not count as certain.
+        The measurement. Its error is that of count + 2 among n + 4 items (Agresti and Coull), so that none or
+        all of them do not count as certain.
 
     Raises:
         ValueError: If the count is not between 0 and `n`, or there are fewer than two items.
@@ -142,7 +142,7 @@ def proportion(
     if not 0 <= found <= n:
         raise ValueError(f"count is {count}: take a number from 0 to n, which is {n}")
     scale = 100 if unit == "%" else 1
-    smoothed = (found + 1) / (n + 2)
+    smoothed = (found + 2) / (n + 4)
     error = math.sqrt(smoothed * (1 - smoothed) / n)
     return Measured(scale * found / n, scale * error, n, at or {}, of=of)
 
