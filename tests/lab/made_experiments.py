@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxtheory.lab import Claim, Lab, Measured, above, exact, experiment
+from jaxtheory.lab import Claim, Lab, Measured, above, exact, experiment, mean
 
 LOG = Path(__file__).with_suffix(".log")
 

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -28,6 +29,17 @@ from jaxtheory.lab.record.laboratory import Lab
 from jaxtheory.lab.record.ranges import check_config
 from jaxtheory.lab.show.progress import Display
 
+FORMAT = 2
+"""The version of `findings.json`: findings of another are left out, and computed again."""
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("experiment", "section", "claim", "lecture", "source", "form", "command"), str),
+    "seconds": (int, float),
+    "finished": str,
+    **dict.fromkeys(("data", "notes", "claims", "figures"), list),
+}
+"""What findings hold."""
+CLAIM_FIELDS = {"statement", "expected", "measured", "measured_text", "verdict", "close", "needs", "reason"}
+"""What each of their claims holds."""
 HEARTBEAT = 10.0
 """Seconds between two signs of life, where a file cannot be locked."""
 SETTLING = 0.5
@@ -90,6 +102,7 @@ def conduct(
         )
         claims = _claims(experiment, run, config, lab)
         findings = {
+            "format": FORMAT,
             "experiment": experiment.name,
             "section": experiment.section,
             "claim": experiment.claim,
@@ -116,7 +129,7 @@ def _claims(experiment: Experiment, run: Callable[..., Any], config: Any, lab: L
     except (LabError, DataError):  # their one line says all
         raise
     except (Exception, SystemExit) as error:
-        storage.write(kept, lambda file: file.write(traceback.format_exc().encode()))
+        storage.write(kept, lambda file: file.write(storage.encoded(traceback.format_exc())))
         message = " ".join(str(error).split())
         raise Failure(
             f"{experiment.id} failed: {type(error).__name__}: {message:.500} "
@@ -140,35 +153,76 @@ def _checked(claims: Any) -> list[Claim]:
 
 
 def read_findings(directory: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any] | None:
-    """What a finished run found; None, and a line if the file is damaged, for one that is not finished."""
-    path = directory / "findings.json"
+    """Return what a finished run found.
+
+    Args:
+        directory: The run's.
+        say: Is told in a line why findings that are there cannot be used.
+
+    Returns:
+        The findings; `None` for a run that is not finished, or whose findings are damaged or of another
+        version.
+
+    Raises:
+        Failure: If the file cannot be read.
+    """
+    try:
+        return _read_whole(directory / "findings.json")
+    except Broken as error:
+        say(f"{error}: going on with the run")
+        return None
+
+
+def finished(runs: Path, say: Callable[[str], None] | None = None) -> list[tuple[dict[str, Any], Path]]:
+    """Return findings and directory of every finished run, the newest first.
+
+    Args:
+        runs: Folder of the runs.
+        say: Is told in a line of each file that cannot be used; by default it is a line of standard error.
+
+    Returns:
+        Pairs of findings and directory.
+
+    Raises:
+        Failure: If a file cannot be read.
+    """
+    found = []
+    for path in sorted(runs.glob("*/*/findings.json")):
+        try:
+            if findings := _read_whole(path):
+                found.append((findings, path.parent))
+        except Broken as error:
+            line = f"{error}: it is left out, and its command computes it again"
+            if say is None:
+                shown = storage.encoded(f"jaxtheory: {line}").decode()
+                print(shown, file=sys.stderr)
+            else:
+                say(line)
+    return sorted(found, key=lambda one: one[0]["finished"], reverse=True)
+
+
+def _read_whole(path: Path) -> dict[str, Any] | None:
+    """Findings of this version, or None where there are none; Broken for others."""
     try:
         findings = storage.read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except Broken as error:
-        say(f"{error}: going on with the run")
-        return None
     except OSError as error:
         raise Failure(f"cannot read {path}: {error.strerror or error}") from error
     if not isinstance(findings, dict) or not findings.get("claims"):
-        say(f"{path} holds no claims: going on with the run")
-        return None
+        raise Broken(f"{path} holds no claims")
+    if findings.get("format") != FORMAT:
+        raise Broken(f"{path} is of another version of jaxtheory")
+    for name, kind in FIELDS.items():
+        if not isinstance(findings.get(name), kind):
+            raise Broken(f"{path} has no '{name}' as findings have it")
+    if not all(isinstance(one, dict) and one.keys() >= CLAIM_FIELDS for one in findings["claims"]):
+        raise Broken(f"{path} has claims that lack something")
     return findings
 
 
-def finished(runs: Path) -> list[tuple[dict[str, Any], Path]]:
-    """Findings and directory of every finished run, the newest first."""
-    found = [(read_findings(path.parent), path.parent) for path in runs.glob("*/*/findings.json")]
-    return sorted(
-        ((findings, path) for findings, path in found if findings),
-        key=lambda one: one[0]["finished"],
-        reverse=True,
-    )
-
-
 def is_stale(directory: Path, experiment: Experiment) -> bool:
-    """Whether the experiment's source, or that of a module it imports, has changed since the run."""
+    """Whether what the experiment computes, with all that it reaches, has changed since the run."""
     try:
         return storage.read_json(directory / "environment.json")["source"] != source_digest(experiment.path)
     except (OSError, LabError, KeyError, TypeError):  # what cannot be read or parsed is another source

@@ -53,15 +53,15 @@ def run(config, lab):
     draws = lab.sweep("draw", draw, i=range(config.points))
     matrix = lab.cached("matrix", large)["matrix"]
     start = {"weights": jax.numpy.ones(4), "key": jax.random.PRNGKey(7)}
-    state, losses = lab.train("descent", segment, start, config.segments)
+    state, losses, _ = lab.train("descent", segment, start, config.segments)
     figure = Figure()
     figure.subplots().plot(losses)
     lab.figure("loss", figure, "It falls.")
     lab.record(loss=losses[-1])
     lab.note(f"matrix {matrix.sum():.17g}, state {np.asarray(state['weights']).tolist()}")
     return [
-        Claim("Normal numbers have mean 0.", above(-1, source="definition"), draws["value"].at()),
-        Claim("The loss falls.", above(0, source="calculus"), Measured(losses[0] - losses[-1])),
+        Claim("Normal numbers have mean 0.", above(-1, source="definition"), mean(draws["value"], over="i")),
+        Claim("The loss falls.", above(0, source="calculus"), exact(losses[0] - losses[-1])),
     ]
 '''
 
