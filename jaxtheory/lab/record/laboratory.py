@@ -99,6 +99,7 @@ class Lab:
         self,
         name: str,
         function: Callable[..., Any],
+        /,
         *,
         together: str | Sequence[str] = (),
         common: str | Sequence[str] = (),
@@ -171,7 +172,7 @@ class Lab:
                     task.advance()
         return labeled(grid, grid.gather(stored), unit=unit, dims=dims)
 
-    def key(self, name: str, **coordinates: Any) -> Array:
+    def key(self, name: str, /, **coordinates: Any) -> Array:
         """Return a random key for what is outside of sweeps, folded from the lab's seed and a name.
 
         Args:
@@ -184,7 +185,7 @@ class Lab:
         """
         return random_key(self.seed, name, coordinates)
 
-    def rng(self, name: str, **coordinates: Any) -> np.random.Generator:
+    def rng(self, name: str, /, **coordinates: Any) -> np.random.Generator:
         """Return a generator of NumPy's for what is outside of sweeps; see `key`.
 
         Args:
@@ -196,7 +197,7 @@ class Lab:
         """
         return generator(self.seed, name, coordinates)
 
-    def load(self, source: ModuleType | Callable[..., Any], **options: Any) -> Any:
+    def load(self, source: ModuleType | Callable[..., Any], /, **options: Any) -> Any:
         """Load data, and name it for the findings with its digest.
 
         Args:
