@@ -197,7 +197,7 @@ def test_everything_random_depends_on_the_seed(lab):
     assert len({first[0], first[2], first[3]}) == 3
 
 
-def test_data_are_loaded_and_named_in_one_call(lab, tmp_path):
+def test_data_are_loaded_and_named_in_one_call(lab, tmp_path, own_errors):
     data = namedtuple("data", "numbers description digest")
     asked = []
 
