@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Array
+
+if TYPE_CHECKING:
+    import jax
 
 Point = np.ndarray | dict[str, np.ndarray]
 """What a function returned at a point: an array, or arrays by name."""
@@ -132,7 +134,7 @@ class Grid:
 
         return call
 
-    def key(self, seed: int, coordinates: Mapping[str, Any]) -> Array:
+    def key(self, seed: int, coordinates: Mapping[str, Any]) -> "jax.Array":
         """Return random keys of a call: one, or an array of them with an axis for each taken together.
 
         A point's key depends on the seed, the stream and the point's coordinates on the axes that are not
@@ -273,7 +275,7 @@ def labels(points: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(point if isinstance(point, str) else str(point) for point in points)
 
 
-def random_key(seed: int, stream: str, coordinates: Mapping[str, Any]) -> Array:
+def random_key(seed: int, stream: str, coordinates: Mapping[str, Any]) -> "jax.Array":
     """Return the random key of a stream at some coordinates."""
     return _folded(seed, _words(stream, coordinates))
 
@@ -345,7 +347,7 @@ def _signature(function: Callable[..., Any]) -> tuple[set[str], bool, set[str]]:
     return named - already, takes_all, needed - already
 
 
-def _folded(seed: int, words: Any) -> Array:
+def _folded(seed: int, words: Any) -> "jax.Array":
     import jax
 
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), words[0]), words[1])

@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array
 
 from jaxtheory.lab.errors import Broken, Failure
 from jaxtheory.lab.record import storage
@@ -30,6 +29,7 @@ from jaxtheory.lab.record.sweeps import Dims, labeled
 from jaxtheory.lab.show.progress import Display, Task, in_notebook
 
 if TYPE_CHECKING:
+    import jax
     import xarray as xr
 
 FIGURE_LIMIT = 200_000
@@ -172,7 +172,7 @@ class Lab:
                     task.advance()
         return labeled(grid, grid.gather(stored), unit=unit, dims=dims)
 
-    def key(self, name: str, /, **coordinates: Any) -> Array:
+    def key(self, name: str, /, **coordinates: Any) -> "jax.Array":
         """Return a random key for what is outside of sweeps, folded from the lab's seed and a name.
 
         Args:
