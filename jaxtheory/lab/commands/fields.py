@@ -159,7 +159,7 @@ def _read(hint: Any, given: Sequence[str]) -> Any:
                 raise
     for one in tuples:
         parts = typing.get_args(one)
-        if Ellipsis in parts:
+        if Ellipsis in parts and given:
             parts = parts[:1] * len(given)
         if len(parts) == len(given):
             try:

@@ -40,8 +40,15 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self._manager.close()
 
-    def newest(self, template: Any) -> tuple[int, Any, list[Any]]:
-        """Segments done, the state then and the metrics until then; the template if nothing whole is kept."""
+    def newest(self, template: Any) -> tuple[int, Any, list[Any], float]:
+        """Return the segments done, the state then, and metrics and seconds until then.
+
+        Args:
+            template: The state at the start, which is returned if nothing whole is kept.
+
+        Returns:
+            Segments, state, metrics and seconds.
+        """
         import jax
         import orbax.checkpoint as ocp
 
@@ -55,9 +62,10 @@ class Checkpoints:
                     ),
                 )
                 state = kept["state"][STATE]
-                history = storage.unpack(
+                told = storage.unpack(
                     io.BytesIO(kept["history"]["packed"].tobytes()), {"checksum": _checksum(state)}
                 )
+                history, seconds = told["metrics"], float(told["seconds"])
             except Exception as error:  # a damaged checkpoint raises whatever its readers do
                 reason = " ".join(str(error).split())
                 place = self._folder / str(done)
@@ -66,16 +74,17 @@ class Checkpoints:
                     shutil.rmtree(place)
                 self._manager.reload()
                 continue
-            return done, state, history
-        return 0, template, []
+            return done, state, history, seconds
+        return 0, template, [], 0.0
 
-    def save(self, done: int, state: Any, history: list[Any]) -> None:
-        """Keeps the state after so many segments, and the metrics until then."""
+    def save(self, done: int, state: Any, history: list[Any], seconds: float) -> None:
+        """Keep the state after a number of segments, and metrics and seconds until then."""
         import orbax.checkpoint as ocp
 
         # Packed as one array: without a template orbax makes other containers of tuples and lists.
         packed = io.BytesIO()
-        storage.pack(packed, history, {"checksum": _checksum(state)})
+        told = {"metrics": history, "seconds": np.float64(seconds)}
+        storage.pack(packed, told, {"checksum": _checksum(state)})
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave({STATE: state}),
             history=ocp.args.StandardSave({"packed": np.frombuffer(packed.getvalue(), np.uint8)}),

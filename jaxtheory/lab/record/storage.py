@@ -72,7 +72,12 @@ def write(path: Path, fill: Callable[[BufferedIOBase], Any]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON; a number that JSON lacks (NaN, infinity) becomes null."""
     text = json.dumps(as_json(value), indent=1, ensure_ascii=False, allow_nan=False)
-    write(path, lambda file: file.write(text.encode() + b"\n"))
+    write(path, lambda file: file.write(encoded(text) + b"\n"))
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as UTF-8; bytes of a folder's name that are none become escapes, as JSON reads them."""
+    return text.encode(errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
@@ -137,7 +142,7 @@ def append_line(path: Path, line: str) -> None:
             file.seek(0)
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)
-            file.write(line.encode() + b"\n")
+            file.write(encoded(line) + b"\n")
 
 
 def read_lines(path: Path) -> list[str]:

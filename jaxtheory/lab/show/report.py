@@ -19,8 +19,6 @@ from jaxtheory.lab.words import counted
 
 FORMS = ("full", "custom", "quick")
 """The forms of a run, in the order in which one is shown in place of the others."""
-NEEDED = ("experiment", "section", "claim", "form", "finished", "seconds", "claims", "figures", "command")
-"""What findings hold; those of another version may not."""
 
 
 def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
@@ -39,8 +37,8 @@ def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
     """
     known = {(one.section, one.name): one for one in experiments}
     by_experiment: dict[tuple[str, str], list[tuple[dict[str, Any], Path]]] = {}
-    readable, unreadable = _findings(runs)
-    for findings, directory in readable:
+    unreadable: list[str] = []
+    for findings, directory in lab_runs.finished(runs, unreadable.append):
         place = findings["section"], findings["experiment"]
         by_experiment.setdefault(place, []).append((findings, directory))
     benches = _newest_benches(runs)
@@ -68,27 +66,6 @@ def _order(key: tuple[str, str]) -> tuple[int, str, str]:
     return outline.place(*key)
 
 
-def _findings(runs: Path) -> tuple[list[tuple[dict[str, Any], Path]], list[str]]:
-    """Findings and directories of all finished runs, the newest first; and a line for each of no use."""
-    readable, unreadable = [], []
-    for path in sorted(runs.glob("*/*/findings.json")):
-        try:
-            findings = lab_runs.read_findings(path.parent, unreadable.append)
-        except Failure as error:
-            unreadable.append(str(error))
-            continue
-        if findings is None:
-            continue
-        if missing := [name for name in NEEDED if name not in findings]:
-            unreadable.append(
-                f"{path} is of another version, without {', '.join(missing)}: run the experiment again"
-            )
-        else:
-            readable.append((findings, path.parent))
-    unreadable = [line.removesuffix(": going on with the run") for line in unreadable]
-    return sorted(readable, key=lambda one: one[0]["finished"], reverse=True), unreadable
-
-
 def _shown(
     found: list[tuple[dict[str, Any], Path]], experiment: Experiment | None, runs: Path
 ) -> dict[str, Any]:
@@ -106,23 +83,18 @@ def _shown(
         }
         for (other, path), state in list(zip(found, states))[1:]
     ]
-    blank = {"lecture": "", "source": "", "data": [], "notes": []}
-    return (
-        blank
-        | findings
-        | {
-            "state": states[0],
-            "directory": _below(runs, directory),
-            "config": _read(directory / "config.json"),
-            "environment": _read(directory / "environment.json"),
-            "figures": [
-                figure
-                | {"file": _below(runs, _checked_figure(directory / "figures" / Path(figure["file"]).name))}
-                for figure in findings["figures"]
-            ],
-            "others": others,
-        }
-    )
+    figures = [
+        figure | {"file": _below(runs, _checked_figure(directory / "figures" / Path(figure["file"]).name))}
+        for figure in findings["figures"]
+    ]
+    return findings | {
+        "state": states[0],
+        "directory": _below(runs, directory),
+        "config": _read(directory / "config.json"),
+        "environment": _read(directory / "environment.json"),
+        "figures": figures,
+        "others": others,
+    }
 
 
 def _state(directory: Path, experiment: Experiment | None) -> str:

@@ -242,10 +242,10 @@ def test_a_jax_that_is_too_old_stops_it(examine, bare, monkeypatch):
 
 
 def test_what_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr(doctor, "installed", lambda name: None if name in ("optax", "tyro") else "99")
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name in ("optax", "jinja2") else "99")
     one, other = doctor.faults_of_packages()
     assert (one["what"], one["harmless"]) == ("optax is not installed", False)
-    assert other["what"] == "what experiments need is not installed: tyro"
+    assert other["what"] == "what experiments need is not installed: jinja2"
     assert other["harmless"]
     assert other["do"] == "pip install 'jaxtheory[experiments]'"
 

@@ -44,7 +44,7 @@ def test_listing_imports_neither_experiments_nor_jax():
         from jaxtheory.lab.commands.main import command
 
         assert command(["list"]) == 0
-        heavy = ("jaxtheory.experiments", "jaxlib", "tyro", "matplotlib")
+        heavy = ("jaxtheory.experiments", "jaxlib", "rich", "matplotlib")
         assert not [name for name in sys.modules if name.startswith(heavy)]
     """
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

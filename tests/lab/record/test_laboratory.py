@@ -5,8 +5,10 @@ import json
 import os
 import pstats
 import re
+from collections import namedtuple
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import matplotlib.pyplot as plt
@@ -15,9 +17,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from jaxtheory.lab import Claim, Claims, at_most, exact
 from jaxtheory.lab.errors import Failure
 from jaxtheory.lab.record import storage
-from jaxtheory.lab.record.claims import Claim, Claims, Measured, at_most
 from jaxtheory.lab.record.laboratory import FIGURE_LIMIT, Lab, experiment
 from jaxtheory.lab.show.progress import Display, Silent
 
@@ -64,14 +66,12 @@ def test_a_stopped_sweep_computes_only_what_is_missing(lab, said):
     again = Calls()
     whole = lab().sweep("error", again, unit="%", **axes)
     assert again == [(2, 1), (3, 0), (3, 1)]
-    assert (whole.name, dict(whole.axes), whole.unit) == ("error", {"x": (1, 2, 3), "draw": (0, 1)}, "%")
+    assert (whole.attrs, whole.sizes) == ({"name": "error", "unit": "%"}, {"x": 3, "draw": 2, "vector_0": 3})
     assert whole["sum"].values.tolist() == [[1, 2], [2, 3], [3, 4]]
     never = Calls()
-    stored = lab().sweep("error", never, **axes)
+    stored = lab().sweep("error", never, unit="%", **axes)
     assert never == []
-    for name, array in whole.values.items():
-        np.testing.assert_array_equal(stored.values[name], array)
-        assert stored.values[name].dtype == array.dtype
+    assert stored.identical(whole)
     assert said.lines == []
 
 
@@ -97,14 +97,15 @@ def test_axes_taken_together_are_one_batch(lab, together):
             return np.add.outer(draw, x) + normal
         return np.asarray(x) + np.asarray(draw) + normal
 
-    found = lab().sweep("normal", drawn, together=together, x=(10, 20), draw=(0, 1, 2)).values
+    found = lab().sweep("normal", drawn, together=together, x=(10, 20), draw=(0, 1, 2))
     one_by_one = Lab(display=Display(Silent())).sweep(
         "normal",
         lambda x, draw, key: x + draw + np.asarray(jax.random.normal(key)),
         x=(10, 20),
         draw=(0, 1, 2),
     )
-    np.testing.assert_allclose(found, one_by_one.values, rtol=1e-6)
+    assert (found.dims, found.shape) == (("x", "draw"), (2, 3))
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-6)
     assert (
         calls
         == {
@@ -116,18 +117,106 @@ def test_axes_taken_together_are_one_batch(lab, together):
     )
 
 
-def test_only_functions_that_name_a_key_are_given_one(lab):
+def test_a_function_is_given_what_it_names(lab):
     key, axes, mine = jax.random.key(7), {"x": (1, 2)}, lab()
     bits = jax.random.key_data
 
     def plain(x, key):
+        return x + 0 * np.asarray(bits(key))
+
+    def drawn(key):
         return np.asarray(bits(key))
 
-    given = mine.sweep("a", plain, **axes).values
+    given = mine.sweep("a", drawn, **axes)
     assert not np.array_equal(given[0], given[1])
-    np.testing.assert_array_equal(mine.sweep("b", partial(plain, key=key), **axes).values, [bits(key)] * 2)
-    assert mine.sweep("c", jax.jit(lambda x, key: bits(key) + 0 * x), **axes).values.shape == (2, 2)
+    np.testing.assert_array_equal(mine.sweep("b", partial(plain, key=key), **axes), [[1, 1], [2, 2]])
+    assert mine.sweep("c", jax.jit(lambda x, key: bits(key) + 0 * x), **axes).shape == (2, 2)
     assert mine.sweep("d", dict, **axes)["x"].values.tolist() == [1, 2]  # a builtin without a signature
+    numbers = mine.sweep("e", lambda rng: rng.random(3), draw=range(2))
+    assert len(np.unique(numbers)) == 6
+    np.testing.assert_array_equal(numbers.sel(draw=1), mine.rng("e", draw=1).random(3))
+    np.testing.assert_array_equal(given.sel(x=2), bits(mine.key("a", x=2)))
+    with pytest.raises(ValueError, match="axis 'draw' of sweep 'f' changes nothing: its function neither"):
+        mine.sweep("f", lambda x: x, x=(1, 2), draw=range(2))
+
+
+def test_axes_in_common_share_their_draws(lab, tmp_path):
+    def error(by, rng):
+        return {"a": 0, "b": 1}[by] + rng.random()
+
+    axes = {"by": ("a", "b"), "draw": range(3)}
+    errors = lab().sweep("error", error, common="by", **axes)
+    np.testing.assert_allclose(errors.sel(by="b") - errors.sel(by="a"), 1)
+    assert len(np.unique(errors.sel(by="a"))) == 3
+    # Points that were drawn otherwise are not taken for these.
+    apart = lab().sweep("error", error, **axes)
+    assert not np.any(np.isclose(apart, errors))
+    streamed = lab().sweep("error", error, common=("by",), stream="other", **axes)
+    assert not np.any(np.isclose(streamed, errors))
+    np.testing.assert_array_equal(lab().sweep("again", error, common="by", stream="error", **axes), errors)
+    assert len(list((tmp_path / "points" / "error").iterdir())) == 18
+
+
+def test_a_ragged_grid_computes_its_points_only(lab, said):
+    points = [{"size": 300, "draw": 0}, {"size": 300, "draw": 1}, {"size": 4000, "draw": 0}]
+    calls = []
+
+    def error(size, rng):
+        calls.append(size)
+        return {"error": size, "of": {"luck": rng.random()}}
+
+    found = lab().sweep("error", error, points=points, unit="%")
+    assert calls == [300, 300, 4000]
+    np.testing.assert_array_equal(found["error"], [[300, 300], [4000, np.nan]])
+    np.testing.assert_array_equal(found.computed, [[True, True], [True, False]])
+    grown = lab().sweep("error", error, points=[*points, {"size": 5, "draw": 3}], unit="%")
+    assert calls == [300, 300, 4000, 5]
+    assert grown["of/luck"].sel(size=300, draw=1) == found["of/luck"].sel(size=300, draw=1)
+    with pytest.raises(ValueError, match=r"sweep 'both' has points= and axes \(x\): give one of the two"):
+        lab().sweep("both", error, points=points, x=(1, 2))
+
+
+def test_named_dimensions_reach_the_result(lab):
+    codes = lab().sweep("codes", lambda x: {"codes": np.full(3, x)}, dims={"codes": ("atom",)}, x=(1, 2))
+    assert codes["codes"].sum("atom").values.tolist() == [3, 6]
+
+
+def test_everything_random_depends_on_the_seed(lab):
+    def numbers(mine):
+        key = jax.random.key_data(mine.key("picture")).tolist()
+        return [
+            mine.rng("picture").random(),
+            key,
+            mine.rng("other").random(),
+            mine.rng("picture", i=1).random(),
+        ]
+
+    assert numbers(lab(seed=3)) == numbers(lab(seed=3))
+    first, second = numbers(lab(seed=3)), numbers(lab(seed=4))
+    assert all(one != other for one, other in zip(first, second))
+    assert len({first[0], first[2], first[3]}) == 3
+
+
+def test_data_are_loaded_and_named_in_one_call(lab, tmp_path, own_errors):
+    data = namedtuple("data", "numbers description digest")
+    asked = []
+
+    def load(source=None, *, seed=0):
+        asked.append((source, seed))
+        return data([1, 2], "two numbers", "0123456789abcdef")
+
+    mine = lab(data_dir=tmp_path)
+    assert mine.load(load, seed=4).numbers == [1, 2]
+    assert mine.load(load, source="elsewhere").numbers == [1, 2]
+    module = ModuleType("numbers")
+    module.load = load
+    mine.load(module)
+    assert asked == [(tmp_path, 4), ("elsewhere", 0), (tmp_path, 0)]
+    assert mine.data == ["two numbers (SHA-256 0123456789ab)"]
+    with pytest.raises(TypeError, match=r"data of type list has no description and digest: load it yourself"):
+        mine.load(lambda: [1, 2])
+    with pytest.raises(TypeError, match="source is 3: take a module of data with load, or such a function"):
+        mine.load(3)
 
 
 def test_points_of_another_form_are_refused_at_once(lab):
@@ -156,8 +245,7 @@ def test_a_damaged_point_is_computed_again_with_a_line_that_says_why(lab, tmp_pa
     again = Calls()
     after = lab().sweep("error", again, **axes)
     assert len(again) == 2
-    for name in before.values:
-        np.testing.assert_array_equal(before.values[name], after.values[name])
+    assert after.identical(before)
     texts = sorted(said.lines)
     assert len(texts) == 2
     assert any(re.fullmatch(rf"{first} is damaged \(.*\): computing it again", text) for text in texts)
@@ -207,7 +295,7 @@ def test_other_data_and_other_seeds_share_nothing(lab):
         for one in data:
             mine.uses(one)
         return int(mine.cached("n", lambda: len(data))), int(
-            mine.sweep("m", lambda x: len(data) + x, x=(0,)).at().value
+            mine.sweep("m", lambda x: len(data) + x, x=(0,))[0]
         )
 
     assert counted(lab()) == (0, 0)
@@ -220,7 +308,7 @@ def test_other_data_and_other_seeds_share_nothing(lab):
     assert with_data.data == ["digits"]
 
     def normal(mine):
-        return mine.sweep("normal", lambda x, key: x + np.asarray(jax.random.normal(key)), x=(0,)).at().value
+        return mine.sweep("normal", lambda key: np.asarray(jax.random.normal(key)), x=(0,)).item()
 
     first, second = normal(lab(seed=0)), normal(lab(seed=1))
     assert first != second
@@ -329,15 +417,22 @@ def test_figures_too_large_say_what_to_do(lab, tmp_path, monkeypatch, own_errors
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_rerun_records_no_line_twice(lab, tmp_path):
-    for _ in range(2):
-        mine = lab()
-        mine.record(loss=np.float32(0.5), text="a\u2028b", step=1)
-        mine.record(loss=float("nan"), step=2)
-    lines = (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]
-    assert [json.loads(line) for line in lines] == [
-        {"loss": 0.5, "text": "a\u2028b", "step": 1}, {"loss": None, "step": 2},
-    ]  # fmt: skip
+def test_a_rerun_records_no_line_twice_and_a_run_may(lab, tmp_path):
+    def lines():
+        return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
+
+    first, second = {"loss": 0.5, "text": "a\u2028b", "step": 1}, {"loss": None, "step": 2}
+
+    def record(mine, until):
+        for figures in [first, second, first, first][:until]:
+            mine.record(**{name: np.nan if value is None else value for name, value in figures.items()})
+
+    record(lab(), 2)
+    assert lines() == [first, second]
+    record(lab(), 4)
+    assert lines() == [first, second, first, first]
+    record(lab(), 4)
+    assert lines() == [first, second, first, first]
 
 
 def test_seconds_go_on_where_the_run_was_stopped(lab, tmp_path):
@@ -372,7 +467,7 @@ def test_an_experiment_needs_no_lab_and_returns_a_table(own_errors):
     @experiment
     def run(config, lab):
         labs.append(lab)
-        return [Claim("It is so.", at_most(1, source="x"), Measured(config))]
+        return [Claim("It is so.", at_most(1, source="x"), exact(config))]
 
     found = run(0.5)
     assert isinstance(found, Claims)
@@ -396,7 +491,7 @@ def test_a_trivial_point_costs_little(lab, tmp_path, monkeypatch):
     real = storage.write
 
     def drawn(x, key):
-        return 2.0 * x
+        return 2.0 * x + 0 * len(key.shape)
 
     monkeypatch.setattr(storage, "write", lambda path, fill: (written.append(path), real(path, fill)))
     lab().sweep("warm", drawn, x=range(2))
