@@ -68,6 +68,8 @@ def opened(browser, fifty):
     for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get(fifty.as_uri())
+    # What scrolls smoothly is not where a click aims.
+    browser.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
     return browser
 
 
@@ -145,6 +147,8 @@ def test_filters_filter(opened):
     shown_articles = [one.get_attribute("id") for one in find(opened, "article") if one.is_displayed()]
     assert shown_articles == ["sparse-experiment_12", "bench-scattering2d"]
     assert [one.text for one in find(opened, ".part h2") if one.is_displayed()] == ["Sparse coding"]
+    entries = [one for one in find(opened, ".contents li[data-article]") if one.is_displayed()]
+    assert [one.get_attribute("data-article") for one in entries] == ["sparse-experiment_12"]
     find(opened, "#text")[0].send_keys(" nowhere")
     assert shown(opened) == []
     assert find(opened, "#none")[0].is_displayed()
@@ -191,6 +195,15 @@ def test_a_picture_opens(opened):
     assert not large.is_displayed()
 
 
+def test_a_picture_has_its_room_before_it_is_there(opened):
+    """So that what one reads does not jump when a picture further up is loaded."""
+    sizes = opened.execute_script(
+        "return [...document.querySelectorAll('.opening img')]"
+        ".map(one => [one.clientWidth, one.clientHeight])"
+    )
+    assert sizes == [[840, 540]] * 50
+
+
 def test_it_fits_a_phone(opened):
     metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -230,10 +243,17 @@ def test_untested_claims_are_folded_until_they_are_asked_for(opened):
     assert find(opened, ".missing .claims")[0].is_displayed()
 
 
+def test_a_section_of_the_summary_is_shown_again_when_it_is_linked_to(opened):
+    find(opened, "#text")[0].send_keys("experiment_12")
+    assert len(shown(opened)) == 5
+    link = find(opened, ".summary a[href='#section-statistics']")[0]
+    opened.execute_script("arguments[0].click()", link)
+    assert len(shown(opened)) == 250
+    assert find(opened, "#text")[0].get_property("value") == ""
+
+
 def test_a_link_leads_to_the_experiment_and_it_stays_there(opened):
-    find(opened, "#text")[0].send_keys("experiment_12")  # what is linked to is shown again
     link = find(opened, "a[href='#statistics-experiment_44']")[0]
-    opened.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
     opened.execute_script("arguments[0].click()", link)
     figures = find(opened, "#statistics-experiment_44 .opening img")
     wait = "const wait = () => arguments[0].complete ? arguments[1]() : setTimeout(wait, 20); wait()"
