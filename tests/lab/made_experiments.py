@@ -112,6 +112,7 @@ def start(folder: Path, *arguments: object, prelude: str = "", **options: object
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="surrogateescape",  # names of folders may be no text
         **options,
     )
 

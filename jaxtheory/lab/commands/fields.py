@@ -69,8 +69,8 @@ def add(parser: argparse.ArgumentParser, experiment: str, default: Any) -> None:
 
 def spelled(arguments: Iterable[str], default: Any) -> list[str]:
     """Write the flags of fields with underscores, as `--J_max` for `--J-max`."""
-    names = {f.name for f in dataclasses.fields(default)}
-    names |= {f"no_{name}" for name in names}
+    names = set(_types(default))
+    names |= {f"no_{name}" for name, hint in _types(default).items() if hint is bool}
 
     def one(argument: str) -> str:
         flag, equals, value = argument.partition("=")
