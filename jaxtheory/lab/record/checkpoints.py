@@ -78,7 +78,18 @@ class Checkpoints:
         return 0, template, [], 0.0
 
     def save(self, done: int, state: Any, history: list[Any], seconds: float) -> None:
-        """Keep the state after a number of segments, and metrics and seconds until then."""
+        """Keep the state after a number of segments, and metrics and seconds until then.
+
+        Args:
+            done: The number of segments.
+            state: The state after them, a pytree of arrays.
+            history: The metrics of each.
+            seconds: How long they took.
+
+        Raises:
+            OSError: If it cannot be written; `storage.failing_clearly` makes it one line.
+            ValueError: If the state is nothing that orbax stores.
+        """
         import orbax.checkpoint as ocp
 
         # Packed as one array: without a template orbax makes other containers of tuples and lists.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxtheory.lab.record.grids import Grid, Point, labels
+from jaxtheory.lab.record.grids import Grid, labels
 from jaxtheory.lab.record.measured import Measured
+from jaxtheory.lab.record.points import Point
 
 if TYPE_CHECKING:
     import xarray as xr
