@@ -81,12 +81,13 @@ def conduct(
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = options.runs / experiment.name / digest
     display = display or Display()
+    words = {"claim": experiment.claim, "lecture": experiment.lecture, "source": experiment.source}
     if not options.fresh and (findings := read_findings(directory, display.say)):
-        return findings, directory
+        return findings | words, directory  # rewording a docstring leaves a run as it is
     with held(directory):
         _clear(directory, everything=options.fresh)
         if findings := read_findings(directory, display.say):  # another process has just ended
-            return findings, directory
+            return findings | words, directory
         storage.write_json(directory / "config.json", identity["config"])
         storage.write_json(
             directory / "environment.json", {**environment(), **identity, "form": options.form}
@@ -99,9 +100,7 @@ def conduct(
             "format": FORMAT,
             "experiment": experiment.name,
             "section": experiment.section,
-            "claim": experiment.claim,
-            "lecture": experiment.lecture,
-            "source": experiment.source,
+            **words,
             "form": options.form,
             "command": options.command,
             "seconds": round(lab.seconds, 1),

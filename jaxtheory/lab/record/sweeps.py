@@ -104,8 +104,8 @@ def mean(
         over: The axis or axes of the draws, which are taken for independent; `()` for none, so that each
             point is one draw.
         paired: Whether the numbers are differences within pairs, so that they can be a tie.
-        of: What is counted by n, in the plural; by default the name of the axis with an s, or points of several
-            axes.
+        of: What is counted by n, in the plural; by default the name of the axis with an s, or points
+            of several axes.
 
     Returns:
         A measurement for each point of the other axes, in their order; one if no axis is left.

@@ -60,6 +60,24 @@ def test_a_finished_run_is_read_and_not_run_again(conduct, file):
     assert made.logged(file) == ["1", "2", "3"]
 
 
+def test_a_reworded_docstring_leaves_a_finished_run_as_it_is(conduct, file):
+    findings, directory = conduct(file)
+    [experiment] = discovery.find(file.parent.parent)
+    text = file.read_text()
+    reworded = text.replace("Powers grow.\n", "All powers grow.\n").replace("Which numbers.", "The numbers.")
+    reworded = reworded.replace("sizes: tuple[int, ...]", "sizes: tuple").replace(
+        "log(size)", "log(size)  # !"
+    )
+    assert reworded.count("All powers grow.\n") == 1
+    file.write_text(reworded)
+    assert not runs.is_stale(directory, experiment)
+    assert conduct(file) == (findings | {"claim": "All powers grow."}, directory)
+    assert made.logged(file) == ["1", "2", "3"]
+    file.write_text(text.replace("above(3.0", "above(2.0"))
+    assert runs.is_stale(directory, experiment)
+    assert conduct(file)[1] != directory
+
+
 def test_fresh_computes_everything_again(conduct, file):
     findings, directory = conduct(file)
     (directory / "figures").mkdir()
