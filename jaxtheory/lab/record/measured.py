@@ -57,9 +57,7 @@ class Measured:
             raise ValueError(f"standard_error is {self.standard_error}: take a number of 0 or more")
         if self.standard_error is not None and self.interval is not None:
             raise ValueError("a figure has a standard error or an interval: give one of the two")
-        if self.interval is not None and not (
-            len(self.interval) == 2 and self.interval[0] <= self.interval[1]
-        ):
+        if self.interval is not None and (len(self.interval) != 2 or self.interval[0] > self.interval[1]):
             raise ValueError(f"interval is {self.interval}: give its two ends, the lower one first")
         if spread and self.n < 2:
             raise ValueError(f"n is {self.n}, but one draw has no spread: say how many draws there were")

@@ -96,7 +96,6 @@ def test_a_proportions_interval_covers_the_truth(rng):
         (lambda: Measured(1, n=0), "n is 0: take the number of draws, at least 1"),
         (lambda: Measured(1, 0.1, 3, interval=(0, 2)), "standard error or an interval: give one of the two"),
         (lambda: Measured(1, n=3, interval=(2, 0)), r"interval is \(2.0, 0.0\): give its two ends, the"),
-        (lambda: Measured(1, n=3, interval=(math.nan, 0)), "give its two ends, the lower one first"),
         (lambda: Measured(1, n=3, paired=True), "a paired difference of several draws has a standard error"),
         (lambda: Measured(1, kind="lucky"), "kind is 'lucky': take 'exact', 'sampled' or 'single'"),
         (lambda: Measured(1, n=3, kind="exact"), "a figure that is exact has no spread and no number of"),
