@@ -1,4 +1,9 @@
-"""What a claim expects, and from where: a limit, a band, or a figure that was published."""
+"""What a claim expects, and from where: a limit, a band, or a figure that was published.
+
+Conventions: `source` says where the figure is from and is never empty, as "Mallat 2012, theorem 2.12"; `unit`
+is that of the measured value; `looked_up` says that the source itself was read for the figure. All limits are
+finite numbers, or it is a `ValueError`.
+"""
 
 import math
 from dataclasses import dataclass
@@ -68,7 +73,7 @@ class Expected:
         return 100 * math.sqrt(share * (1 - share) / self.n)
 
     def allows(self, value: float, allowance: float = 0.0) -> bool:
-        """Whether a value is as expected, up to an allowance; what is not finite never is."""
+        """Return whether a value is as expected, up to an allowance; what is not finite never is."""
         if not math.isfinite(value):
             return False
         if self.kind == "below":
@@ -80,43 +85,43 @@ class Expected:
         return low <= value <= high
 
     def room(self, value: float, allowance: float = 0.0) -> float:
-        """The distance of a value from the nearest limit: positive inside, negative outside, or NaN."""
+        """Return the distance of a value from the nearest limit, which is negative outside."""
         low = [] if self.low is None else [value - (self.low - allowance)]
         high = [] if self.high is None else [self.high + allowance - value]
         return min(low + high)
 
 
 def at_most(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
-    """Expect the given value or less."""
+    """Return the expectation of the given value or less."""
     return Expected("at most", None, float(value), source, unit, looked_up)
 
 
 def at_least(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
-    """Expect the given value or more."""
+    """Return the expectation of the given value or more."""
     return Expected("at least", float(value), None, source, unit, looked_up)
 
 
 def below(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
-    """Expect less than the given value."""
+    """Return the expectation of less than the given value."""
     return Expected("below", None, float(value), source, unit, looked_up)
 
 
 def above(value: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False) -> Expected:
-    """Expect more than the given value."""
+    """Return the expectation of more than the given value."""
     return Expected("above", float(value), None, source, unit, looked_up)
 
 
 def between(
     low: SupportsFloat, high: SupportsFloat, *, source: str, unit: str = "", looked_up: bool = False
 ) -> Expected:
-    """Expect a value in the band, its ends included."""
+    """Return the expectation of a value in the band, its ends included."""
     return Expected("between", float(low), float(high), source, unit, looked_up)
 
 
 def equal_to(
     value: SupportsFloat, *, tolerance: SupportsFloat, source: str, unit: str = "", looked_up: bool = False
 ) -> Expected:
-    """Expect the given value up to the tolerance, the ends included."""
+    """Return the expectation of the given value up to the tolerance, the ends included."""
     # As decimals, since 0.7 + 0.1 in binary is below 0.8.
     middle, spread = Decimal(repr(float(value))), Decimal(repr(float(tolerance)))
     return Expected("equal to", float(middle - spread), float(middle + spread), source, unit, looked_up)
@@ -132,7 +137,7 @@ def published(
     side: Side = "either",
     looked_up: bool = False,
 ) -> Expected:
-    """Expect a figure that a paper prints, up to the sampling errors of both measurements.
+    """Return the expectation of a figure that a paper prints, up to the sampling errors of both measurements.
 
     The measured value may differ from the published one by
     max(slack, t sqrt(p (100 - p) / n + standard error^2)), where the first term under the root is the

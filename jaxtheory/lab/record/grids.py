@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxtheory.lab.record.points import Point, form
+
 if TYPE_CHECKING:
     import jax
 
-Point = np.ndarray | dict[str, np.ndarray]
-"""What a function returned at a point: an array, or arrays by name."""
 COORDINATES = (bool, int, float, str, type(None))
 """What a coordinate is, alone or in tuples."""
 RANDOM = ("key", "rng")
 """What a function asks for if it draws: a key of JAX's, or a generator of NumPy's."""
 TAKEN = (*RANDOM, "computed", "method", "tolerance", "drop", "indexers")
 """Names that an axis cannot have: xarray's `sel` would take the last four for its own options, in silence."""
-SEPARATOR = "/"
-"""What joins the names of nested dictionaries."""
 
 
 @dataclass(frozen=True)
@@ -172,10 +170,10 @@ class Grid:
         Raises:
             ValueError: If their forms differ, or an axis is missing.
         """
-        if _form(result) != _form(other):
+        if form(result) != form(other):
             raise ValueError(
-                f"the points of sweep '{self.name}' differ in form: {_form(other)} before, "
-                f"{_form(result)} at {dict(coordinates)}"
+                f"the points of sweep '{self.name}' differ in form: {form(other)} before, "
+                f"{form(result)} at {dict(coordinates)}"
             )
         batch = tuple(len(points) for points in self.batch.values())
         for name, array in result.items() if isinstance(result, dict) else [("", result)]:
@@ -285,52 +283,6 @@ def generator(seed: int, stream: str, coordinates: Mapping[str, Any]) -> np.rand
     import jax
 
     return np.random.default_rng(np.asarray(jax.random.key_data(random_key(seed, stream, coordinates))))
-
-
-def as_point(sweep: str, coordinates: Mapping[str, Any], result: Any) -> Point:
-    """Return what a sweep's function returned as arrays; nested dictionaries become one.
-
-    Args:
-        sweep: The sweep's name.
-        coordinates: Where the result is from.
-        result: What the function returned.
-
-    Returns:
-        An array, or arrays by name; names of nested dictionaries are joined by `/`.
-
-    Raises:
-        TypeError: For what is no number, array or dictionary of them.
-        ValueError: If two parts of nested dictionaries have the same name.
-    """
-    named = _flat(sweep, result) if isinstance(result, Mapping) else {"": result}
-    try:
-        # Copies, as the function may write its next result into the same array.
-        arrays = {key: np.array(part) for key, part in named.items()}
-    except (ValueError, TypeError):  # rows of different lengths, keys for random numbers
-        arrays = {}
-    if not arrays or any(array.dtype.hasobject for array in arrays.values()):
-        shown = " ".join(repr(result).split())
-        raise TypeError(
-            f"a point of sweep '{sweep}' is a number, an array or a dictionary of them; "
-            f"the function returned {type(result).__name__} {shown:.80} at {dict(coordinates)}"
-        )
-    return arrays if isinstance(result, Mapping) else arrays[""]
-
-
-def _flat(sweep: str, result: Mapping[Any, Any], before: str = "") -> dict[str, Any]:
-    """A nested dictionary as one; an empty one stays, to be refused."""
-    flat: dict[str, Any] = {}
-    for key, part in result.items():
-        name = f"{before}{key}"
-        parts = _flat(sweep, part, f"{name}{SEPARATOR}") if isinstance(part, Mapping) else {name: part}
-        if twice := flat.keys() & parts.keys():
-            raise ValueError(f"a point of sweep '{sweep}' has two parts called '{min(twice)}'")
-        flat |= parts
-    return flat
-
-
-def _form(result: Point) -> Any:
-    return {key: array.shape for key, array in result.items()} if isinstance(result, dict) else result.shape
 
 
 def _signature(function: Callable[..., Any]) -> tuple[set[str], bool, set[str]]:

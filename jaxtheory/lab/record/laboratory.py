@@ -3,12 +3,10 @@
 import contextlib
 import functools
 import inspect
-import io
 import itertools
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import weakref
@@ -24,7 +22,10 @@ import numpy as np
 from jaxtheory.lab.errors import Broken, Failure
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim, Claims
-from jaxtheory.lab.record.grids import Grid, as_point, generator, ragged, random_key
+from jaxtheory.lab.record.clock import Clock
+from jaxtheory.lab.record.grids import Grid, generator, ragged, random_key
+from jaxtheory.lab.record.pictures import png
+from jaxtheory.lab.record.points import as_point
 from jaxtheory.lab.record.sweeps import Dims, labeled
 from jaxtheory.lab.show.progress import Display, Task, in_notebook
 
@@ -32,12 +33,6 @@ if TYPE_CHECKING:
     import jax
     import xarray as xr
 
-FIGURE_LIMIT = 200_000
-"""Bytes of a figure: fifty experiments make a page under 10 MB."""
-RESOLUTIONS = (120, 100, 80, 60)
-"""Dots an inch that a figure is tried at until it is small enough."""
-LONGEST_SIDE = 4000
-"""Pixels of a figure's longest side at the highest resolution."""
 BETWEEN_CHECKPOINTS = 5.0
 """Seconds that a killed training loses at most, beyond the segment that it was in."""
 
@@ -54,7 +49,7 @@ class Training(NamedTuple):
 
 
 class Lab:
-    """Keeps what an experiment computes, so that a rerun computes only what is missing.
+    """Keep what an experiment computes, so that a rerun computes only what is missing.
 
     Args:
         directory: Where a run is kept. By default a temporary folder that goes with the lab: nothing is
@@ -232,7 +227,7 @@ class Lab:
         return data
 
     def cached(self, name: str, function: Callable[..., Any]) -> Any:
-        """What a function returns, stored at the first call and loaded at the next.
+        """Return what a function returns, stored at the first call and loaded at the next.
 
         Args:
             name: The name, unique in the experiment.
@@ -316,7 +311,7 @@ class Lab:
         return Training(state, jax.tree.map(lambda *parts: np.stack(parts), *history), before)
 
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
-        """Keeps a Matplotlib figure as a picture, and closes it.
+        """Keep a Matplotlib figure as a picture, and closes it.
 
         Args:
             name: The name, unique in the experiment.
@@ -326,7 +321,7 @@ class Lab:
         Raises:
             ValueError: For a figure of enormous size.
         """
-        picture = _picture(name, figure)
+        picture = png(name, figure)
         file = f"figures/{storage.slug(name)}.png"
         storage.write(self.directory / file, lambda target: target.write(picture))
         self.figures = [one for one in self.figures if one["name"] != name]
@@ -348,22 +343,30 @@ class Lab:
             storage.append_line(path, line)
 
     def note(self, text: str) -> None:
-        """Adds a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
+        """Add a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
         self.notes.append(str(text))
 
     def uses(self, description: str) -> None:
-        """Names the data, for the findings; what is computed hereafter is kept for this data only."""
+        """Name the data, for the findings; what is computed hereafter is kept for this data only."""
         if description not in self.data:
             self.data.append(str(description))
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Shows the progress of work of the experiment's own, advanced with `.advance(n=1)`."""
+        """Show the progress of work of the experiment's own.
+
+        Args:
+            label: What is being done.
+            total: How many pieces of work there are, if that is known.
+
+        Yields:
+            The task, to be advanced with `.advance(n=1)`.
+        """
         with self._task(label, total) as task:
             yield task
 
     def say(self, text: str) -> None:
-        """Shows a line of text beside the progress."""
+        """Show a line of text beside the progress."""
         self._display.say(text)
 
     def _task(self, label: str, total: int | None, before: int = 0):
@@ -395,30 +398,15 @@ class Lab:
             raise Failure(f"cannot read {path}: {error.strerror or error}") from error
 
 
-class Clock:
-    """The seconds that a run has taken, over all the times that it was stopped."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._before = 0.0
-        with contextlib.suppress(OSError, Broken, TypeError, ValueError):
-            self._before = float(storage.read_json(path))
-        self._started = self._stored = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """The seconds until now."""
-        return self._before + time.monotonic() - self._started
-
-    def store(self) -> None:
-        """Keeps the seconds until now, now and then."""
-        if time.monotonic() - self._stored >= 1:
-            self._stored = time.monotonic()
-            storage.write_json(self._path, round(self.seconds, 1))
-
-
 def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
-    """Makes the lab of an experiment's `run(config, lab)` optional, and its claims a table in notebooks."""
+    """Make the lab of an experiment's `run(config, lab)` optional, and its claims a table in notebooks.
+
+    Args:
+        run: The function of a configuration and a lab, which returns a list of claims.
+
+    Returns:
+        The same function, whose lab is a new one by default.
+    """
 
     @functools.wraps(run)
     def with_default_lab(config: Any, lab: Lab | None = None) -> Claims:
@@ -443,34 +431,3 @@ def _takes(function: Callable[..., Any], parameter: str) -> bool:
 def _digest(call: dict[str, Any], batch: dict[str, Any], shared: tuple[Any, ...]) -> str:
     place = list(itertools.chain(call.items(), batch.items()))
     return sha256(repr([place, *shared] if shared else place).encode()).hexdigest()[:24]
-
-
-def _picture(name: str, figure: Any) -> bytes:
-    """A figure as PNG, at the highest resolution at which it is small enough."""
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    if not isinstance(figure, Figure):
-        raise TypeError(f"figure '{name}' is a {type(figure).__name__}: give a matplotlib Figure")
-    width, height = figure.get_size_inches() * RESOLUTIONS[0]
-    if not max(width, height) <= LONGEST_SIDE:
-        raise ValueError(
-            f"figure '{name}' is {width:,.0f} x {height:,.0f} pixels at {RESOLUTIONS[0]} dots an inch: "
-            f"make its longest side at most {LONGEST_SIDE // RESOLUTIONS[0]} inches"
-        )
-    for dpi in RESOLUTIONS:
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=dpi)
-        if drawn.tell() > FIGURE_LIMIT:
-            full, drawn = Image.open(drawn).convert("RGB"), io.BytesIO()
-            full.quantize(256).save(drawn, "png", optimize=True)
-        if drawn.tell() <= FIGURE_LIMIT:
-            break
-    else:
-        raise ValueError(
-            f"figure '{name}' takes {drawn.tell() // 1000:,} kB even at {dpi} dots an inch, more than "
-            f"{FIGURE_LIMIT // 1000} kB: make it smaller or draw fewer pixels"
-        )
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close(figure)
-    return drawn.getvalue()

@@ -29,35 +29,42 @@ class Measured:
     kind: str = ""  # exact, sampled or single; by default what error, interval and n say
 
     def __post_init__(self):
+        error, interval = self.standard_error, self.interval
         # Figures come as NumPy or JAX scalars; findings hold Python numbers.
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - it is frozen
-        put("value", float(self.value))
-        put("n", int(self.n))
-        put("at", {key: _plain(value) for key, value in self.at.items()})
-        if self.standard_error is not None:
-            put("standard_error", float(self.standard_error))
-            if self.standard_error < 0:
-                raise ValueError(f"standard_error is {self.standard_error}: take a number of 0 or more")
-        if self.interval is not None:
-            low, high = map(float, self.interval)
-            put("interval", (low, high))
-            if self.standard_error is not None:
-                raise ValueError("a figure has a standard error or an interval: give one of the two")
-            if low > high:
-                raise ValueError(f"interval is ({low}, {high}): give its lower end first")
-        if self.n < 1:
-            raise ValueError(f"n is {self.n}: take the number of {self.of}, at least 1")
-        if not isinstance(self.of, str) or not self.of.strip():
-            raise ValueError(f"of is {self.of!r:.40}: say what n counts, as 'draws' or 'digits'")
-        spread = self.standard_error is not None or self.interval is not None
+        plain = {
+            "value": float(self.value),
+            "standard_error": None if error is None else float(error),
+            "n": int(self.n),
+            "at": {key: _plain(value) for key, value in self.at.items()},
+            "interval": None if interval is None else tuple(map(float, interval)),
+        }
+        spread = error is not None or interval is not None
         if not self.kind:
-            put("kind", "sampled" if spread or self.n > 1 else "single")
+            plain["kind"] = "sampled" if spread or plain["n"] > 1 else "single"
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        self._check(spread)
+
+    def _check(self, spread: bool) -> None:
+        """Refuse what contradicts itself."""
         if self.kind not in KINDS:
             raise ValueError(f"kind is {self.kind!r:.40}: take 'exact', 'sampled' or 'single'")
+        if not isinstance(self.of, str) or not self.of.strip():
+            raise ValueError(f"of is {self.of!r:.40}: say what n counts, as 'draws' or 'digits'")
+        if self.n < 1:
+            raise ValueError(f"n is {self.n}: take the number of {self.of}, at least 1")
+        if self.standard_error is not None and self.standard_error < 0:
+            raise ValueError(f"standard_error is {self.standard_error}: take a number of 0 or more")
+        if self.standard_error is not None and self.interval is not None:
+            raise ValueError("a figure has a standard error or an interval: give one of the two")
+        if self.interval is not None and (len(self.interval) != 2 or self.interval[0] > self.interval[1]):
+            raise ValueError(f"interval is {self.interval}: give its two ends, the lower one first")
         if spread and self.n < 2:
             raise ValueError(f"n is {self.n}, but one draw has no spread: say how many draws there were")
         if self.kind != "sampled" and (spread or self.n > 1):
             raise ValueError(f"a figure that is {self.kind} has no spread and no number of draws")
+        if self.paired and self.kind == "sampled" and self.standard_error is None:
+            raise ValueError("a paired difference of several draws has a standard error: give it")
 
     @property
     def is_finite(self) -> bool:

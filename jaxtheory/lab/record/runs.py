@@ -1,18 +1,13 @@
 """Runs: a directory for each configuration, data and source, held by one process, and gone on with."""
 
-import contextlib
 import dataclasses
 import datetime as dt
 import json
-import os
 import platform
 import shutil
-import socket
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +22,7 @@ from jaxtheory.lab.record.claims import Claim
 from jaxtheory.lab.record.digests import data_digest, source_digest
 from jaxtheory.lab.record.discovery import Experiment
 from jaxtheory.lab.record.laboratory import Lab
+from jaxtheory.lab.record.locks import held
 from jaxtheory.lab.record.ranges import check_config
 from jaxtheory.lab.show.progress import Display
 
@@ -41,10 +37,6 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 """What findings hold."""
 CLAIM_FIELDS = {"statement", "expected", "measured", "measured_text", "verdict", "close", "needs", "reason"}
 """What each of their claims holds."""
-HEARTBEAT = 10.0
-"""Seconds between two signs of life, where a file cannot be locked."""
-SETTLING = 0.5
-"""Seconds until it shows which of two that began at once wrote its sign of life last."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +59,7 @@ def conduct(
     options: Options,
     display: Display | None = None,
 ) -> tuple[dict[str, Any], Path]:
-    """Runs an experiment, or goes on with it, or reads what it found.
+    """Run an experiment, or go on with it, or read what it found.
 
     Args:
         experiment: Which one.
@@ -88,12 +80,13 @@ def conduct(
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = options.runs / experiment.name / digest
     display = display or Display()
+    words = {"claim": experiment.claim, "lecture": experiment.lecture, "source": experiment.source}
     if not options.fresh and (findings := read_findings(directory, display.say)):
-        return findings, directory
+        return findings | words, directory  # rewording a docstring leaves a run as it is
     with held(directory):
         _clear(directory, everything=options.fresh)
         if findings := read_findings(directory, display.say):  # another process has just ended
-            return findings, directory
+            return findings | words, directory
         storage.write_json(directory / "config.json", identity["config"])
         storage.write_json(
             directory / "environment.json", {**environment(), **identity, "form": options.form}
@@ -106,9 +99,7 @@ def conduct(
             "format": FORMAT,
             "experiment": experiment.name,
             "section": experiment.section,
-            "claim": experiment.claim,
-            "lecture": experiment.lecture,
-            "source": experiment.source,
+            **words,
             "form": options.form,
             "command": options.command,
             "seconds": round(lab.seconds, 1),
@@ -223,7 +214,7 @@ def _read_whole(path: Path) -> dict[str, Any] | None:
 
 
 def is_stale(directory: Path, experiment: Experiment) -> bool:
-    """Whether what the experiment computes, with all that it reaches, has changed since the run."""
+    """Return whether what the experiment computes, with all that it reaches, has changed since the run."""
     try:
         return storage.read_json(directory / "environment.json")["source"] != source_digest(experiment.path)
     except (OSError, LabError, KeyError, TypeError):  # what cannot be read or parsed is another source
@@ -231,7 +222,7 @@ def is_stale(directory: Path, experiment: Experiment) -> bool:
 
 
 def identify(experiment: Experiment, config: Any, options: Options) -> dict[str, Any]:
-    """All that a finding depends on."""
+    """Return all that a finding depends on."""
     import jax
 
     return {
@@ -247,7 +238,7 @@ def identify(experiment: Experiment, config: Any, options: Options) -> dict[str,
 
 
 def environment() -> dict[str, Any]:
-    """What the run was made with, in words that name no machine."""
+    """Return what the run was made with, in words that name no machine."""
     import jax
 
     versions = {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy")}
@@ -260,80 +251,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """Holds a run's directory, so that no second process computes the same; Failure if one does."""
-    path = directory / "lock"
-    with storage.failing_clearly(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-    busy = Failure(f"{directory} is being computed by another process: wait for it, or stop it")
-    with file, contextlib.ExitStack() as stack:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise busy from None
-        except (ImportError, OSError):  # a file system without locks, as a mounted drive
-            stack.enter_context(_heartbeat(directory / "heartbeat.json", busy))
-        yield
-
-
-@contextlib.contextmanager
-def _heartbeat(path: Path, busy: Failure) -> Iterator[None]:
-    """Holds a directory by a file that is written again and again while the run goes on."""
-    me = [socket.gethostname(), os.getpid()]
-
-    def sign():
-        storage.write_json(path, {"process": me, "time": time.time()})
-
-    def taken() -> bool:
-        with contextlib.suppress(OSError, Broken, KeyError, TypeError):
-            other = storage.read_json(path)
-            lately = time.time() - other["time"] < 3 * HEARTBEAT
-            return other["process"] != me and lately and not _ended(*other["process"])
-        return False
-
-    if taken():
-        raise busy
-    sign()
-    time.sleep(SETTLING)
-    if taken():  # another began at the same moment, and wrote last
-        raise busy
-    ended = threading.Event()
-
-    def beat():
-        while not ended.wait(HEARTBEAT):
-            with contextlib.suppress(LabError):
-                sign()
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def _ended(host: str, pid: int) -> bool:
-    """Whether a process of this host is known to have ended."""
-    if host != socket.gethostname() or os.name != "posix":  # elsewhere signal 0 is none
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _clear(directory: Path, *, everything: bool) -> None:
-    """Removes files that a kill left unfinished, or all that is stored."""
+    """Remove files that a kill left unfinished, or all that is stored."""
     with storage.failing_clearly(directory):
         for path in directory.rglob(f"{storage.ASIDE}*"):
             path.unlink(missing_ok=True)

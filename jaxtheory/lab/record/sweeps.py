@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxtheory.lab.record.grids import Grid, Point, labels
+from jaxtheory.lab.record.grids import Grid, labels
 from jaxtheory.lab.record.measured import Measured
+from jaxtheory.lab.record.points import Point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +104,8 @@ def mean(
         over: The axis or axes of the draws, which are taken for independent; `()` for none, so that each
             point is one draw.
         paired: Whether the numbers are differences within pairs, so that they can be a tie.
-        of: What is counted by n, in the plural; by default the name of the axis with an s.
+        of: What is counted by n, in the plural; by default the name of the axis with an s, or points
+            of several axes.
 
     Returns:
         A measurement for each point of the other axes, in their order; one if no axis is left.
@@ -126,13 +128,20 @@ def mean(
     is_there = _computed(array, moved)
     lengths = [array.sizes[axis] for axis in rest]
     values, is_there = (one.reshape(*lengths, -1) for one in (values, is_there))
-    counted = of or (f"{' and '.join(axes)}s" if axes else "draws")
+    counted = of or _plural(axes)
     places = [place for place in itertools.product(*map(range, lengths)) if is_there[place].any()]
     if not places:
         raise ValueError(f"array '{array.name}' has no point that was computed: there is nothing to average")
     return tuple(
         _mean(values[place][is_there[place]], _at(moved, rest, place), paired, counted) for place in places
     )
+
+
+def _plural(axes: Sequence[str]) -> str:
+    """What is counted along axes."""
+    if len(axes) > 1:
+        return "points"
+    return f"{axes[0]}s" if axes and len(axes[0]) > 1 else "draws"
 
 
 def _over(array: Any, over: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jaxtheory.lab.errors import Broken, Failure, Usage
 from jaxtheory.lab.record import discovery
 from jaxtheory.lab.record import runs as lab_runs
 from jaxtheory.lab.record.discovery import Experiment
-from jaxtheory.lab.record.laboratory import FIGURE_LIMIT
+from jaxtheory.lab.record.pictures import FIGURE_LIMIT
 from jaxtheory.lab.record.storage import read_json, write
 from jaxtheory.lab.show import outline, page
 from jaxtheory.lab.words import counted

@@ -9,7 +9,7 @@ import pytest
 
 from jaxtheory.lab.commands import interrupts
 from jaxtheory.lab.errors import Failure
-from jaxtheory.lab.record import runs
+from jaxtheory.lab.record import locks
 from tests.lab import made_experiments as made
 
 LONG = '''
@@ -105,7 +105,7 @@ def are_free(folder, files):
     """Failure if a child that goes on holds its run."""
     for file in files:
         [directory] = made.logged(file)
-        with runs.held(folder / directory):
+        with locks.held(folder / directory):
             pass
 
 
@@ -149,7 +149,7 @@ def test_a_terminal_that_is_gone_stops_it_too():
 
 
 def test_a_lock_that_is_held_is_noticed_by_that_check(tmp_path):
-    with runs.held(tmp_path), pytest.raises(Failure, match="is being computed"), runs.held(tmp_path):
+    with locks.held(tmp_path), pytest.raises(Failure, match="is being computed"), locks.held(tmp_path):
         pass
 
 

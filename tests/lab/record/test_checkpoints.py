@@ -1,7 +1,9 @@
+import os
 import resource
 import shutil
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -251,3 +253,12 @@ def test_the_seconds_of_a_training_go_on_where_it_was_stopped(train):
     whole = train(slow, np.float32(1), 5)
     assert 0.25 <= whole.seconds < 30
     assert train(failing_at(1, grow)[0], np.float32(1), 5).seconds == whole.seconds
+
+
+def test_a_folder_whose_name_is_no_text_holds_checkpoints(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/runs \xff"))
+    lab = Lab(folder, display=Display(Silent()))
+    state, sums, _ = lab.train("fit", grow, np.float32(1), 3)
+    again = Lab(folder, display=Display(Silent())).train("fit", failing_at(1, grow)[0], np.float32(1), 3)
+    assert (again.state.item(), again.metrics.tolist()) == (state.item(), sums.tolist())
+    assert sorted(path.name for path in (folder / "checkpoint" / "fit").iterdir()) == ["2", "3"]

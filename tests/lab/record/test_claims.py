@@ -94,6 +94,7 @@ def test_one_draw_of_something_random_decides_nothing():
         Measured(-5, math.inf, 5, paired=True),
         Measured(-math.inf, 1, 5, paired=True),
         Measured(-5, n=5, interval=(-math.inf, 0)),
+        Measured(-5, n=5, interval=(math.nan, math.nan)),
     ],
 )
 def test_what_is_not_finite_never_holds(row):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxtheory.lab.record.grids import Grid, as_point, generator, labels, ragged, random_key
+from jaxtheory.lab.record.grids import Grid, generator, labels, ragged, random_key
 
 AXES = {"size": (300, 1000, 4000), "by": ("affine", "SVM"), "draw": tuple(range(5))}
 TOGETHER = [
@@ -116,35 +116,6 @@ def test_coordinates_become_plain_python():
     ).axes
     assert axes == {"x": (0, 1), "y": ((1, 0.5), None), "z": (0, 1)}
     assert [type(x) for x in (*axes["x"], *axes["y"][0])] == [int, int, int, float]
-
-
-def test_points_are_copies():
-    reused = np.zeros(2)
-    point = as_point("error", {}, {"a": reused})
-    reused += 1
-    assert point["a"].tolist() == [0, 0]
-    assert as_point("error", {}, 3).tolist() == 3
-    assert as_point("error", {}, [1, 2]).tolist() == [1, 2]
-    assert as_point("error", {}, {1: jax.numpy.ones(2)})["1"].tolist() == [1, 1]
-
-
-@pytest.mark.parametrize(
-    "result",
-    [None, {}, {"a": None}, {"a": {}}, [[1, 2], [3]], object(), jax.random.key(0), {"a": {"b": None}}],
-)
-def test_points_are_numbers_or_arrays(result):
-    message = (
-        rf"a point of sweep 'error' is a number, an array .*returned {type(result).__name__} .* at \{{'x'"
-    )
-    with pytest.raises(TypeError, match=message):
-        as_point("error", {"x": 1}, result)
-
-
-def test_nested_dictionaries_become_one():
-    found = as_point("error", {}, {"a": {"b": 1, 2: {"c": [1, 2]}}, "d": 3.5})
-    assert {name: part.tolist() for name, part in found.items()} == {"a/b": 1, "a/2/c": [1, 2], "d": 3.5}
-    with pytest.raises(ValueError, match="a point of sweep 'error' has two parts called 'a/b'"):
-        as_point("error", {}, {"a": {"b": 1}, "a/b": 2})
 
 
 def test_points_unlike_each_other_are_refused():

@@ -11,16 +11,14 @@ from pathlib import Path
 from types import ModuleType
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
 
 from jaxtheory.lab import Claim, Claims, at_most, exact
 from jaxtheory.lab.errors import Failure
 from jaxtheory.lab.record import storage
-from jaxtheory.lab.record.laboratory import FIGURE_LIMIT, Lab, experiment
+from jaxtheory.lab.record.laboratory import Lab, experiment
 from jaxtheory.lab.show.progress import Display, Silent
 
 
@@ -378,45 +376,6 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, said):
         mine.record(a=1)
 
 
-def test_figures_are_pictures_below_the_limit_and_closed(lab, tmp_path):
-    mine = lab()
-    figure, axes = plt.subplots(figsize=(6, 4))
-    axes.plot([1, 2])
-    mine.figure("Error by size", figure, "A caption.")
-    assert not plt.fignum_exists(figure.number)
-    noisy, axes = plt.subplots(figsize=(7, 7))
-    axes.imshow(np.random.default_rng(0).random((600, 600, 3)))
-    mine.figure("noise", noisy)
-    assert [(one["name"], one["caption"]) for one in mine.figures] == [
-        ("Error by size", "A caption."), ("noise", ""),
-    ]  # fmt: skip
-    for one in mine.figures:
-        assert (tmp_path / one["file"]).stat().st_size <= FIGURE_LIMIT
-        with Image.open(tmp_path / one["file"]) as picture:
-            assert picture.format == "PNG"
-            assert min(picture.size) > 300
-    mine.figure("noise", Figure(), "Calmer.")
-    assert [one["caption"] for one in mine.figures] == ["A caption.", "Calmer."]
-
-
-def test_figures_too_large_say_what_to_do(lab, tmp_path, monkeypatch, own_errors):
-    for size in ((400, 4), (4, 34), (1e9, 1e9)):
-        with pytest.raises(
-            ValueError, match=r"figure 'big' is [\d,]+ x [\d,]+ pixels at 120 dots an inch: make its"
-        ):
-            lab().figure("big", Figure(figsize=size))
-    with pytest.raises(TypeError, match="figure 'axes' is a Axes: give a matplotlib Figure"):
-        lab().figure("axes", Figure().subplots())
-    monkeypatch.setattr("jaxtheory.lab.record.laboratory.FIGURE_LIMIT", 1000)
-    figure = Figure()
-    figure.subplots().plot([1, 2])
-    with pytest.raises(
-        ValueError, match=r"figure 'many' takes \d+ kB even at 60 dots an inch, more than 1 kB: make"
-    ):
-        lab().figure("many", figure)
-    assert not (tmp_path / "figures").exists()
-
-
 def test_a_rerun_records_no_line_twice_and_a_run_may(lab, tmp_path):
     def lines():
         return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
@@ -433,14 +392,6 @@ def test_a_rerun_records_no_line_twice_and_a_run_may(lab, tmp_path):
     assert lines() == [first, second, first, first]
     record(lab(), 4)
     assert lines() == [first, second, first, first]
-
-
-def test_seconds_go_on_where_the_run_was_stopped(lab, tmp_path):
-    (tmp_path / "seconds.json").write_text("100.0")
-    assert 100 <= lab().seconds < 110
-    for damaged in ("", "null", '"x"'):
-        (tmp_path / "seconds.json").write_text(damaged)
-        assert lab().seconds < 10
 
 
 def test_a_lab_without_a_folder_leaves_none():

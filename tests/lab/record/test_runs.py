@@ -5,10 +5,7 @@ import math
 import os
 import resource
 import socket
-import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +14,7 @@ import pytest
 
 from jaxtheory.data.errors import MissingDataError
 from jaxtheory.lab.errors import Failure, Usage
-from jaxtheory.lab.record import discovery, runs, storage
+from jaxtheory.lab.record import discovery, locks, runs
 from jaxtheory.lab.show.progress import Display, Silent
 from tests.lab import made_experiments as made
 
@@ -61,6 +58,24 @@ def test_a_finished_run_is_read_and_not_run_again(conduct, file):
     assert json.loads((directory / "config.json").read_text()) == {"sizes": [1, 2, 3], "power": 2.0}
     assert conduct(file) == (findings, directory)
     assert made.logged(file) == ["1", "2", "3"]
+
+
+def test_a_reworded_docstring_leaves_a_finished_run_as_it_is(conduct, file):
+    findings, directory = conduct(file)
+    [experiment] = discovery.find(file.parent.parent)
+    text = file.read_text()
+    reworded = text.replace("Powers grow.\n", "All powers grow.\n").replace("Which numbers.", "The numbers.")
+    reworded = reworded.replace("sizes: tuple[int, ...]", "sizes: tuple").replace(
+        "log(size)", "log(size)  # !"
+    )
+    assert reworded.count("All powers grow.\n") == 1
+    file.write_text(reworded)
+    assert not runs.is_stale(directory, experiment)
+    assert conduct(file) == (findings | {"claim": "All powers grow."}, directory)
+    assert made.logged(file) == ["1", "2", "3"]
+    file.write_text(text.replace("above(3.0", "above(2.0"))
+    assert runs.is_stale(directory, experiment)
+    assert conduct(file)[1] != directory
 
 
 def test_fresh_computes_everything_again(conduct, file):
@@ -309,7 +324,7 @@ def test_a_file_system_that_refuses_a_large_file(conduct, tmp_path):
 def test_two_runs_at_once_are_told_apart_by_a_lock(conduct, file):
     _, directory = conduct(file)
     (directory / "findings.json").unlink()
-    with runs.held(directory):
+    with locks.held(directory):
         with pytest.raises(
             Failure, match=r"powers/\w+ is being computed by another process: wait for it, or stop"
         ):
@@ -317,78 +332,16 @@ def test_two_runs_at_once_are_told_apart_by_a_lock(conduct, file):
         conduct(file, {"power": 3.0})  # another configuration is free
     conduct(file)
     # Finished findings are read even while somebody holds the folder.
-    with runs.held(directory):
+    with locks.held(directory):
         conduct(file)
 
 
-@pytest.fixture
-def no_locks(monkeypatch):
-    """A file system without locks, and a guard that need not wait long."""
-
+def test_a_run_without_locks_ends_with_the_same_findings(conduct, file, monkeypatch):
     def refused(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refused)
-    monkeypatch.setattr(runs, "SETTLING", 0.05)
-
-
-def sign(directory, process, age=0.0):
-    directory.mkdir(exist_ok=True)
-    storage.write_json(directory / "heartbeat.json", {"process": process, "time": time.time() - age})
-
-
-def ended_process():
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
-
-
-def test_without_locks_a_sign_of_life_holds_the_folder(no_locks, tmp_path, monkeypatch):
-    directory = tmp_path / "run"
-    here, elsewhere = socket.gethostname(), "elsewhere"
-    alive = [(here, os.getppid(), 0.0), (here, os.getppid(), 29.0), (elsewhere, 1, 0.0), (elsewhere, 1, 29.0)]
-    for host, process, age in alive:
-        sign(directory, [host, process], age)
-        with pytest.raises(Failure, match="is being computed by another process"), runs.held(directory):
-            pass
-    # A dead one of this host at once, of another after three heartbeats; a hung one of this host, too.
-    dead = [(here, ended_process(), 0.0), (elsewhere, 1, 31.0), (here, os.getppid(), 31.0)]
-    for host, process, age in dead:
-        sign(directory, [host, process], age)
-        with runs.held(directory):
-            mine = json.loads((directory / "heartbeat.json").read_text())
-            assert mine["process"] == [here, os.getpid()]
-        assert not (directory / "heartbeat.json").exists()
-    for garbage in (b"", b"[1]", b'{"time": 1}', b'{"time": "now", "process": []}'):
-        (directory / "heartbeat.json").write_bytes(garbage)
-        with runs.held(directory):
-            pass
-
-
-def test_the_sign_of_life_is_given_again_and_again(no_locks, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "HEARTBEAT", 0.02)
-    with runs.held(tmp_path):
-        first = json.loads((tmp_path / "heartbeat.json").read_text())["time"]
-        deadline = time.monotonic() + 10
-        while json.loads((tmp_path / "heartbeat.json").read_text())["time"] < first + 0.1:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
-
-
-def test_of_two_that_begin_at_the_same_moment_one_goes_on(no_locks, tmp_path, monkeypatch):
-    other = ["elsewhere", 1]
-
-    def meanwhile(_):
-        sign(tmp_path, other)
-
-    monkeypatch.setattr(time, "sleep", meanwhile)
-    with pytest.raises(Failure, match="is being computed"), runs.held(tmp_path):
-        pass
-    assert json.loads((tmp_path / "heartbeat.json").read_text())["process"] == other
-
-
-def test_a_run_without_locks_ends_with_the_same_findings(no_locks, conduct, file):
+    monkeypatch.setattr(locks, "SETTLING", 0.05)
     findings, directory = conduct(file)
     assert findings["claims"][0]["measured"][0]["value"] == 9.0
     assert not (directory / "heartbeat.json").exists()

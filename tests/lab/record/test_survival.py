@@ -157,7 +157,7 @@ EVERYTHING = {"point": 12, "cached": 1, "segment": 6}
 
 @pytest.fixture
 def disturbed(tmp_path, start):
-    """Kills a run after a number of pieces of work, goes on with it, and compares; gives what was left whole."""
+    """Kills a run after some pieces of work, goes on with it, and compares; gives what was left whole."""
     file = made.write(tmp_path / "made", "sturdy", STURDY)
 
     def computed(child):

@@ -100,7 +100,7 @@ def test_means_and_standard_errors_are_scipys(pair):
         one, row = next(found), first.sel(size=size, by=by).values
         np.testing.assert_allclose((one.value, one.standard_error), (row.mean(), stats.sem(row)), rtol=1e-12)
         assert (one.n, one.at, one.paired, one.of) == (5, {"size": size, "by": by}, False, "draws")
-    [whole] = mean(first, over=("by", "draw", "size"), of="points")
+    [whole] = mean(first, over=("by", "draw", "size"))
     np.testing.assert_allclose(
         (whole.value, whole.standard_error),
         (first.values.mean(), stats.sem(first.values.ravel())),
@@ -110,6 +110,13 @@ def test_means_and_standard_errors_are_scipys(pair):
     turned = mean(first.transpose("draw", "by", "size"), over="draw")
     assert [one.value for one in turned] == pytest.approx(first.mean("draw").values.T.ravel())
     assert turned[1].at == {"by": "affine", "size": 1000}
+
+
+def test_what_was_counted_is_named():
+    array = xr.DataArray(np.arange(6.0).reshape(2, 3), dims=("fold", "i"))
+    told = [mean(array, over=over)[0].of for over in ("fold", "i", ("fold", "i"), ())]
+    assert told == ["folds", "draws", "points", "draws"]
+    assert mean(array, over="i", of="digits")[0].text == "fold 0: 1.00 ± 0.58 (n = 3 digits)"
 
 
 def test_where_a_mean_stands_tells_what_was_chosen_before(pair):
