@@ -11,7 +11,9 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from jaxtheory.lab.commands.flags import Parser
 from jaxtheory.lab.errors import Failure, Usage
+from jaxtheory.lab.record.ranges import Range
 
 SCALARS = {type(None): "None", bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 """What a flag can carry, alone, in tuples and as alternatives; the first that fits is taken."""
@@ -31,7 +33,7 @@ class Switch(argparse.Action):
         setattr(namespace, self.dest, [str(not option.startswith("--no_"))])
 
 
-def add(parser: argparse.ArgumentParser, experiment: str, default: Any) -> None:
+def add(parser: Parser, experiment: str, default: Any) -> None:
     """Give a parser a flag for each field of a configuration.
 
     Args:
@@ -43,8 +45,9 @@ def add(parser: argparse.ArgumentParser, experiment: str, default: Any) -> None:
         Failure: For a field whose type no flag can carry, or whose name is a flag of the command's.
     """
     group = parser.add_argument_group(f"fields of {experiment}")
-    described = _docstrings(type(default))
-    taken = {flag for action in parser._actions for flag in action.option_strings}  # noqa: SLF001
+    parser.put_first(group)
+    described, ranges = _docstrings(type(default)), _ranges(default)
+    taken = parser.flags
     for name, hint in _types(default).items():
         if not _is_carried(hint):
             text = str(hint) if typing.get_args(hint) else getattr(hint, "__name__", str(hint))
@@ -56,15 +59,31 @@ def add(parser: argparse.ArgumentParser, experiment: str, default: Any) -> None:
             raise Failure(f"{experiment}: the field '{name}' is a flag of `jaxtheory run`: rename it")
         value = getattr(default, name)
         text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        said = f"{described.get(name, '')} (default: {text})".strip().replace("%", "%%")
+        limits = "; ".join([*ranges.get(name, []), f"default: {text}"])
+        said = f"{described.get(name, '')} ({limits})".strip().replace("%", "%%")
         if hint is bool:
             group.add_argument(f"--{name}", f"--no_{name}", action=Switch, dest=f"field {name}", help=said)
-            continue
-        metavar = re.sub(r"^(a|an) ", "", _words(hint)).replace(" ", "_").upper()
-        metavar = {"WHOLE_NUMBER": "N", "NUMBER": "X"}.get(metavar, metavar)
-        if typing.get_args(hint):
-            metavar = "VALUE"
-        group.add_argument(f"--{name}", nargs=_count(hint), dest=f"field {name}", metavar=metavar, help=said)
+        else:
+            group.add_argument(
+                f"--{name}", nargs=_count(hint), dest=f"field {name}", metavar=_metavar(hint), help=said
+            )
+
+
+def _ranges(default: Any) -> dict[str, list[str]]:
+    """The ranges of the fields in words."""
+    hints = typing.get_type_hints(type(default), include_extras=True)
+    return {
+        name: [str(one) for one in getattr(hint, "__metadata__", ()) if isinstance(one, Range)]
+        for name, hint in hints.items()
+    }
+
+
+def _metavar(hint: Any) -> str:
+    """What stands for a value in the help: N for a whole number, X for a number."""
+    several = [part for one in _alternatives(hint) for part in (typing.get_args(one) or [one])]
+    kinds = {one for one in several if one not in (Ellipsis, type(None))}
+    names = {int: "N", float: "X", str: "TEXT"}
+    return names.get(kinds.pop(), "VALUE") if len(kinds) == 1 else "VALUE"
 
 
 def spelled(arguments: Iterable[str], default: Any) -> list[str]:

@@ -28,6 +28,11 @@ class Parser(argparse.ArgumentParser):
         """Raise what is shown as one line."""
         raise Usage(f"{message}; `{self.prog} --help` shows what there is")
 
+    def put_first(self, group: Any) -> None:
+        """Show a group of flags before the others."""
+        self._action_groups.remove(group)
+        self._action_groups.insert(0, group)
+
     @property
     def flags(self) -> list[str]:
         """All flags."""
@@ -41,6 +46,8 @@ def path(text: str) -> Path:
 
 def parsers() -> dict[str, Parser]:
     """Return the parser of each command, by its name."""
+    helping = argparse.ArgumentParser(add_help=False)
+    helping.add_argument("-h", "--help", action="help", help="Show this help and exit.")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--json", action="store_true", help="Print JSON, and nothing else, to the standard output."
@@ -71,7 +78,8 @@ def parsers() -> dict[str, Parser]:
     )
 
     def parser(name: str, text: str, *parents: argparse.ArgumentParser, **options: Any) -> Parser:
-        return Parser(f"jaxtheory {name}", description=text, parents=[*parents, common], **options)
+        parents = [*parents, common, *([] if name == "run" else [helping])]
+        return Parser(f"jaxtheory {name}", description=text, parents=parents, add_help=False, **options)
 
     return {
         "list": parser("list", "List the experiments by section of the lecture."),
@@ -82,7 +90,8 @@ def parsers() -> dict[str, Parser]:
         "data": _data(parser, data),
         "doctor": parser(
             "doctor",
-            "Check devices, versions, kernels, and the numbers of each device, and say what is wrong.",
+            "Check versions, devices and kernels, compare each device's numbers with the CPU's, and say what "
+            "is wrong.",
         ),
     }
 
@@ -102,10 +111,9 @@ def _run(parser: Any, data: argparse.ArgumentParser) -> Parser:
         data,
         usage="jaxtheory run NAME [--quick] [--FIELD VALUE ...] [options]\n"
         "       jaxtheory run --all [--quick] [--jobs N] [options]",
-        add_help=False,
     )
     run.add_argument(
-        "-h", "--help", action="store_true", help="Show this help, with the fields of NAME, and exit."
+        "-h", "--help", action="store_true", help="Show this help and exit; with a NAME, its fields too."
     )
     run.add_argument("--all", action="store_true", help="Run all experiments, each in a process of its own.")
     run.add_argument("--quick", action="store_true", help="Run the small form, which takes seconds.")
