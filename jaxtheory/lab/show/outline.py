@@ -1,5 +1,6 @@
 """The order of the lecture, and what page, terminal and README say of claims alike."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -55,6 +56,11 @@ def score(claims: Iterable[JSON]) -> str:
     parts = [f"{counts[Verdict.HOLDS]} of {tested} hold"] * bool(tested)
     parts += [counted(ties, "tie")] * bool(ties) + [f"{missing} not tested"] * bool(missing)
     return ", ".join(parts)
+
+
+def lines(measured: str) -> list[str]:
+    """Split the text of several measurements; what stands in parentheses stays together."""
+    return re.split(r"; (?![^(]*\))", measured)
 
 
 def untested(claims: Iterable[JSON]) -> list[str]:

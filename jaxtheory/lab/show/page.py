@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import re
 import secrets
 import struct
 from collections.abc import Mapping
@@ -52,8 +51,7 @@ def html(content: Mapping[str, Any], runs: Path) -> str:
         "embedded": lambda file: _embedded((runs / file).read_bytes(), room),
         "pixels": lambda file: _pixels((runs / file).read_bytes()),
         "gauge": _gauge,
-        # Several measurements, each on a line; not what stands in parentheses.
-        "lines": lambda text: re.split(r"; (?![^(]*\))", text),
+        "lines": outline.lines,
         "symbol": lambda verdict: outline.SYMBOLS[outline.verdict(verdict)],
         "kind": lambda verdict: outline.verdict(verdict).name.lower(),
         "score": outline.score,

@@ -28,7 +28,8 @@ def show(findings: Findings, directory: Path) -> None:
         for one in tested
     ]
     if sys.stdout.isatty():
-        _table(("claim", "expected", "measured", "verdict"), rows)
+        broken = [(one, two, "\n".join(outline.lines(text)), last) for one, two, text, last in rows]
+        _table(("claim", "expected", "measured", "verdict"), broken)
     else:
         for statement, expected, measured, verdict in rows:
             print(f"  {verdict}: {statement}\n    expected {expected}\n    measured {measured}")

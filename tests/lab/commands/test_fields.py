@@ -120,7 +120,7 @@ def test_help_shows_each_field_with_its_sentence_and_default(capsys, monkeypatch
         "fields of puzzles/one: --draws N The number of draws, 100 % of them random. (at least 1; default: 5)",
         "--ratio X The ratio of the two. (default: 0.5)",
         "--fast, --no_fast Whether it is fast. (default: False)",
-        "(default: 300 4000)",
+        "(at least 1; default: 300 4000)",
         "--seed N The seed of all random numbers (default: 0).",
     ):
         assert part in shown

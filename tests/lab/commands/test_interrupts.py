@@ -51,6 +51,7 @@ def interrupt(process, by=signal.SIGINT):
     return time.monotonic() - began, errors
 
 
+@pytest.mark.beyond
 def test_ctrl_c_stops_within_two_seconds_in_a_compiled_call(tmp_path):
     file = made.write(tmp_path / "made", "long", LONG)
     command = ("run", "long", "--quick", "--experiments", tmp_path / "made")

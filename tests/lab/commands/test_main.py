@@ -44,14 +44,14 @@ def test_a_new_experiment_is_one_file(folder, call):
     assert call("verdicts", "--check", "verdicts.json")[0] == 0
 
 
-def test_the_example_of_the_guide_is_complete(tmp_path):
+def test_the_example_of_the_guide_is_complete(folder, call, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     [text] = [block for block in blocks if "def run(config: Config, lab: Lab)" in block]
     assert text.count("\n") < 40
     file = tmp_path / "made" / "statistics" / "coins.py"
     file.parent.mkdir(parents=True)
     file.write_text(text)
-    status, output, errors = made.shell(tmp_path, "run", "coins", "--quick", "--experiments", "made")
+    status, output, errors = call("run", "coins", "--quick")
     assert status == 0, errors
     assert (
         "  holds: 10,000 coins stray by less than 0.01.\n    expected below 0.01 (Bernoulli 1713)" in output
@@ -135,19 +135,33 @@ def test_an_error_of_our_own_is_one_line_too(folder, call, monkeypatch):
     assert (status, one_line(errors)) == (3, "ZeroDivisionError: division by zero")
 
 
-def test_without_the_extras_one_line_says_what_to_install(folder, tmp_path):
+EXTRAS = ("rich", "matplotlib", "jinja2", "orbax")
+TO_INSTALL = "experiments need rich, matplotlib, jinja2, orbax: pip install 'jaxtheory[experiments]'"
+
+
+def test_without_the_extras_one_line_says_what_to_install(folder, call, monkeypatch):
     made.write(folder, "powers")
-    without = "sys.modules.update(dict.fromkeys(['rich', 'matplotlib', 'jinja2', 'orbax']))"
+    for name in EXTRAS:
+        monkeypatch.setitem(sys.modules, name, None)
     for command in ("run powers", "run --all", "report", "bench", "data prepare mnist"):
-        status, output, errors = made.shell(
-            tmp_path, *command.split(), "--experiments", "made", prelude=without
-        )
-        assert (status, output) == (3, "")
-        assert one_line(errors) == (
-            "experiments need rich, matplotlib, jinja2, orbax: pip install 'jaxtheory[experiments]'"
-        )
+        status, output, errors = call(*command.split())
+        assert (status, output, one_line(errors)) == (3, "", TO_INSTALL)
     for command in ("list", "run --help", "--help"):
-        status, output, errors = made.shell(tmp_path, *command.split(), prelude=without)
+        status, output, errors = call(*command.split())
+        assert (status, errors) == (0, "")
+        assert output
+
+
+@pytest.mark.beyond
+@pytest.mark.parametrize("command", ["list", "run --help", "--help", "run powers"])
+def test_without_the_extras_in_a_process_that_has_loaded_nothing(folder, tmp_path, command):
+    made.write(folder, "powers")
+    without = f"sys.modules.update(dict.fromkeys({EXTRAS}))"
+    flags = ("--experiments", "made") if "powers" in command else ()
+    status, output, errors = made.shell(tmp_path, *command.split(), *flags, prelude=without)
+    if flags:
+        assert (status, output, one_line(errors)) == (3, "", TO_INSTALL)
+    else:
         assert (status, errors) == (0, "")
         assert output
 

@@ -179,6 +179,7 @@ def test_the_command_that_is_kept_goes_on_with_the_run(folder, call):
     assert findings["command"] == "jaxtheory run powers --runs 'with space'"
 
 
+@pytest.mark.beyond
 def test_compiled_programs_are_kept(tmp_path, monkeypatch):
     text = FIELDS.format(field="number: int = 3").replace(
         "lab.note(repr(config))", "lab.note(str(jax.config.jax_compilation_cache_dir))"

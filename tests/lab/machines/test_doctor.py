@@ -303,6 +303,7 @@ def test_the_command_prints_json_and_fails_where_something_is_wrong(folders, bar
     assert "NOT WELL" in capsys.readouterr().out
 
 
+@pytest.mark.beyond
 def test_the_doctor_of_this_package_is_quick(tmp_path):
     """Every program of the benches, in a process of its own that compiles anew."""
     status, output, errors = made.shell(tmp_path, "doctor", "--json")

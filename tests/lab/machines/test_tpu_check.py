@@ -244,6 +244,7 @@ def test_each_chip_is_told_to_libtpu():
     assert [chip.memory / 2**30 for chip in tpu_check.CHIPS.values()] == [16, 32]
 
 
+@pytest.mark.beyond
 def test_the_command_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "jaxtheory.lab.machines.tpu_check", "--chip", "v1"],

@@ -20,7 +20,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         report["sentence"],
         (
             f"{report['started'][:10]}; {about['cores']} cores of {about['processor']}, {about['system']}; "
-            f"{versions}. Medians of {report['repeats']} turns with quartiles; ours and the others in turns."
+            f"{versions}. Medians of {words.counted(report['repeats'], 'turn')} with quartiles; ours and the "
+            "others in turns."
         ),
     ]
     if about["load"] is not None and about["load"] > about["cores"] / 2:

@@ -28,6 +28,7 @@ def test_the_better_thread_setting_counts_and_both_are_told(write_bench, quick):
     assert row["tried"][0]["steady"] > 0.1 > row["tried"][1]["steady"]
 
 
+@pytest.mark.beyond
 def test_each_bar_says_whether_it_was_reached(write_bench, quick):
     report = measured(write_bench())
     bars = report["cases"][0]["bars"]
