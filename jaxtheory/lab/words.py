@@ -4,6 +4,12 @@
 def duration(seconds: float | int) -> str:
     """Write how long something took, as '2 min 05 s'.
 
+    Args:
+        seconds: The seconds that it took, at least 0.
+
+    Returns:
+        The words.
+
     Example:
         >>> [duration(one) for one in (0.31, 42, 125, 36_660)]
         ['0.3 s', '42 s', '2 min 05 s', '10 h 11 min']
@@ -21,6 +27,12 @@ def duration(seconds: float | int) -> str:
 def timing(seconds: float | int) -> str:
     """Write a measured time with three digits, in the unit that suits it.
 
+    Args:
+        seconds: The seconds that were measured, at least 0.
+
+    Returns:
+        The words.
+
     Example:
         >>> [timing(one) for one in (12.345, 0.0123456, 4.5e-6)]
         ['12.3 s', '12.3 ms', '4.5 µs']
@@ -33,6 +45,13 @@ def timing(seconds: float | int) -> str:
 
 def counted(n: int, noun: str) -> str:
     """Write a number of things, as '1 claim' or '1,000 claims'.
+
+    Args:
+        n: The number of things.
+        noun: What one of them is called; an s makes it a plural.
+
+    Returns:
+        The words.
 
     Example:
         >>> counted(1, "claim"), counted(1000, "claim")

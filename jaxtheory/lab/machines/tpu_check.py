@@ -64,6 +64,14 @@ def environment(chip: Chip) -> dict[str, str]:
 def listed(folders: Sequence[Path], kernels: Path | None, names: Sequence[str]) -> dict[str, Program]:
     """Find the programs of the benches and kernels, or those whose name begins with one of `names`.
 
+    Args:
+        folders: Folders with a `benchmarks/` of bench files, in place of the package's.
+        kernels: A folder of kernels, in place of the package's.
+        names: What the names of the programs begin with; none for all.
+
+    Returns:
+        The programs by name.
+
     Raises:
         Usage: If there are none, or none of a name.
     """

@@ -7,10 +7,12 @@ from jaxtyping import Float
 
 
 def mosaic(tiles: Float[np.ndarray, "n height width"]) -> Float[np.ndarray, "H W"]:
-    """Tiles in about a square, row by row, each scaled to its largest size; NaN, which is not drawn, between.
+    """Arrange tiles in about a square, row by row, each scaled to its largest size.
+
+    NaN, which is not drawn, stands between them.
 
     Args:
-        tiles: Shape `(n, height, width)`, at least one.
+        tiles: The tiles, at least one.
 
     Returns:
         The mosaic, from -1 to 1: show it with `vmin=-1, vmax=1`.

@@ -229,6 +229,9 @@ class Display:
             label: What is done.
             total: The number of steps, if it is known.
             before: The number of steps that were done before.
+
+        Yields:
+            What the steps are counted with.
         """
         with self._lock:
             self._progress = self._progress or _tracker()

@@ -10,7 +10,7 @@ from jaxtheory.lab.errors import Usage
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Verdict
 from jaxtheory.lab.record.discovery import Experiment
-from jaxtheory.lab.show import outline
+from jaxtheory.lab.show import outline, verdicts
 from jaxtheory.lab.words import duration
 
 MARKED = re.compile(r"(<!-- verdicts: begin\b.*?-->\n).*?(<!-- verdicts: end -->)", re.DOTALL)
@@ -44,7 +44,7 @@ def publish(readme: Path, page: Path, file: Path, experiments: Iterable[Experime
             f"{readme} has no place for the verdicts: put the lines <!-- verdicts: begin --> and "
             "<!-- verdicts: end --> where the table belongs"
         )
-    committed = storage.read_json(file)
+    committed = verdicts.read(file, full=True)
     names = sorted(committed, key=lambda name: outline.place(*name.split("/", 1)))
     told = {name: _told(committed[name]) for name in names}
     sentences = {one.id: one.claim for one in experiments}

@@ -3,7 +3,7 @@
 import datetime as dt
 import json as json_format
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from jaxtheory.lab.words import counted
 
 FORMS = ("full", "custom", "quick")
 """The forms of a run, in the order in which one is shown in place of the others."""
+
+MEASURED = {"name", "sentence", "started", "repeats", "peers", "machine", "cases"}
+"""What the measurement of a bench holds."""
 
 
 def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
     for findings, directory in lab_runs.finished(runs, unreadable.append):
         place = findings["section"], findings["experiment"]
         by_experiment.setdefault(place, []).append((findings, directory))
-    benches = _newest_benches(runs)
+    benches = _newest_benches(runs, unreadable.append)
     if not by_experiment and not benches:
         also = f"; {unreadable[0]}" if unreadable else ""
         raise Usage(
@@ -130,11 +133,21 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _newest_benches(runs: Path) -> list[dict[str, Any]]:
+def _newest_benches(runs: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The newest measurement of each bench, one with peers before one without."""
     newest = []
     for folder in sorted((runs / "benchmarks").glob("*")):
-        stored = [read_json(file) for file in sorted(folder.glob("*.json"))]
+        stored = []
+        for file in sorted(folder.glob("*.json")):
+            try:
+                one = read_json(file)
+            except (OSError, Broken) as error:
+                say(f"{error}: it is left out")
+                continue
+            if isinstance(one, dict) and one.keys() >= MEASURED:
+                stored.append(one)
+            else:
+                say(f"{file} is of another version of jaxtheory: it is left out, and a new bench replaces it")
         if stored:
             newest.append(max(stored, key=lambda one: (one["peers"], one["started"])))
     return newest

@@ -3,13 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from jaxtheory.lab.errors import Usage
+from jaxtheory.lab.errors import Broken, Usage
 from jaxtheory.lab.record import runs, storage
 from jaxtheory.lab.record.claims import Verdict
 from jaxtheory.lab.record.discovery import Experiment
 from jaxtheory.lab.show import outline
 
 Findings = dict[str, Any]
+
+QUICK = {"verdict", "close"}
+"""What is committed of each claim of a quick form."""
+FULL = {"expected", "source", "measured", "verdict"}
+"""What is committed of each claim of a full form."""
+RUN = {"date", "machine", "seconds", "data", "claims"}
+"""What is committed of each run of a full form."""
 
 
 def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, list[tuple[Findings, Path]]]:
@@ -40,9 +47,7 @@ def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
     """
     if not file.is_file():
         raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file}`")
-    committed: dict[str, dict[str, Any]] = storage.read_json(file)
-    if any(isinstance(one, list) for one in committed.values()):
-        raise Usage(f"{file} holds full forms: compare with the file of the quick ones")
+    committed = read(file, full=False)
     found = newest(root, experiments, "quick")
     gone = committed.keys() - {experiment.id for experiment in experiments}
     differences = [f"{name}: committed, but there is no such experiment" for name in sorted(gone)]
@@ -55,6 +60,40 @@ def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
             lines = _changes(committed[experiment.id], _quick(found[experiment.id][0][0]))
             differences += [f"{experiment.id}: {line}" for line in lines]
     return differences
+
+
+def read(file: Path, *, full: bool) -> dict[str, Any]:
+    """Read committed verdicts.
+
+    Args:
+        file: The file.
+        full: Whether it is to hold full forms; else quick ones.
+
+    Returns:
+        What is committed of each experiment.
+
+    Raises:
+        Usage: If it holds the other forms.
+        Broken: If it is damaged or of another version.
+    """
+    committed = storage.read_json(file)
+    broken = Broken(
+        f"{file} is of another version: remove it, and write it with `jaxtheory verdicts --write`"
+    )
+    if not isinstance(committed, dict):
+        raise broken
+    if any(isinstance(one, list) != full for one in committed.values()):
+        held, asked = ("quick", "full") if full else ("full", "quick")
+        raise Usage(f"{file} holds {held} forms: the {asked} ones have a file of their own")
+    several = [one for entries in committed.values() for one in entries] if full else []
+    if not all(isinstance(one, dict) and one.keys() >= RUN for one in several):
+        raise broken
+    groups = [one["claims"] for one in several] if full else committed.values()
+    claims = [claim for group in groups if isinstance(group, dict) for claim in group.values()]
+    wanted = FULL if full else QUICK
+    if not all(isinstance(one, dict) and one.keys() >= wanted for one in claims):
+        raise broken
+    return committed
 
 
 def _changes(committed: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -72,7 +111,7 @@ def _changes(committed: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 
 def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) -> int:
-    """Writes the verdicts of the newest runs, and keeps what the file has of experiments without one.
+    """Write the verdicts of the newest runs, and keep what the file has of experiments without one.
 
     Of full forms the newest run with each data is kept.
 
@@ -89,10 +128,7 @@ def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) 
         Usage: If the file holds the other forms.
     """
     found = newest(root, experiments, "full" if full else "quick")
-    before = storage.read_json(file) if file.is_file() else {}
-    if any(isinstance(one, list) != full for one in before.values()):
-        held, asked = ("quick", "full") if full else ("full", "quick")
-        raise Usage(f"{file} holds {held} forms: write the {asked} ones to a file of their own")
+    before = read(file, full=full) if file.is_file() else {}
     kept = {one.id: before[one.id] for one in experiments if one.id in before}
     for name, several in found.items():
         if full:

@@ -117,7 +117,8 @@ def test_help_shows_each_field_with_its_sentence_and_default(capsys, monkeypatch
     assert read("--help", default=replace(DEFAULT, sizes=(300, 4000))) is None
     shown = " ".join(capsys.readouterr().out.split())
     for part in (
-        "fields of puzzles/one: --draws N The number of draws, 100 % of them random. (at least 1; default: 5)",
+        "fields of puzzles/one: --draws N The number of draws, ",
+        ", 100 % of them random. (at least 1; default: 5)",
         "--ratio X The ratio of the two. (default: 0.5)",
         "--fast, --no_fast Whether it is fast. (default: False)",
         "(at least 1; default: 300 4000)",

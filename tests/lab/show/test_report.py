@@ -145,3 +145,16 @@ def test_findings_of_another_version_are_named_and_the_others_reported(folders, 
     (root / "one" / "0123" / "findings.json").unlink()
     with pytest.raises(Usage, match=r"there is no finished run in .*two/0123/findings.json has no"):
         report.command(root, root / "report.html", experiments=experiments)
+
+
+def test_a_bench_of_another_version_is_named_and_the_others_reported(folders):
+    root, experiments = folders
+    fake.write_run(root, fake.write_experiment(experiments, "harmonic", "one"))
+    fake.write_bench(root, name="good")
+    for name, text in (("old", '{"name": "old"}'), ("cut", '{"name":'), ("list", "[1]")):
+        (root / "benchmarks" / name).mkdir()
+        (root / "benchmarks" / name / "1.json").write_text(text)
+    content = report.collect(root, find(experiments))
+    assert [one["name"] for one in content["benches"]] == ["good"]
+    assert [line.rsplit("/", 2)[1] for line in content["unreadable"]] == ["cut", "list", "old"]
+    assert "old/1.json" in page.html(content, root)

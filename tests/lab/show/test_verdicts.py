@@ -121,9 +121,10 @@ def test_experiments_without_a_run_keep_what_is_committed(places):
     write(places)
     fake.write_experiment(experiments, "sparse", "other")
     before = json.loads(file.read_text())
-    file.write_text(json.dumps(before | {"sparse/other": {"A claim.": {}}, "sparse/gone": {}}))
+    claim = {"verdict": "holds", "close": False}
+    file.write_text(json.dumps(before | {"sparse/other": {"A claim.": claim}, "sparse/gone": {}}))
     assert write(places) == 1
-    assert json.loads(file.read_text()) == before | {"sparse/other": {"A claim.": {}}}
+    assert json.loads(file.read_text()) == before | {"sparse/other": {"A claim.": claim}}
 
 
 def test_full_forms_are_written_with_date_machine_duration_and_figures(places):
@@ -143,10 +144,12 @@ def test_full_forms_are_written_with_date_machine_duration_and_figures(places):
         "verdict": "holds",
     }
     with pytest.raises(
-        Usage, match=r"verdicts.json holds full forms: compare with the file of the quick ones"
+        Usage, match=r"verdicts.json holds full forms: the quick ones have a file of their own"
     ):
         compare(places)
-    with pytest.raises(Usage, match=r"verdicts.json holds full forms: write the quick ones to a file of"):
+    with pytest.raises(
+        Usage, match=r"verdicts.json holds full forms: the quick ones have a file of their own"
+    ):
         write(places)
 
 
@@ -184,4 +187,23 @@ def test_a_file_that_is_missing_or_damaged_is_named(places):
         compare(places)
     file.write_text('{"harmonic/one": {')
     with pytest.raises(Broken, match=r"verdicts.json is no whole JSON file"):
+        compare(places)
+
+
+@pytest.mark.parametrize(
+    ("full", "content"),
+    [
+        (False, []),
+        (False, {"harmonic/one": {"A claim.": {"verdict": "holds"}}}),
+        (False, {"harmonic/one": {"A claim.": "holds"}}),
+        (True, {"harmonic/one": [{"claims": {}}]}),
+        (True, {"harmonic/one": ["holds"]}),
+    ],
+)
+def test_a_file_of_another_version_is_named(places, full, content):
+    file = places[2]
+    file.write_text(json.dumps(content))
+    with pytest.raises(Broken, match=r"verdicts.json is of another version: remove it, and write it with"):
+        write(places, full=full)
+    with pytest.raises((Broken, Usage), match=r"verdicts.json (is of another version|holds full forms)"):
         compare(places)

@@ -85,12 +85,12 @@ class Contestant:
         self._result: Any = None
 
     def first(self, _: bool) -> dict[str, Any]:
-        """The first call, which compiles what there is to compile."""
+        """Time the first call, which compiles what there is to compile."""
         seconds, self._result = _timed(self._run)
         return {"seconds": seconds}
 
     def turn(self, calls: int) -> dict[str, Any]:
-        """The mean of some calls; 0 asks for as many as make a turn."""
+        """Time some calls, and give their mean; 0 asks how many make a turn."""
         if calls == 0:
             seconds, self._result = _timed(self._run)
             return {"calls": max(1, math.ceil(TURN / max(seconds, 1e-9))) if seconds < TURN else 1}
@@ -99,18 +99,18 @@ class Contestant:
         return {"seconds": sum(_timed(self._run)[0] for _ in range(calls)) / calls}
 
     def result(self, path: str) -> dict[str, Any]:
-        """Stores the last result."""
+        """Store the last result."""
         with Path(path).open("wb") as file:
             np.save(file, np.asarray(self._result), allow_pickle=False)
         return {}
 
     def memory(self, _: bool) -> dict[str, Any]:
-        """What the process took."""
+        """Return what the process took."""
         return {"peak": _peak(), "before": self._before, "accelerator": _accelerator()}
 
 
 def main(file: str, case: str, contestant: str) -> None:
-    """Answers requests until there are no more."""
+    """Answer requests until there are no more."""
     # What libraries print goes to the standard error; the answers have the standard output for themselves.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
