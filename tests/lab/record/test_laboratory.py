@@ -452,5 +452,7 @@ def test_a_trivial_point_costs_little(lab, tmp_path, monkeypatch):
     lab().sweep("trivial", drawn, x=range(200))
     profile.disable()
     assert pstats.Stats(profile).total_calls / 200 < 5000
-    assert len([path for path in written if path.parent.name == "trivial"]) == 200
-    assert len(written) <= 201
+    # Beside the points only the clock is kept, once a second, however long they take.
+    points = [path for path in written if path.name != "seconds.json"]
+    assert len(points) == 200
+    assert {path.parent.name for path in points} == {"trivial"}
