@@ -1,1 +1,1 @@
-"""What records: claims and how they are decided, sweeps and their points, the laboratory, runs and digests."""
+"""What an experiment's run records: claims, points, checkpoints and figures, and where they are kept."""
