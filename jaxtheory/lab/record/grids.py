@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxtheory.lab.record.points import Point, form
+from jaxtheory.lab.record.points import Point, shapes_of
 
 if TYPE_CHECKING:
     import jax
@@ -170,10 +170,10 @@ class Grid:
         Raises:
             ValueError: If their forms differ, or an axis is missing.
         """
-        if form(result) != form(other):
+        if shapes_of(result) != shapes_of(other):
             raise ValueError(
-                f"the points of sweep '{self.name}' differ in form: {form(other)} before, "
-                f"{form(result)} at {dict(coordinates)}"
+                f"the points of sweep '{self.name}' differ in form: {shapes_of(other)} before, "
+                f"{shapes_of(result)} at {dict(coordinates)}"
             )
         batch = tuple(len(points) for points in self.batch.values())
         for name, array in result.items() if isinstance(result, dict) else [("", result)]:

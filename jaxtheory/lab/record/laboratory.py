@@ -25,8 +25,8 @@ from jaxtheory.lab.record.claims import Claim, Claims
 from jaxtheory.lab.record.clock import Clock
 from jaxtheory.lab.record.grids import Grid, generator, ragged, random_key
 from jaxtheory.lab.record.pictures import png
-from jaxtheory.lab.record.points import as_point
-from jaxtheory.lab.record.sweeps import Dims, labeled
+from jaxtheory.lab.record.points import as_point, shapes_of
+from jaxtheory.lab.record.sweeps import Dims, axis_names, labeled
 from jaxtheory.lab.show.progress import Display, Task, in_notebook
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Lab:
             >>> errors.sel(x=3).values.tolist()
             [9, 10]
         """
-        together, common = ((one,) if isinstance(one, str) else tuple(one) for one in (together, common))
+        together, common = map(_names, (together, common))
         if points is not None and axes:
             raise ValueError(f"sweep '{name}' has points= and axes ({', '.join(axes)}): give one of the two")
         if points is not None:
@@ -161,6 +161,7 @@ class Lab:
                     path, call = paths[i]
                     point = as_point(name, call, call_at(call))
                     grid.check(call, point, next((one for one in stored if one is not None), point))
+                    axis_names(grid, shapes_of(point, len(batch)), dims)
                     storage.write_tree(path, point, {**call, **batch})
                     stored[i] = point
                     self._clock.store()
@@ -416,6 +417,13 @@ def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
         return Claims(claims)
 
     return with_default_lab
+
+
+def _names(axes: Any) -> Any:
+    """One name or several as a tuple; what is neither stays, to be refused."""
+    if isinstance(axes, str):
+        return (axes,)
+    return tuple(axes) if isinstance(axes, list | tuple) else axes
 
 
 def _takes(function: Callable[..., Any], parameter: str) -> bool:

@@ -53,6 +53,8 @@ def _flat(sweep: str, result: Mapping[Any, Any], before: str = "") -> dict[str, 
     return flat
 
 
-def form(result: Point) -> Any:
-    """Return what the results of all points have in common: their shapes, by name."""
-    return {key: array.shape for key, array in result.items()} if isinstance(result, dict) else result.shape
+def shapes_of(point: Point, leading: int = 0) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    """Return the shape of a point's array, or shapes by name, without some leading axes."""
+    if isinstance(point, dict):
+        return {key: array.shape[leading:] for key, array in point.items()}
+    return point.shape[leading:]

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxtheory.lab.record.grids import Grid, labels
 from jaxtheory.lab.record.measured import Measured
-from jaxtheory.lab.record.points import Point
+from jaxtheory.lab.record.points import Point, shapes_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,58 +36,80 @@ def labeled(
         tuple becomes a text. A ragged grid has the coordinate `computed`.
 
     Raises:
-        ValueError: If `dims` names an array that is not there, an axis of the grid, or another number of axes
-            than the array has; or if an axis would have two lengths.
+        ValueError: If the names do not fit, as `axis_names` says.
         TypeError: If `dims` is no sequence of names, or no dictionary of them.
     """
     import xarray as xr
 
     named = values if isinstance(values, dict) else {grid.name: values}
-    names = _names(grid, named, isinstance(values, dict), dims)
+    names = axis_names(grid, shapes_of(values, len(grid.axes)), dims)
     coordinates: dict[str, Any] = {axis: list(labels(points)) for axis, points in grid.axes.items()}
     if grid.points is not None:
         coordinates["computed"] = (tuple(grid.axes), grid.computed())
-    lengths: dict[str, int] = {}
-    arrays = {}
-    for name, array in named.items():
-        for axis, length in zip(names[name], array.shape[len(grid.axes) :]):
-            if lengths.setdefault(axis, length) != length:
-                raise ValueError(
-                    f"dims= of sweep '{grid.name}' calls axes of lengths {lengths[axis]} and {length} "
-                    f"'{axis}': give each its own name"
-                )
-        arrays[name] = xr.DataArray(
-            array, coordinates, (*grid.axes, *names[name]), name=name, attrs={"unit": unit}
-        )
+    arrays = {
+        name: xr.DataArray(array, coordinates, (*grid.axes, *names[name]), name=name, attrs={"unit": unit})
+        for name, array in named.items()
+    }
     if not isinstance(values, dict):
         return arrays[grid.name]
     return xr.Dataset(arrays, attrs={"unit": unit, "name": grid.name})
 
 
-def _names(
-    grid: Grid, arrays: Mapping[str, np.ndarray], several: bool, dims: Dims | None
+def axis_names(
+    grid: Grid, shapes: tuple[int, ...] | Mapping[str, tuple[int, ...]], dims: Dims | None
 ) -> dict[str, tuple[str, ...]]:
-    """The names of the axes that follow the grid's, for each array."""
+    """Return the names of the axes that arrays at a point have.
+
+    Args:
+        grid: The grid.
+        shapes: The shape of the array at a point, or those of arrays by name.
+        dims: What the names are, as in `labeled`.
+
+    Returns:
+        The names for each array; that of a single one is the grid's.
+
+    Raises:
+        ValueError: If `dims` names an array that is not there, an axis of the grid, or another number of axes
+            than the array has; if an axis would have two lengths; or if an array is called as an axis is.
+        TypeError: If `dims` is no sequence of names, or no dictionary of them.
+    """
     told = f"dims= of sweep '{grid.name}'"
-    if dims is not None and not several:
-        dims = {grid.name: dims} if not isinstance(dims, Mapping) else dims
+    several = isinstance(shapes, Mapping)
+    if several:
+        if taken := [name for name in shapes if name in (*grid.axes, "computed")]:
+            raise ValueError(
+                f"a point of sweep '{grid.name}' has a part called '{taken[0]}', as an axis is: "
+                "name it otherwise"
+            )
+    else:
+        shapes = {grid.name: shapes}
+        dims = {grid.name: dims} if dims is not None and not isinstance(dims, Mapping) else dims
     dims = {} if dims is None else dims
     if not isinstance(dims, Mapping):
         raise TypeError(f"{told} is {dims!r:.60}: its points are dictionaries, so give names for each array")
-    if unknown := set(dims) - set(arrays):
-        raise ValueError(f"{told} names {min(unknown)!r}, but its points hold {', '.join(arrays)}")
-    found = {}
-    for name, array in arrays.items():
-        number = array.ndim - len(grid.axes)
-        names = dims.get(name, tuple(f"{name}_{k}" for k in range(number)))
+    if unknown := set(dims) - set(shapes):
+        raise ValueError(f"{told} names {min(unknown)!r}, but its points hold {', '.join(shapes)}")
+    found: dict[str, tuple[str, ...]] = {}
+    lengths: dict[str, int] = {}
+    for name, shape in shapes.items():
+        names = dims.get(name, tuple(f"{name}_{k}" for k in range(len(shape))))
         if isinstance(names, str) or not all(isinstance(one, str) and one for one in names):
             raise TypeError(f"{told} is {names!r:.60} for '{name}': give a tuple of names, as ('atom',)")
-        names = tuple(names)
-        if len(names) != number:
-            raise ValueError(f"{told} gives {len(names)} names for '{name}', whose points have {number} axes")
-        if taken := [one for one in names if one in grid.axes or names.count(one) > 1]:
-            raise ValueError(f"{told} uses the name '{taken[0]}' twice: it is another axis")
-        found[name] = names
+        found[name] = tuple(names)
+        if len(found[name]) != len(shape):
+            raise ValueError(
+                f"{told} gives {len(found[name])} names for '{name}', whose points have {len(shape)} axes"
+            )
+        for axis, length in zip(found[name], shape):
+            if axis in grid.axes or found[name].count(axis) > 1:
+                raise ValueError(f"{told} uses the name '{axis}' twice: it is another axis")
+            if lengths.setdefault(axis, length) != length:
+                raise ValueError(
+                    f"{told} calls axes of lengths {lengths[axis]} and {length} '{axis}': "
+                    "give each its own name"
+                )
+    if several and (taken := [name for name in shapes if name in lengths]):
+        raise ValueError(f"{told} calls an axis '{taken[0]}', as one of the arrays is: name it otherwise")
     return found
 
 

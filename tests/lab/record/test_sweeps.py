@@ -82,7 +82,7 @@ def test_names_that_do_not_fit_are_refused(dims, several, error, message, own_er
 def test_netcdf_keeps_all(points, tmp_path, rng):
     grid = ragged("error", [{"x": x, "draw": d} for x in points for d in range(3)][:-1],
                   together=(), common=(), stream="")  # fmt: skip
-    values = {"error": np.array([[1, 2, 3], [4, 5, np.nan]]), "codes": rng.normal(size=(2, 3, 4))}
+    values = {"error": np.array([[1, 2, 3], [4, 5, np.nan]]), "deep/codes": rng.normal(size=(2, 3, 4))}
     found = labeled(grid, values, unit="%")
     found.to_netcdf(tmp_path / "all.nc", engine="scipy")
     with xr.open_dataset(tmp_path / "all.nc") as stored:
