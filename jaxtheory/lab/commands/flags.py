@@ -35,8 +35,9 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def flags(self) -> list[str]:
-        """All flags."""
-        return [flag for action in self._actions for flag in action.option_strings]
+        """All flags that the help shows."""
+        shown = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        return [flag for action in shown for flag in action.option_strings]
 
 
 def path(text: str) -> Path:

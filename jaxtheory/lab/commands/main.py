@@ -68,7 +68,7 @@ def _is_plain(error: Exception) -> bool:
 
 
 def _last_words(arguments: list[str]) -> str:
-    return f"jaxtheory: stopped, and what was done is kept; this goes on:  {run.repeated(arguments)}"
+    return f"jaxtheory: stopped; what was done is kept. To continue:  {run.repeated(arguments)}"
 
 
 def _need_extras() -> None:
@@ -108,8 +108,13 @@ def _carry_out(arguments: list[str]) -> int:
         return run.run(options, arguments)
     if left:
         near = discovery.nearest(left[0], parser.flags)
-        hint = "; it takes no NAME and no field of one experiment" if name == "run" else ""
-        raise Usage(f"{parser.prog}{' --all' * bool(hint)} has no {left[0]}{near}{hint}")
+        if name == "run":
+            raise Usage(
+                f"jaxtheory run --all takes no NAME and no field of an experiment: found {left[0]}{near}"
+            )
+        if left[0].startswith("-"):
+            raise Usage(f"{parser.prog} has no flag {left[0]}{near}")
+        raise Usage(f"{parser.prog} has an unexpected argument: {left[0]}")
     return COMMANDS[name](options)
 
 

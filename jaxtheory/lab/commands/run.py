@@ -139,7 +139,7 @@ def configure(experiment: str, default: Any, arguments: list[str]) -> Any:
     if left:
         if not left[0].startswith("--"):
             raise Usage(
-                f"{experiment} has no use for '{left[0]}'; `jaxtheory run {experiment} --help` shows all"
+                f"{experiment}: unexpected argument {left[0]}; `jaxtheory run {experiment} --help` shows all"
             )
         flag = left[0].split("=", 1)[0]
         near = discovery.nearest(flag, parser.flags)

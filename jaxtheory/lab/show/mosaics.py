@@ -27,7 +27,7 @@ def mosaic(tiles: Float[np.ndarray, "n height width"]) -> Float[np.ndarray, "H W
                [ 0., nan, nan]])
     """
     if 0 in tiles.shape:
-        raise ValueError(f"a mosaic is of one tile at least, got tiles of shape {tiles.shape}")
+        raise ValueError(f"tiles has the shape {tiles.shape}: take at least one tile of at least one pixel")
     n, height, width = tiles.shape
     columns = math.ceil(math.sqrt(n))
     rows = -(-n // columns)

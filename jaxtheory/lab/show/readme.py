@@ -48,18 +48,33 @@ def publish(readme: Path, page: Path, file: Path, experiments: Iterable[Experime
     names = sorted(committed, key=lambda name: outline.place(*name.split("/", 1)))
     told = {name: _told(committed[name]) for name in names}
     sentences = {one.id: one.claim for one in experiments}
-    link = Path(os.path.relpath(page, readme.parent)).as_posix()
-    rows = (
-        (f"[`{name}`]({link}#{anchor(name)})", _cell(sentences.get(name, "")), _cell(outline.score(claims)))
+    pictures = {name: verdicts.picture(file, name) for name in names}
+    pictures = {name: path for name, path in pictures.items() if path.is_file()}
+    link = _link(page, readme)
+    rows = [
+        (
+            f"[`{name}`]({link}#{anchor(name)})",
+            _cell(sentences.get(name, "")),
+            _cell(outline.score(claims)),
+            f"[picture]({_link(pictures[name], readme)})" if name in pictures else "",
+        )
         for name, claims in told.items()
-    )
-    table = _markdown(("experiment", "what it shows", "of its claims"), rows)
+    ]
+    heads = ("experiment", "what it shows", "of its claims", "")
+    drop = 0 if pictures else 1  # a column without a picture says nothing
+    table = _markdown(heads[: len(heads) - drop], [row[: len(row) - drop] for row in rows])
     ending = f"\nEvery claim with what was expected and measured: [{link}]({link}).\n"
     filled = MARKED.sub(lambda marks: f"{marks[1]}{table}{ending}{marks[2]}", text).encode()
-    whole = _whole(committed, told, sentences, Path(os.path.relpath(file, page.parent)).as_posix()).encode()
+    shown = {name: _link(path, page) for name, path in pictures.items()}
+    whole = _whole(committed, told, sentences, shown, _link(file, page)).encode()
     storage.write(page, lambda target: target.write(whole))
     storage.write(readme, lambda target: target.write(filled))
     return len(committed)
+
+
+def _link(target: Path, page: Path) -> str:
+    """A link from a page to a file."""
+    return Path(os.path.relpath(target, page.parent)).as_posix()
 
 
 def anchor(name: str) -> str:
@@ -84,7 +99,13 @@ def _is_worse(before: str, now: str) -> bool:
     return order.index(outline.verdict(now)) > order.index(outline.verdict(before))
 
 
-def _whole(committed: dict[str, Any], told: dict[str, Any], sentences: dict[str, str], link: str) -> str:
+def _whole(
+    committed: dict[str, Any],
+    told: dict[str, Any],
+    sentences: dict[str, str],
+    pictures: dict[str, str],
+    link: str,
+) -> str:
     """The page: by section of the lecture and experiment, for each data a table of its claims."""
     claims = [claim for several in told.values() for claim in several]
     parts = [
@@ -100,6 +121,8 @@ def _whole(committed: dict[str, Any], told: dict[str, Any], sentences: dict[str,
             section = now
             parts.append(f"## {outline.title(section)}")
         parts += [f"### {name}", *([_cell(sentences[name])] if name in sentences else [])]
+        if name in pictures:
+            parts.append(f"![The picture of {name}]({pictures[name]})")
         tested = {
             statement
             for one in committed[name]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jaxtheory.lab.errors import Broken, Usage
+from jaxtheory.lab.errors import Broken, Failure, Usage
 from jaxtheory.lab.record import runs, storage
 from jaxtheory.lab.record.claims import Verdict
 from jaxtheory.lab.record.discovery import Experiment
@@ -113,7 +113,8 @@ def _changes(committed: dict[str, Any], found: dict[str, Any]) -> list[str]:
 def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) -> int:
     """Write the verdicts of the newest runs, and keep what the file has of experiments without one.
 
-    Of full forms the newest run with each data is kept.
+    Of full forms the newest run with each data is kept, and the first figure of the one that tests the most
+    claims, in the folder `images` beside the file.
 
     Args:
         file: The file of verdicts.
@@ -126,6 +127,7 @@ def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) 
 
     Raises:
         Usage: If the file holds the other forms.
+        Failure: If a figure cannot be read.
     """
     found = newest(root, experiments, "full" if full else "quick")
     before = read(file, full=full) if file.is_file() else {}
@@ -135,10 +137,33 @@ def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) 
             entries = [_full(*one) for one in several] + kept.get(name, [])
             of_data = {tuple(one["data"]): one for one in reversed(entries)}
             kept[name] = sorted(of_data.values(), key=lambda one: one["data"])
+            _keep_picture(picture(file, name), several)
         else:
             kept[name] = _quick(several[0][0])
     storage.write_json(file, dict(sorted(kept.items())))
     return len(found)
+
+
+def picture(file: Path, name: str) -> Path:
+    """Return where the picture of an experiment is kept, beside the file of verdicts."""
+    return file.parent / "images" / f"{name.replace('/', '-')}.png"
+
+
+def _keep_picture(target: Path, several: list[tuple[Findings, Path]]) -> None:
+    """Copy the first figure of the run that tests the most claims, of equals the newest."""
+
+    def tested(run: tuple[Findings, Path]) -> int:
+        claims = run[0]["claims"]
+        return len(claims) - outline.tally(claims)[Verdict.UNTESTED]
+
+    if with_figures := [run for run in several if run[0]["figures"]]:
+        findings, directory = max(with_figures, key=tested)
+        source = directory / "figures" / Path(findings["figures"][0]["file"]).name
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise Failure(f"cannot read the figure {source}: {error.strerror or error}") from error
+        storage.write(target, lambda place: place.write(content))
 
 
 def _quick(findings: Findings) -> dict[str, Any]:

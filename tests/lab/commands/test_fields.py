@@ -102,7 +102,7 @@ def test_flags_carry_each_type(words, changes):
         ("--band 1", "argument --band: expected 2 arguments"),
         ("--draw 1", "puzzles/one has no flag --draw; did you mean --draws"),
         ("--no-draws", "puzzles/one has no flag --no-draws; did you mean"),
-        ("more", "puzzles/one has no use for 'more'"),
+        ("more", "puzzles/one: unexpected argument more"),
     ],
 )
 def test_what_does_not_fit_is_one_line(words, message):

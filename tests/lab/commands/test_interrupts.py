@@ -66,7 +66,7 @@ def test_ctrl_c_stops_within_two_seconds_in_a_compiled_call(tmp_path):
     assert process.returncode == 130
     assert took < 2.0
     again = f"jaxtheory run long --quick --experiments {tmp_path / 'made'}"  # without --fresh: it goes on
-    assert errors == f"jaxtheory: stopped, and what was done is kept; this goes on:  {again}\n"
+    assert errors == f"jaxtheory: stopped; what was done is kept. To continue:  {again}\n"
     assert len(list(tmp_path.glob("runs/long/*/points/first/*.npz"))) == 2
 
 
@@ -80,7 +80,7 @@ def test_a_signal_ends_the_children_too_and_starts_no_others(tmp_path, by):
         took, errors = interrupt(process, by)
     assert process.returncode == 130
     assert took < 2.0
-    assert errors.endswith("this goes on:  jaxtheory run --all --jobs 2 --experiments made\n")
+    assert errors.endswith("To continue:  jaxtheory run --all --jobs 2 --experiments made\n")
     time.sleep(0.5)
     are_free(tmp_path, files[:2])
     assert not (tmp_path / "runs" / "long_2").exists()

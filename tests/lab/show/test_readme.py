@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,22 @@ def test_a_claim_that_was_tested_on_other_data_is_not_missing(places):
     assert rows(places[0].read_text())[2][2] == "3 of 5 hold, 1 tie"
 
 
+def test_pictures_are_linked_and_shown_where_there_are_some(places):
+    page, whole, file, _ = places
+    picture = verdicts.picture(file, "harmonic/harmonic_one")
+    picture.parent.mkdir()
+    picture.write_bytes(fake.picture())
+    readme.publish(*places)
+    found = rows(page.read_text())
+    assert [row[3] for row in found[2:]] == ["[picture](docs/images/harmonic-harmonic_one.png)", "", ""]
+    assert (
+        "\n![The picture of harmonic/harmonic_one](images/harmonic-harmonic_one.png)\n" in whole.read_text()
+    )
+    picture.unlink()
+    readme.publish(*places)
+    assert {len(row) for row in rows(page.read_text())} == {3}
+
+
 def test_both_are_filled_again_and_again(places):
     page, whole, file, _ = places
     readme.publish(*places)
@@ -127,8 +144,9 @@ def test_a_readme_without_a_place_or_verdicts_is_refused(places, tmp_path):
 
 def test_the_readme_shows_the_committed_verdicts_and_no_others(tmp_path):
     (tmp_path / "docs").mkdir()
+    shutil.copytree(ROOT / "docs" / "images", tmp_path / "docs" / "images")
     for name in ("README.md", "docs/verdicts_full.json"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+        shutil.copy(ROOT / name, tmp_path / name)
     page = tmp_path / "docs" / "verdicts.md"
     readme.publish(tmp_path / "README.md", page, tmp_path / "docs" / "verdicts_full.json", find())
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()

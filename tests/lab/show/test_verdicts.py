@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jaxtheory.lab.errors import Broken, Usage
+from jaxtheory.lab.errors import Broken, Failure, Usage
 from jaxtheory.lab.record.discovery import find
 from jaxtheory.lab.show import verdicts
 from tests.lab import finished_runs as fake
@@ -177,6 +177,33 @@ def test_full_forms_are_kept_for_each_data_the_newest_of_each(places):
         "not tested",
         "holds",
     ]
+
+
+def test_the_picture_of_the_run_that_tests_most_is_kept(places):
+    root, experiments, file = places
+    one = experiments / "harmonic" / "one.py"
+    first, second, third = (fake.picture(seed) for seed in range(3))
+    few = [fake.claims()[0].as_json(), fake.claims()[-1].as_json()]
+    kept = verdicts.picture(file, "harmonic/one")
+    assert write(places, full=True) == 0
+    fake.write_run(root, one, form="full", digest="most", finished="2026-07-01T10:00:00+00:00")
+    write(places, full=True)
+    assert not kept.exists()  # none of it has a figure
+    figures = [(first, "A curve"), (second, "Another")]
+    fake.write_run(
+        root, one, form="full", digest="older", finished="2026-07-02T10:00:00+00:00", figures=figures
+    )
+    newest = {"form": "full", "digest": "newest", "finished": "2026-07-03T10:00:00+00:00"}
+    directory = fake.write_run(root, one, **newest, figures=[(third, "A curve")], claims=few)
+    write(places, full=True)
+    assert kept == file.parent / "images" / "harmonic-one.png"
+    assert kept.read_bytes() == first
+    (root / "one" / "older" / "findings.json").unlink()
+    write(places, full=True)
+    assert kept.read_bytes() == third
+    (directory / "figures" / "figure_0.png").unlink()
+    with pytest.raises(Failure, match=r"cannot read the figure .*figure_0.png: No such file"):
+        write(places, full=True)
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(places):
