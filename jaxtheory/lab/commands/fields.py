@@ -80,10 +80,15 @@ def _ranges(default: Any) -> dict[str, list[str]]:
 
 def _metavar(hint: Any) -> str:
     """What stands for a value in the help: N for a whole number, X for a number."""
-    several = [part for one in _alternatives(hint) for part in (typing.get_args(one) or [one])]
+    several = [
+        part for one in _alternatives(hint) for part in (typing.get_args(one) if _is_tuple(one) else [one])
+    ]
     kinds = {one for one in several if one not in (Ellipsis, type(None))}
     names = {int: "N", float: "X", str: "TEXT"}
-    return names.get(kinds.pop(), "VALUE") if len(kinds) == 1 else "VALUE"
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if typing.get_origin(kind) is typing.Literal:
+        return f"{{{','.join(map(str, typing.get_args(kind)))}}}"
+    return names.get(kind, "VALUE")
 
 
 def spelled(arguments: Iterable[str], default: Any) -> list[str]:
@@ -210,17 +215,15 @@ def _read_one(allowed: Sequence[Any], word: str) -> Any:
 def _words(hint: Any) -> str:
     """A type in words, as 'a whole number' or 'one or more numbers'."""
     if typing.get_origin(hint) is typing.Literal:
-        return " or ".join(str(option) for option in typing.get_args(hint))
-    if _is_tuple(hint):
-        parts = typing.get_args(hint)
-        if Ellipsis in parts:
-            return (
-                f"one or more of {_words(parts[0])}"
-                if len(_alternatives(parts[0])) > 1
-                else ("one or more " + re.sub(r"^an? (.*)$", r"\1s", _words(parts[0])))
-            )
+        *others, last = map(str, typing.get_args(hint))
+        return f"{', '.join(others)} or {last}" if others else last
+    if not _is_tuple(hint):
+        return " or ".join(SCALARS[one] if one in SCALARS else _words(one) for one in _alternatives(hint))
+    parts = typing.get_args(hint)
+    if Ellipsis not in parts:
         return f"{len(parts)} values, {', '.join(map(_words, parts))}"
-    return " or ".join(SCALARS[one] if one in SCALARS else _words(one) for one in _alternatives(hint))
+    plural = re.fullmatch(r"an? ([a-z ]+)", _words(parts[0])) if parts[0] in SCALARS else None
+    return f"one or more {plural[1]}s" if plural else f"one or more of {_words(parts[0])}"
 
 
 def _docstrings(cls: type) -> dict[str, str]:

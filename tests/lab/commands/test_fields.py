@@ -32,6 +32,8 @@ class Config(Base):
     count: int | float = 1
     either: int | Literal["all"] = "all"
     few: tuple[int, ...] | None = None
+    nets: tuple[Literal["CNN", "ISTA", "FISTA"], ...] = ("CNN",)
+    either_of: tuple[int | str, ...] = (1,)
     J_max: int = 2
 
 
@@ -71,6 +73,8 @@ def read(*words, default=DEFAULT):
         ("--few 1 2", {"few": (1, 2)}),
         ("--few 1", {"few": (1,)}),
         ("--few None", {"few": None}),
+        ("--nets ISTA CNN", {"nets": ("ISTA", "CNN")}),
+        ("--either-of 1 a", {"either_of": (1, "a")}),
         ("--J-max 4", {"J_max": 4}),
         ("--J_max=4", {"J_max": 4}),
         ("--quick --seed 3 --draws 2 --runs here", {"draws": 2}),  # the command's own are no fields
@@ -95,8 +99,11 @@ def test_flags_carry_each_type(words, changes):
         ("--sizes 1 two", "--sizes is '1 two': take one or more whole numbers"),
         ("--band 1 x", "--band is '1 x': take 2 values, a number, a number"),
         ("--limit x", "--limit is 'x': take a number or None"),
-        ("--kind mexican", "--kind is 'mexican': take morlet or haar or 3"),
+        ("--kind mexican", "--kind is 'mexican': take morlet, haar or 3"),
         ("--either some", "--either is 'some': take a whole number or all"),
+        ("--nets CNN RNN", "--nets is 'CNN RNN': take one or more of CNN, ISTA or FISTA"),
+        ("--nets", "--nets has no value: take one or more of CNN, ISTA or FISTA"),
+        ("--either_of", "--either_of has no value: take one or more of a whole number or a text"),
         ("--few a", "--few is 'a': take one or more whole numbers or None"),
         ("--fast=no", "argument --fast/--no_fast: ignored explicit argument 'no'"),
         ("--band 1", "argument --band: expected 2 arguments"),
@@ -122,6 +129,9 @@ def test_help_shows_each_field_with_its_sentence_and_default(capsys, monkeypatch
         "--ratio X The ratio of the two. (default: 0.5)",
         "--fast, --no_fast Whether it is fast. (default: False)",
         "(at least 1; default: 300 4000)",
+        "--kind {morlet,haar,3} (default: morlet)",
+        "--nets [{CNN,ISTA,FISTA} ...]",
+        "--few [N ...]",
         "--seed N The seed of all random numbers (default: 0).",
     ):
         assert part in shown
