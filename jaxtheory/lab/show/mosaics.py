@@ -7,12 +7,10 @@ from jaxtyping import Float
 
 
 def mosaic(tiles: Float[np.ndarray, "n height width"]) -> Float[np.ndarray, "H W"]:
-    """Arrange tiles in about a square, row by row, each scaled to its largest size.
-
-    NaN, which is not drawn, stands between them.
+    """Tiles in about a square, row by row, each scaled to its largest size; NaN, which is not drawn, between.
 
     Args:
-        tiles: The tiles, at least one.
+        tiles: Shape `(n, height, width)`, at least one.
 
     Returns:
         The mosaic, from -1 to 1: show it with `vmin=-1, vmax=1`.
@@ -27,7 +25,7 @@ def mosaic(tiles: Float[np.ndarray, "n height width"]) -> Float[np.ndarray, "H W
                [ 0., nan, nan]])
     """
     if 0 in tiles.shape:
-        raise ValueError(f"tiles has the shape {tiles.shape}: take at least one tile of at least one pixel")
+        raise ValueError(f"a mosaic is of one tile at least, got tiles of shape {tiles.shape}")
     n, height, width = tiles.shape
     columns = math.ceil(math.sqrt(n))
     rows = -(-n // columns)

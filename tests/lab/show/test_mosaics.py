@@ -25,5 +25,5 @@ def test_each_tile_stands_in_its_place_at_its_own_scale(rng):
 
 
 def test_no_tiles_are_refused(own_errors):
-    with pytest.raises(ValueError, match=r"tiles has the shape .*: take at least one tile"):
+    with pytest.raises(ValueError, match="one tile at least, got tiles of shape"):
         mosaic(np.zeros((0, 3, 3)))
