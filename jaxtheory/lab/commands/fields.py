@@ -5,6 +5,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import shlex
 import textwrap
 import types
 import typing
@@ -58,7 +59,7 @@ def add(parser: Parser, experiment: str, default: Any) -> None:
         if f"--{name.replace('_', '-')}" in taken:
             raise Failure(f"{experiment}: the field '{name}' is a flag of `jaxtheory run`: rename it")
         value = getattr(default, name)
-        text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        text = shlex.join(map(str, value)) if isinstance(value, tuple) else str(value)
         limits = "; ".join([*ranges.get(name, []), f"default: {text}"])
         said = f"{described.get(name, '')} ({limits})".strip().replace("%", "%%")
         if hint is bool:
@@ -87,7 +88,7 @@ def _metavar(hint: Any) -> str:
     names = {int: "N", float: "X", str: "TEXT"}
     kind = kinds.pop() if len(kinds) == 1 else None
     if typing.get_origin(kind) is typing.Literal:
-        return f"{{{','.join(map(str, typing.get_args(kind)))}}}"
+        return f"{{{','.join(shlex.quote(str(one)) for one in typing.get_args(kind))}}}"
     return names.get(kind, "VALUE")
 
 
@@ -215,7 +216,7 @@ def _read_one(allowed: Sequence[Any], word: str) -> Any:
 def _words(hint: Any) -> str:
     """A type in words, as 'a whole number' or 'one or more numbers'."""
     if typing.get_origin(hint) is typing.Literal:
-        *others, last = map(str, typing.get_args(hint))
+        *others, last = (shlex.quote(str(one)) for one in typing.get_args(hint))
         return f"{', '.join(others)} or {last}" if others else last
     if not _is_tuple(hint):
         return " or ".join(SCALARS[one] if one in SCALARS else _words(one) for one in _alternatives(hint))

@@ -32,7 +32,7 @@ class Config(Base):
     count: int | float = 1
     either: int | Literal["all"] = "all"
     few: tuple[int, ...] | None = None
-    nets: tuple[Literal["CNN", "ISTA", "FISTA"], ...] = ("CNN",)
+    nets: tuple[Literal["CNN", "ISTA, 2 layers", "FISTA"], ...] = ("CNN", "ISTA, 2 layers")
     either_of: tuple[int | str, ...] = (1,)
     J_max: int = 2
 
@@ -73,7 +73,7 @@ def read(*words, default=DEFAULT):
         ("--few 1 2", {"few": (1, 2)}),
         ("--few 1", {"few": (1,)}),
         ("--few None", {"few": None}),
-        ("--nets ISTA CNN", {"nets": ("ISTA", "CNN")}),
+        ("--nets FISTA CNN", {"nets": ("FISTA", "CNN")}),
         ("--either-of 1 a", {"either_of": (1, "a")}),
         ("--J-max 4", {"J_max": 4}),
         ("--J_max=4", {"J_max": 4}),
@@ -101,8 +101,8 @@ def test_flags_carry_each_type(words, changes):
         ("--limit x", "--limit is 'x': take a number or None"),
         ("--kind mexican", "--kind is 'mexican': take morlet, haar or 3"),
         ("--either some", "--either is 'some': take a whole number or all"),
-        ("--nets CNN RNN", "--nets is 'CNN RNN': take one or more of CNN, ISTA or FISTA"),
-        ("--nets", "--nets has no value: take one or more of CNN, ISTA or FISTA"),
+        ("--nets CNN RNN", "--nets is 'CNN RNN': take one or more of CNN, 'ISTA, 2 layers' or FISTA"),
+        ("--nets", "--nets has no value: take one or more of CNN, 'ISTA, 2 layers' or FISTA"),
         ("--either_of", "--either_of has no value: take one or more of a whole number or a text"),
         ("--few a", "--few is 'a': take one or more whole numbers or None"),
         ("--fast=no", "argument --fast/--no_fast: ignored explicit argument 'no'"),
@@ -130,7 +130,7 @@ def test_help_shows_each_field_with_its_sentence_and_default(capsys, monkeypatch
         "--fast, --no_fast Whether it is fast. (default: False)",
         "(at least 1; default: 300 4000)",
         "--kind {morlet,haar,3} (default: morlet)",
-        "--nets [{CNN,ISTA,FISTA} ...]",
+        "--nets [{CNN,'ISTA, 2 layers',FISTA} ...] (default: CNN 'ISTA, 2 layers')",
         "--few [N ...]",
         "--seed N The seed of all random numbers (default: 0).",
     ):
