@@ -247,6 +247,7 @@ def test_a_jax_that_does_not_start(examine, bare, monkeypatch):
 
 def test_the_command_prints_json_and_fails_where_something_is_wrong(folders, bare, monkeypatch, capsys):
     monkeypatch.chdir(folders)
+    monkeypatch.setattr(doctor.programs, "kernels", lambda _: [])  # interpreted, they take seconds
     assert main.command(["doctor", "--json", "--experiments", "made"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert [one["name"] for one in report["programs"][::8]] == ["products: product", "products: counts"]
