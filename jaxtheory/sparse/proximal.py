@@ -3,12 +3,9 @@ r"""Proximal operators of sparsity: $\mathrm{prox}_f(x) = \arg\min_z \frac12 \|z
 Each is differentiable by autodiff wherever it is smooth, and its derivative is finite everywhere: on a kink
 it is one of the derivatives beside it or their mean.
 
-Conventions: `x` has any shape, and thresholds broadcast with it. A threshold is 0 or more, or a `ValueError`
-where its value is known; complex numbers are a `TypeError`.
+Conventions: `x` has any shape, and thresholds broadcast with it; complex numbers are a `TypeError`. Thresholds
+are 0 or more. A negative one, which a network may learn, is not refused, and gives no proximal operator.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +17,6 @@ from jaxtheory.core.types import AnyArray, Reals
 
 Values = Real[AnyArray, "..."]
 """Real numbers of any shape."""
-
-
-def _prepared(x: Values, **thresholds: Reals) -> tuple[list[Array], Callable[[Any], Any]]:
-    """Values and thresholds in one dtype, with thresholds of 0 or more."""
-    for name, value in thresholds.items():
-        checks.nonnegative(name, value)
-    return real_arrays(x=x, **thresholds)
 
 
 def soft_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
@@ -48,7 +38,7 @@ def soft_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
     References:
         Donoho, De-noising by soft-thresholding, 1995.
     """
-    (x, threshold), back = _prepared(x, threshold=threshold)
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
     # Without `sign`, which a Pallas kernel cannot compute away from its device.
     return back(jnp.maximum(x - threshold, 0) - jnp.maximum(-x - threshold, 0))
 
@@ -74,7 +64,7 @@ def nonnegative_soft_threshold(x: Values, threshold: Reals) -> Float[Array, "...
     References:
         Papyan, Romano and Elad, Convolutional neural networks analyzed via convolutional sparse coding, 2017.
     """
-    (x, threshold), back = _prepared(x, threshold=threshold)
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
     return back(jnp.maximum(x - threshold, 0))
 
 
@@ -97,7 +87,7 @@ def hard_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
     References:
         Blumensath and Davies, Iterative thresholding for sparse approximations, 2008.
     """
-    (x, threshold), back = _prepared(x, threshold=threshold)
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
     return back(jnp.where(jnp.abs(x) > threshold, x, 0))
 
 
@@ -126,7 +116,7 @@ def group_soft_threshold(
     References:
         Yuan and Lin, Model selection and estimation in regression with grouped variables, 2006.
     """
-    (x, threshold), back = _prepared(x, threshold=threshold)
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
     energy = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
     # Below the smallest normal number a length has no derivative worth the name: such a group counts as zero.
     present = energy > jnp.finfo(energy.dtype).tiny
@@ -186,5 +176,5 @@ def elastic_net(x: Values, l1: Reals, l2: Reals) -> Float[Array, "..."]:
     References:
         Zou and Hastie, Regularization and variable selection via the elastic net, 2005.
     """
-    (x, l1, l2), back = _prepared(x, l1=l1, l2=l2)
+    (x, l1, l2), back = real_arrays(x=x, l1=l1, l2=l2)
     return back(soft_threshold(x, l1) / (1 + l2))

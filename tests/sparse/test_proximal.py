@@ -83,17 +83,6 @@ BAD = {
     ),
     "half": (lambda: proximal.l0_ball(X, 1.5), TypeError, "sparsity is 1.5: take a whole number"),
     "one number": (lambda: proximal.l0_ball(X[0], 0), ValueError, "x has the shape (): take (..., n)"),
-    "threshold": (
-        lambda: proximal.soft_threshold(X, -1.0),
-        ValueError,
-        "threshold is -1.0: take a number of 0 or more",
-    ),
-    "thresholds": (
-        lambda: proximal.hard_threshold(X, -X),
-        ValueError,
-        "threshold holds -1.0: take numbers of 0 or more",
-    ),
-    "weight": (lambda: proximal.elastic_net(X, 1.0, -2), ValueError, "l2 is -2: take a number of 0 or more"),
     "complex": (
         lambda: proximal.group_soft_threshold(1j * X, 1.0),
         TypeError,
