@@ -3,8 +3,9 @@ r"""Proximal operators of sparsity: $\mathrm{prox}_f(x) = \arg\min_z \frac12 \|z
 Each is differentiable by autodiff wherever it is smooth, and its derivative is finite everywhere: on a kink
 it is one of the derivatives beside it or their mean.
 
-Conventions: `x` has any shape, and thresholds broadcast with it; complex numbers are a `TypeError`. Thresholds
-are 0 or more. A negative one, which a network may learn, is not refused, and gives no proximal operator.
+Conventions: `x` has any shape, and thresholds broadcast with it; complex numbers are a `TypeError`.
+Thresholds are 0 or more. A negative one, which a network may learn, is not refused, and gives no proximal
+operator.
 """
 
 import jax
