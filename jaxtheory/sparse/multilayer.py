@@ -25,7 +25,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key, UInt32
 
-from jaxtheory.sparse import coherence, convolutional, pursuit
+from jaxtheory.sparse import coherence, convolutional, pursuit, results
 from jaxtheory.sparse.convolutional import _normalised
 from jaxtheory.sparse.proximal import hard_threshold, nonnegative_soft_threshold, soft_threshold
 from jaxtheory.sparse.pytrees import _registered
@@ -647,7 +647,7 @@ def layered_basis_pursuit(
     boundary: Boundary = "circular",
     tolerance: float = 1e-6,
     max_steps: int = 1000,
-) -> tuple[pursuit.Solution, ...]:
+) -> tuple[results.LassoResult, ...]:
     r"""Solves a lasso in each layer in turn.
 
     $\hat\Gamma_i = \arg\min_z \frac12 \|\hat\Gamma_{i-1} - D_i z\|_2^2 + \xi_i \|z\|_1$, by `pursuit.lasso`,
