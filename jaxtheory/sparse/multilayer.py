@@ -25,7 +25,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key, UInt32
 
-from jaxtheory.sparse import coherence, convolutional, pursuit
+from jaxtheory.sparse import coherence, convolutional, pursuit, results
 from jaxtheory.sparse.convolutional import _normalised
 from jaxtheory.sparse.proximal import hard_threshold, nonnegative_soft_threshold, soft_threshold
 from jaxtheory.sparse.pytrees import _registered
@@ -571,7 +571,8 @@ def sparsity(
     stripes, patches, smallest, largest = [], [], [], []
     for z, width, patch in zip(codes, widths, [*kernels[1:], widths[-1]]):
         size, axes = jnp.abs(z), tuple(range(-space - 1, 0))
-        stripes.append(coherence.stripe_sparsity(z, width, boundary=boundary))
+        across = "periodic" if boundary == "circular" else boundary
+        stripes.append(coherence.stripe_sparsity(z, width, boundary=across))
         patches.append(_window_sums((z != 0).astype(jnp.int32), patch, boundary))
         smallest.append(jnp.min(jnp.where(size > 0, size, jnp.inf), axes))
         largest.append(jnp.max(size, axes))
@@ -646,7 +647,7 @@ def layered_basis_pursuit(
     boundary: Boundary = "circular",
     tolerance: float = 1e-6,
     max_steps: int = 1000,
-) -> tuple[pursuit.Solution, ...]:
+) -> tuple[results.LassoResult, ...]:
     r"""Solves a lasso in each layer in turn.
 
     $\hat\Gamma_i = \arg\min_z \frac12 \|\hat\Gamma_{i-1} - D_i z\|_2^2 + \xi_i \|z\|_1$, by `pursuit.lasso`,
