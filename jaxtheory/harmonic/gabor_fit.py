@@ -1,8 +1,8 @@
 r"""Gabor functions fitted to images, such as learned atoms: where they are, how wide, and how they oscillate.
 
 Conventions: images are `(..., H, W)`; places are in pixels along height and width, frequencies in cycles a
-pixel. A Gabor function is $a\, e^{-u^2 / 2 \sigma_1^2 - v^2 / 2 \sigma_2^2} \cos(2 \pi f u + \phi)$ with $u$ the
-distance from the center along the direction of the wave and $v$ the distance across it.
+pixel. A Gabor function is $a\, e^{-u^2 / 2 \sigma_1^2 - v^2 / 2 \sigma_2^2} \cos(2 \pi f u + \phi)$ with $u$
+the distance from the center along the direction of the wave and $v$ the distance across it.
 """
 
 from functools import partial
