@@ -123,8 +123,7 @@ def scatter(
 
     $S x = (x \star \phi_J,\; |x \star \psi_{\lambda_1}| \star \phi_J,\;
     ||x \star \psi_{\lambda_1}| \star \psi_{\lambda_2}| \star \phi_J)$ sampled at every 2^J pixels, with
-    $j_1 < j_2$ at the second order. Under `jax.export` the number of images may be symbolic; storing what is
-    exported needs flatbuffers, which `pip install 'jaxtheory[export]'` brings.
+    $j_1 < j_2$ at the second order. Under `jax.export` the number of images may be symbolic.
 
     Args:
         bank: The filters, from `filter_bank`, for images of this shape.
