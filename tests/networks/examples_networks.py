@@ -36,6 +36,7 @@ TRAINING_DEVICES = "devices average their gradients: tests/networks/test_trainin
 
 PARAMETERS = "parameters are real floating point: integers are refused, which tests/networks reads"
 AS_IT_IS = "an objective is computed in the dtype that its parameters and data have, the caller's choice"
+LABELS = "labels are integers always; tests/networks/test_training.py holds integer logits"
 LOSSES = "losses stay in float32, as they are summed over many; tests/networks/test_training.py holds it"
 
 EXAMPLES: list[Example] = [
@@ -72,11 +73,19 @@ EXAMPLES: list[Example] = [
         integer=PARAMETERS,
         half=AS_IT_IS,
     ),
-    Example(training.cross_entropy, _classified, None, (0, 1), (0,), half=LOSSES),
+    Example(training.cross_entropy, _classified, None, (0, 1), (0,), integer=LABELS, half=LOSSES),
     Example(
         training.squared_error, lambda rng: (float32(rng, 5), float32(rng, 5)), leading=(0, 1), half=LOSSES
     ),
-    Example(training.accuracy, _classified, None, (0, 1), grad="it is piecewise constant", half=LOSSES),
+    Example(
+        training.accuracy,
+        _classified,
+        None,
+        (0, 1),
+        grad="it is piecewise constant",
+        integer=LABELS,
+        half=LOSSES,
+    ),
 ]
 
 NOT_TRACED: dict[str, str] = {

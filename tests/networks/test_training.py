@@ -611,6 +611,22 @@ if __name__ == "__main__":
 """
 
 
+def test_losses_of_integers_and_halves_are_those_of_floats(rng, own_errors):
+    whole, labels = rng.integers(-5, 5, (4, 3)), rng.integers(0, 3, 4)
+    for function, second in (
+        (training.cross_entropy, labels),
+        (training.accuracy, labels),
+        (training.squared_error, rng.integers(0, 3, (4, 3))),
+    ):
+        expected = function(np.float32(whole), second)
+        for same in (whole, whole.tolist(), jnp.asarray(whole, jnp.bfloat16), whole.astype(">f8")):
+            found = function(same, second)
+            assert found.dtype == jnp.float32
+            np.testing.assert_array_equal(found, expected)
+        with pytest.raises(TypeError, match=r"is complex \(complex128\): take real numbers"):
+            function(whole + 0j, second)
+
+
 @pytest.mark.beyond
 def test_a_training_that_is_killed_ends_the_same(tmp_path, monkeypatch):
     """Killed three times at random moments, by a signal that no process can handle."""
