@@ -263,6 +263,7 @@ def test_a_random_displacement_has_the_gradient_asked_for(shape, gradient):
     np.testing.assert_allclose(np.mean(tau, (1, 2)), 0, atol=1e-5)
 
 
+@pytest.mark.beyond
 def test_a_random_displacement_is_smooth_to_the_scale_asked_for():
     """Of noise smoothed by a Gaussian of deviation s the squared slope is 1 / (2 s^2) of the variance."""
     keys = jax.random.split(jax.random.key(0), 50)

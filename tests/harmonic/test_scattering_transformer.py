@@ -71,6 +71,7 @@ def test_its_features_are_named(rng):
     assert names[[0, 6, 53]].tolist() == ["s0_y0_x0", "s1_j0_angle0_y0_x0", "s2_j0_1_angle1_1_y1_x2"]
 
 
+@pytest.mark.beyond
 def test_it_is_a_step_of_a_pipeline(rng):
     # Two textures of the same spectrum's mean: gratings along height and along width.
     phases = rng.uniform(0, 2 * np.pi, (40, 1, 1))

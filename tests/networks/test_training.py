@@ -364,6 +364,7 @@ def over_devices(mesh, objective, **options):
     )
 
 
+@pytest.mark.beyond
 def test_eight_devices_are_one(eight, rng):
     network = networks.functional(partial(MLP, (3, 16, 2)))
     plain = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
