@@ -51,10 +51,10 @@ def test_gray_is_the_luma_of_bt_709(name):
     )
 
 
-def test_white_stays_white_and_each_colour_has_its_weight(monkeypatch):
-    colours = np.uint8([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]]])
-    monkeypatch.setattr(skimage.io, "imread", lambda _: colours)
-    # The luminance of the primaries of BT.709, as colour science has it: from their chromaticities.
+def test_white_stays_white_and_each_color_has_its_weight(monkeypatch):
+    colors = np.uint8([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]]])
+    monkeypatch.setattr(skimage.io, "imread", lambda _: colors)
+    # The luminance of the primaries of BT.709, as color science has it: from their chromaticities.
     x, y = np.array([[0.64, 0.3, 0.15], [0.33, 0.6, 0.06]])
     white = np.array([0.3127 / 0.329, 1, (1 - 0.3127 - 0.329) / 0.329])
     red, green, blue = np.linalg.solve(np.array([x / y, np.ones(3), (1 - x - y) / y]), white)
