@@ -5,9 +5,7 @@ width. Leading axes of images and displacements broadcast. Images are interpolat
 through the pixels; a translation of a periodic image is exact.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +16,9 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
+from jaxtheory.harmonic import interpolation
+from jaxtheory.harmonic.interpolation import Border
 
-Border = Literal["periodic", "reflect"]
 Images = Real[AnyArray, "*#batch H W"]
 Displacement = Real[AnyArray, "*#batch 2 H W"]
 Amount = Real[AnyArray, "*#batch"] | float | int | np.floating | np.integer
@@ -63,33 +62,6 @@ def _length(*components: Array) -> Array:
     # Neither a zero nor a NaN is greater than zero, and the NaN stays.
     zero = squared == 0
     return unit * jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squared)))
-
-
-def _spline_coefficients(x: Array, boundary: Border) -> Array:
-    """The coefficients of the cubic spline through the pixels."""
-    shape = x.shape[-2:]
-    if boundary == "reflect":
-        for axis in (-2, -1):
-            inner = jax.lax.slice_in_dim(x, 1, x.shape[axis] - 1, axis=axis)
-            x = jnp.concatenate([x, jnp.flip(inner, axis)], axis)
-    spectrum = jnp.fft.rfft2(x)
-    for frequencies in (np.fft.fftfreq(x.shape[-2])[:, None], np.fft.rfftfreq(x.shape[-1])):
-        # The spline takes a sixth, four sixths and a sixth of neighboring coefficients at a pixel.
-        spectrum = spectrum * jnp.asarray(3 / (2 + np.cos(2 * np.pi * frequencies)), x.dtype)
-    return jnp.fft.irfft2(spectrum, s=x.shape[-2:])[..., : shape[0], : shape[1]]
-
-
-def _spline_weights(t: Array) -> list[Array]:
-    """The cubic B-spline at `t + 1`, `t`, `t - 1` and `t - 2`, for `t` in [0, 1)."""
-    return [(1 - t) ** 3 / 6, 2 / 3 - t**2 * (2 - t) / 2, 2 / 3 - (1 - t) ** 2 * (1 + t) / 2, t**3 / 6]
-
-
-def _folded(index: Array, size: int, boundary: Border) -> Array:
-    """Brings an index from anywhere on the line back to the pixels."""
-    if boundary == "periodic":
-        return index % size
-    index = index % (2 * size - 2)
-    return jnp.minimum(index, 2 * size - 2 - index)
 
 
 def warp(x: Images, displacement: Displacement, *, boundary: Border = "periodic") -> Float[Array, "... H W"]:
@@ -140,28 +112,7 @@ def _check_image(x: Array, boundary: str) -> None:
 
 @partial(jax.jit, static_argnums=2)
 def _warp(x: Array, displacement: Array, boundary: Border) -> Array:
-    return _interpolate(boundary)(_spline_coefficients(x, boundary), displacement)
-
-
-def _interpolate(boundary: Border) -> Callable[[Array, Array], Array]:
-    """The spline of coefficients (H, W) at every pixel minus its displacement, leading axes free."""
-
-    def one(coefficients: Array, displacement: Array) -> Array:
-        whole = jnp.floor(-displacement)
-        # The fraction is taken before the pixel's own coordinate is added, which would cost it digits.
-        weights = [_spline_weights(-shift - floor) for shift, floor in zip(displacement, whole)]
-        corner = [grid + floor.astype(int) - 1 for grid, floor in zip(jnp.indices(coefficients.shape), whole)]
-        rows, columns = (
-            [_folded(start + k, size, boundary) for k in range(4)]
-            for start, size in zip(corner, coefficients.shape)
-        )
-        return sum(
-            row_weight
-            * sum(weight * coefficients[row, column] for column, weight in zip(columns, weights[1]))
-            for row, row_weight in zip(rows, weights[0])
-        )
-
-    return jnp.vectorize(one, signature="(h,w),(c,h,w)->(h,w)")
+    return interpolation.displaced(interpolation.spline_coefficients(x, boundary), displacement, boundary)
 
 
 def translate(x: Images, shift: Real[AnyArray, "*#batch 2"]) -> Float[Array, "... H W"]:

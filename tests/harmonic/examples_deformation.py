@@ -44,4 +44,7 @@ EXAMPLES: list[Example] = [
     ),
 ]
 
-NOT_TRACED: dict[str, str] = {}
+NOT_TRACED: dict[str, str] = {
+    "harmonic.interpolation.displaced": "a part of warp, which has its rows",
+    "harmonic.interpolation.spline_coefficients": "a part of warp, which has its rows",
+}
