@@ -38,8 +38,8 @@ def signals(patches: int) -> tuple[np.ndarray, np.ndarray]:
     """Patches to learn from, and those that are held out."""
     from jaxtheory.data import images
 
-    grey = [images.load(name, grey=True) for name in images.names("photograph")]
-    x = images.patches(grey, patches + HELD_OUT, SIZE, centred=True).reshape(-1, SIZE**2)
+    gray = [images.load(name, gray=True) for name in images.names("photograph")]
+    x = images.patches(gray, patches + HELD_OUT, SIZE, centered=True).reshape(-1, SIZE**2)
     return np.split(np.float32(x / x.std()), [patches])
 
 

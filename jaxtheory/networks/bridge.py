@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxtheory.core import checks
+
 Path = tuple[str, ...]
 
 
@@ -20,7 +22,7 @@ class Functional(NamedTuple):
 
 
 def functional(make: Callable[..., Any]) -> Functional:
-    """A `flax.nnx` module as a pair of pure functions.
+    """Turn a `flax.nnx` module into a pair of pure functions.
 
     `init(key) -> (params, state)` draws the parameters, `nnx.Param`, and whatever else the module keeps,
     such as batch statistics: nested dictionaries of arrays, named by attribute and by place in a list ("0",
@@ -42,8 +44,9 @@ def functional(make: Callable[..., Any]) -> Functional:
         a lifted transformation, such as `nnx.scan`, needs a key in either mode.
 
     Raises:
-        TypeError: If `make` returns something else, or a module that holds a JAX array outside of an
-            `nnx.Variable`; from `init`, for what is no random key.
+        TypeError: If `make` is a module itself or no function, or returns something else than a module or one
+            that holds a JAX array outside of an `nnx.Variable`; from `init`, if `key` is no random key.
+        ValueError: From `apply`, if `params` or `state` have another structure, or a key is missing.
 
     Example:
         >>> import jax
@@ -62,6 +65,13 @@ def functional(make: Callable[..., Any]) -> Functional:
     """
     from flax import nnx
 
+    if isinstance(make, nnx.Module):
+        name = type(make).__name__
+        raise TypeError(
+            f"make is a {name}, a module: take what makes it, as lambda rngs: {name}(..., rngs=rngs)"
+        )
+    if not callable(make):
+        raise TypeError(f"make is a {type(make).__name__}: take a function from nnx.Rngs to a module")
     module = nnx.eval_shape(lambda: _checked_module(make))
     graphs = {}
     for train in (False, True):
@@ -77,8 +87,8 @@ def functional(make: Callable[..., Any]) -> Functional:
     }
 
     @jax.jit
-    def init(key):
-        _check_key(key)
+    def init(key: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        checks.random_key("key", key)
         _, values = nnx.split(make(nnx.Rngs(key)))
         values = {path: _value(one) for path, one in nnx.to_flat_state(values)}
         return tuple(
@@ -86,13 +96,11 @@ def functional(make: Callable[..., Any]) -> Functional:
         )
 
     @partial(jax.jit, static_argnames=("train",))
-    def apply(given, state, x, *, key=None, train=False):
+    def apply(given: Any, state: Any, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, Any]:
         for name, tree in (("params", given), ("state", state)):
             found = jax.tree.structure(tree)
             if found != trees[name]:
-                raise ValueError(
-                    f"{name} of this module are {trees[name]}, got {found}: give what its init returned"
-                )
+                raise ValueError(f"{name} are {found}: take what this module's init returned, {trees[name]}")
         arrays = _started(streams, key)
         for paths, tree in ((params, given), (rest, state)):
             arrays |= {path: _leaf(tree, text) for path, text in paths.items()}
@@ -101,7 +109,7 @@ def functional(make: Callable[..., Any]) -> Functional:
         after = {path: _value(one) for path, one in nnx.to_flat_state(nnx.state(module))}
         if key is None and any(after[path] is not arrays[path] for path in streams):
             raise ValueError(
-                f"the module draws random numbers with train={train}, and no key was given: pass key="
+                f"key is None: take a random key, as this module draws random numbers with train={train}"
             )
         return y, _nested({text: after[path] for path, text in rest.items()})
 
@@ -109,36 +117,22 @@ def functional(make: Callable[..., Any]) -> Functional:
 
 
 def _checked_module(make: Callable[..., Any]) -> Any:
+    """The module, known to be one whose arrays Flax finds."""
     from flax import nnx
 
     module = make(nnx.Rngs(0))
     if not isinstance(module, nnx.Module):
-        raise TypeError(f"make returned a {type(module).__name__}: return a flax.nnx.Module")
+        raise TypeError(f"make returns a {type(module).__name__}: take a function that returns an nnx.Module")
     # Flax takes a traced array for a static fact of its module, and fails later without naming it.
     for path, part in nnx.iter_modules(module):
         for name, value in vars(part).items():
             if isinstance(value, jax.Array):
                 place = ".".join((*_texts(path), name))
                 raise TypeError(
-                    f"the array in attribute {place} is no nnx.Variable: wrap it in one, or use NumPy"
+                    f"make returns a module whose attribute {place} is a JAX array: take an nnx.Variable or "
+                    "a NumPy array"
                 )
     return module
-
-
-def _check_key(key: Any) -> None:
-    key = jnp.asarray(key)
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        shape = key.shape
-    elif key.dtype == jnp.uint32 and key.ndim:
-        shape = key.shape[:-1]
-    else:
-        raise TypeError(
-            f"init takes a random key, got {key.dtype} of shape {key.shape}: pass jax.random.key(seed)"
-        )
-    if shape:
-        raise ValueError(
-            f"init takes one random key, got keys of shape {shape}: map over them with jax.vmap(init)"
-        )
 
 
 def _texts(path: tuple[Any, ...]) -> Path:
