@@ -3,7 +3,7 @@
 The theories are packages of pure functions over pytrees, each imported by name:
 
 - `jaxtheory.harmonic`: wavelets, scattering transforms, deformations;
-- `jaxtheory.statistics`: classifiers and what tells of generalisation;
+- `jaxtheory.statistics`: classifiers and how their errors are estimated;
 - `jaxtheory.networks`: trainable networks as pairs of pure functions;
 - `jaxtheory.data`: arrays in, arrays out;
 - `jaxtheory.lab`: what runs an experiment, and the command line;

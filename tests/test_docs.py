@@ -53,7 +53,7 @@ def test_the_page_on_kymatio_says_what_becomes_of_a_list_and_of_padded_images(rn
     # Kymatio's pre_pad: reflection done by hand, then a bank that is periodic on the padded image.
     padded = np.pad(x, 4, mode="reflect")
     assert padded.shape == bank.grid
-    periodic = scattering2d.filter_bank(padded.shape, J=2, L=3, padding="periodic")
+    periodic = scattering2d.filter_bank(padded.shape, J=2, L=3, boundary="periodic")
     inside = scattering2d.scatter(periodic, padded)[..., 1:-1, 1:-1]
     np.testing.assert_allclose(inside, y, rtol=0, atol=1e-5 * np.abs(y).max())
 

@@ -69,7 +69,10 @@ def assert_close(actual, expected, tolerance):
 
 
 def public_functions():
-    """Full names of the functions that the theories define and do not mark as their own."""
+    """Full names of the functions that the theories define and do not mark as their own.
+
+    Where the face of a package names what is public, in `__all__`, the rest of its modules is its own.
+    """
     for theory in THEORIES:
         try:
             package = importlib.import_module(f"jaxtheory.{theory}")
@@ -77,7 +80,10 @@ def public_functions():
             continue
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             module = importlib.import_module(info.name)
+            face = getattr(importlib.import_module(info.name.rpartition(".")[0]), "__all__", None)
             for name, value in vars(module).items():
+                if face and name not in face:
+                    continue
                 if (
                     not name.startswith("_")
                     and getattr(value, "__module__", None) == module.__name__

@@ -32,7 +32,7 @@ def problem() -> tuple[np.ndarray, np.ndarray]:
 
     filters = np.random.default_rng(0).standard_normal((8, 8, 32))
     filters /= np.linalg.norm(filters, axis=(0, 1))
-    x = images.load("camera", grey=True)
+    x = images.load("camera", gray=True)
     x = x[: 2 * SIZE, : 2 * SIZE].reshape(SIZE, 2, SIZE, 2).mean((1, 3))
     down, across = (
         4 * np.sin(np.pi * np.fft.fftfreq(SIZE)) ** 2,

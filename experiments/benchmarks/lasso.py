@@ -29,9 +29,9 @@ def many(patches: int) -> Inputs:
     """The dictionary, the patches and their penalty."""
     from jaxtheory.data import images
 
-    grey = [images.load(name, grey=True) for name in images.names("photograph")]
-    signals = images.patches(grey, patches, SIZE, centred=True).reshape(patches, -1)
-    atoms = images.patches(grey, 4 * ATOMS, SIZE, seed=1, centred=True).reshape(4 * ATOMS, -1)
+    gray = [images.load(name, gray=True) for name in images.names("photograph")]
+    signals = images.patches(gray, patches, SIZE, centered=True).reshape(patches, -1)
+    atoms = images.patches(gray, 4 * ATOMS, SIZE, seed=1, centered=True).reshape(4 * ATOMS, -1)
     lengths = np.linalg.norm(atoms, axis=1)
     busy = lengths > np.median(lengths)
     dictionary = (atoms[busy] / lengths[busy, None])[:ATOMS]

@@ -18,7 +18,7 @@ from jaxtheory.data.errors import INSTALL, DataError, MissingDataError
 Kind = Literal["photograph", "texture"]
 
 LUMA = (0.2126, 0.7152, 0.0722)
-"""Weights of red, green and blue in grey: the luma of ITU-R BT.709."""
+"""Weights of red, green and blue in gray: the luma of ITU-R BT.709."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Origin:
     library: Literal["scikit-learn", "scikit-image", "PyWavelets"]
     """The library whose package holds it."""
     credit: str
-    """Author and licence, as the library states them."""
+    """Author and license, as the library states them."""
     file: str
     """The library's name of it."""
 
@@ -55,44 +55,44 @@ ORIGINS = {
 """Every image that `load` knows, by its name."""
 
 
-def load(name: str, *, grey: bool = False) -> Float[np.ndarray, "H W"] | Float[np.ndarray, "H W 3"]:
+def load(name: str, *, gray: bool = False) -> Float[np.ndarray, "H W"] | Float[np.ndarray, "H W 3"]:
     r"""Read a photograph or a texture.
 
-    Grey is the luma of ITU-R BT.709, $0.2126 R + 0.7152 G + 0.0722 B$, of the intensities as stored (gamma
-    encoded, as they are in images that were grey from the start).
+    Gray is the luma of ITU-R BT.709, $0.2126 R + 0.7152 G + 0.0722 B$, of the intensities as stored (gamma
+    encoded, as they are in images that were gray from the start).
 
     Args:
-        name: one of `ORIGINS`.
-        grey: colours turned to grey; an image without colours comes grey in any case.
+        name: The name of the image, one of `ORIGINS`.
+        gray: Whether colors are turned to gray; an image without colors is gray in any case.
 
     Returns:
-        The image, float32 in [0, 1]: `(H, W)` if it is grey, else `(H, W, 3)` in red, green and blue.
+        The image, float32 in [0, 1]: `(H, W)` if it is gray, else `(H, W, 3)` in red, green and blue.
 
     Raises:
-        DataError: there is no image of this name.
-        MissingDataError: the library that holds it is not installed, or its package lacks the image.
+        DataError: If there is no image of this name.
+        MissingDataError: If the library that holds it is not installed, or its package lacks the image.
 
     Example:
         >>> from jaxtheory.data import images
-        >>> images.load("china").shape, images.load("china", grey=True).shape
+        >>> images.load("china").shape, images.load("china", gray=True).shape
         ((427, 640, 3), (427, 640))
     """
     image = _read(name)
     # In float64: rounding in float32 would leave white a little above 1.
-    return np.float32((image @ np.float64(LUMA) if grey and image.ndim == 3 else image) / 255)
+    return np.float32((image @ np.float64(LUMA) if gray and image.ndim == 3 else image) / 255)
 
 
 def names(kind: Kind | None = None) -> tuple[str, ...]:
     """Name the images that `load` reads.
 
     Args:
-        kind: photographs or textures only.
+        kind: The kind of images, photographs or textures; by default both.
 
     Returns:
-        Their names.
+        The names, in the order of `ORIGINS`.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: If there is no such kind.
 
     Example:
         >>> names("texture")
@@ -100,23 +100,23 @@ def names(kind: Kind | None = None) -> tuple[str, ...]:
     """
     kinds = {origin.kind for origin in ORIGINS.values()}
     if kind is not None and kind not in kinds:
-        raise ValueError(f"kind must be one of {', '.join(sorted(kinds))} or None, got {kind!r}")
+        raise ValueError(f"kind is {kind!r}: take one of {', '.join(sorted(kinds))} or None")
     return tuple(name for name, origin in ORIGINS.items() if kind in (None, origin.kind))
 
 
 def describe(*chosen: str) -> str:
-    """Say in a sentence's worth which images these are, for the findings.
+    """Say in a phrase which images these are, for the findings.
 
     Args:
-        *chosen: names of images, in their order.
+        *chosen: The names of the images, in their order.
 
     Returns:
-        Each with its origin, and the first twelve digits of the SHA-256 of all their pixels: other images,
-        or the same otherwise decoded, have another.
+        Each name with its origin, and the first twelve digits of the SHA-256 of all pixels, which tells other
+        images, and the same images decoded otherwise, apart.
 
     Raises:
-        DataError: there is no image of one of the names, or no name is given.
-        MissingDataError: a library that holds one is not installed, or its package lacks the image.
+        DataError: If there is no image of one of the names, or no name is given.
+        MissingDataError: If a library that holds one is not installed, or its package lacks the image.
 
     Example:
         >>> describe("camera")
@@ -138,58 +138,58 @@ def describe(*chosen: str) -> str:
 def patches(
     images: Sequence[Float[np.ndarray, "_ _"]] | Float[np.ndarray, "n H W"],
     number: int,
-    size: int,
+    patch_size: int,
     *,
     seed: int | Integer[np.ndarray, " words"] | np.random.Generator = 0,
-    centred: bool = False,
-) -> Float[np.ndarray, "number size size"]:
-    """Cut patches out of grey images at random.
+    centered: bool = False,
+) -> Float[np.ndarray, "number patch_size patch_size"]:
+    """Cut patches out of gray images at random.
 
     Each position of each image is as likely as any other, so a larger image gives more patches; a position
     may be drawn more than once.
 
     Args:
-        images: `(H, W)` each, of any sizes, or all in an array `(n, H, W)`.
-        number: of patches, at least 1.
-        size: height and width of a patch in pixels, from 1 to the shortest side of the images.
-        seed: of the positions: whatever `np.random.default_rng` takes, such as the words of a key of JAX,
-            `np.asarray(jax.random.key_data(key))`.
-        centred: each patch without its mean.
+        images: The gray images, of any sizes, or all of them in one array.
+        number: The number of patches, at least 1.
+        patch_size: The height and width of a patch in pixels, from 1 to the shortest side of the images.
+        seed: The seed of the positions: a generator, or whatever else `np.random.default_rng` takes, such as
+            the words of a key of JAX, `np.asarray(jax.random.key_data(key))`.
+        centered: Whether the mean of each patch is subtracted from it.
 
     Returns:
         The patches, of the images' dtype.
 
     Raises:
-        ValueError: no images, one that is not grey, or a number or size out of range.
+        ValueError: If there are no images, one is not gray, or a number or size is out of range.
 
     Example:
         >>> from jaxtheory.data import images
-        >>> textures = [images.load(name, grey=True) for name in images.names("texture")]
-        >>> images.patches(textures, 1000, 12, seed=1, centred=True).shape
+        >>> textures = [images.load(name, gray=True) for name in images.names("texture")]
+        >>> images.patches(textures, 1000, 12, seed=1, centered=True).shape
         (1000, 12, 12)
     """
     images = [np.asarray(image) for image in images]
     if not images:
-        raise ValueError("there are no images to cut patches out of: give at least one")
+        raise ValueError("images are none: take at least one")
     for image in images:
         if image.ndim != 2:
-            raise ValueError(f"patches are cut out of grey images (H, W), got one of shape {image.shape}")
+            raise ValueError(f"images hold one of shape {image.shape}: take gray images, (H, W)")
     if number < 1:
-        raise ValueError(f"number of patches must be at least 1, got {number}")
+        raise ValueError(f"number is {number}: take at least 1 patch")
     shapes = np.array([image.shape for image in images])
-    if not 1 <= size <= shapes.min():
-        raise ValueError(f"size must be from 1 to {shapes.min()}, the images' shortest side, got {size}")
-    room = shapes - size + 1
+    if not 1 <= patch_size <= shapes.min():
+        raise ValueError(f"patch_size is {patch_size}: take 1 to {shapes.min()}, the images' shortest side")
+    room = shapes - patch_size + 1
     ends = room.prod(1).cumsum()
     positions = np.random.default_rng(seed).integers(ends[-1], size=number)
     owners = np.searchsorted(ends, positions, side="right")
-    cut = np.empty((number, size, size), np.result_type(*{image.dtype for image in images}))
+    cut = np.empty((number, patch_size, patch_size), np.result_type(*{image.dtype for image in images}))
     for owner in np.unique(owners):
         mine = owners == owner
         within = positions[mine] - (ends[owner] - room[owner].prod())
-        windows = np.lib.stride_tricks.sliding_window_view(images[owner], (size, size))
+        windows = np.lib.stride_tricks.sliding_window_view(images[owner], (patch_size, patch_size))
         cut[mine] = windows[np.divmod(within, room[owner, 1])]
-    return cut - cut.mean((1, 2), keepdims=True) if centred else cut
+    return cut - cut.mean((1, 2), keepdims=True) if centered else cut
 
 
 def _read(name: str) -> UInt8[np.ndarray, "..."]:

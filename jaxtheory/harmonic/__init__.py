@@ -1,1 +1,9 @@
-"""Harmonic analysis: wavelets, the scattering transforms built from them, and deformations."""
+"""Harmonic analysis: wavelets, scattering transforms, deformations, Gabor functions.
+
+- `wavelets`: the filters;
+- `scattering2d`: banks of filters, and the scattering transform of images;
+- `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
+- `deformation`: warps, rotations and dilations of images, and how large they are;
+- `interpolation`: the splines by which images are warped;
+- `gabor_fit`: Gabor functions fitted to images.
+"""

@@ -3,6 +3,7 @@
 It needs scikit-learn: `pip install "jaxtheory[experiments]"`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,34 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from jaxtheory.harmonic import scattering2d
+from jaxtheory.harmonic import scattering2d, wavelets
 
 
 class ScatteringTransformer(TransformerMixin, BaseEstimator):
-    """Scatters flattened images; nothing is learnt from them.
+    """Scatters flattened images; nothing is learned from them.
+
+    Its parameters are those of `scattering2d.filter_bank`, and `chunk` that of `scattering2d.scatter`.
 
     Args:
-      shape: height and width of the images.
-      J: number of scales: coefficients are averaged over 2^J pixels.
-      L: number of angles on the half circle.
-      order: largest order of the coefficients: 0, 1 or 2.
-      padding: `"reflect"` or `"periodic"`.
-      wavelet: `"morlet"` or `"spline"`.
-      chunk: number of images to work on at a time, as in `scattering2d.scatter`.
+        shape: The height and width of the images.
+        J: The number of scales: coefficients are averaged over 2^J pixels.
+        L: The number of angles on the half circle.
+        order: The largest order of the coefficients: 0, 1 or 2.
+        boundary: How images go on beyond their border: `"reflect"` or `"periodic"`.
+        wavelet: The function that makes the filters: `wavelets.morlet` or `wavelets.spline`.
+        chunk: The number of images to work on at a time; by default what suits the platform.
 
     Attributes:
-      bank_: the filters, after `fit`.
+        bank_: The filters, after `fit`.
 
     Example:
-      >>> import numpy as np
-      >>> from jaxtheory.harmonic.scattering_transformer import ScatteringTransformer
-      >>> transformer = ScatteringTransformer(shape=(16, 16), J=2, L=4)
-      >>> transformer.fit_transform(np.ones((3, 256))).shape
-      (3, 400)
-      >>> transformer.get_feature_names_out()[[0, -1]].tolist()
-      ['s0_y0_x0', 's2_j0_1_angle3_3_y3_x3']
+        >>> import numpy as np
+        >>> from jaxtheory.harmonic.scattering_transformer import ScatteringTransformer
+        >>> transformer = ScatteringTransformer(shape=(16, 16), J=2, L=4)
+        >>> transformer.fit_transform(np.ones((3, 256))).shape
+        (3, 400)
+        >>> transformer.get_feature_names_out()[[0, -1]].tolist()
+        ['s0_y0_x0', 's2_j0_1_angle3_3_y3_x3']
     """
 
     def __init__(
@@ -43,49 +46,50 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
         shape: tuple[int, int],
         J: int,
         L: int = 8,
+        *,
         order: int = 2,
-        padding: str = "reflect",
-        wavelet: str = "morlet",
+        boundary: str = "reflect",
+        wavelet: Callable[[tuple[int, int], int, int], wavelets.Filters] = wavelets.morlet,
         chunk: int | None = None,
     ) -> None:
         self.shape = shape
         self.J = J
         self.L = L
         self.order = order
-        self.padding = padding
+        self.boundary = boundary
         self.wavelet = wavelet
         self.chunk = chunk
 
     def fit(self, X: Any, y: Any = None) -> "ScatteringTransformer":  # noqa: ARG002
-        """Makes the filters.
+        """Make the filters.
 
         Args:
-          X: flattened images, (n, H * W).
-          y: ignored.
+            X: The flattened images, (n, H * W).
+            y: Nothing; scikit-learn's pipelines hand over labels, which are ignored.
 
         Returns:
-          The transformer itself.
+            The transformer itself.
 
         Raises:
-          ValueError: if the images are not of the shape that was announced, or a parameter is out of range.
+            ValueError: If the images are not of the shape that was announced, or a parameter is out of range.
         """
         self.bank_ = scattering2d.filter_bank(
-            tuple(self.shape), self.J, self.L, self.order, padding=self.padding, wavelet=self.wavelet
+            self.shape, self.J, self.L, order=self.order, boundary=self.boundary, wavelet=self.wavelet
         )
         self._validated(X, reset=True)
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "n features"]:
-        """Returns the scattering coefficients, flattened.
+        """Return the scattering coefficients, flattened.
 
         Args:
-          X: flattened images, (n, H * W); integers are converted.
+            X: The flattened images, (n, H * W).
 
         Returns:
-          The coefficients, (n, C * (H // 2^J) * (W // 2^J)), by channel, row and column.
+            The coefficients, (n, C * (H // 2^J) * (W // 2^J)), by channel, row and column.
 
         Raises:
-          ValueError: if the images are not of the shape that was announced.
+            ValueError: If the images are not of the shape that was announced.
         """
         check_is_fitted(self)
         images = self._validated(X, reset=False)
@@ -95,23 +99,24 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
         return np.asarray(coefficients).reshape(len(images), -1)
 
     def _validated(self, X: Any, *, reset: bool) -> np.ndarray:
+        """The images as scikit-learn checks them, one row each."""
         images = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64])
         height, width = self.bank_.shape
         if images.shape[1] != height * width:
             raise ValueError(
-                f"X must have {height} * {width} = {height * width} columns, one for each pixel of shape = "
-                f"{self.bank_.shape}, found {images.shape[1]}: flatten the images, X.reshape(len(X), -1)."
+                f"X has {images.shape[1]} columns: take {height} * {width} = {height * width}, one for each "
+                f"pixel of images of shape {self.bank_.shape}, as X.reshape(len(X), -1)"
             )
         return images
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002
-        """Returns a name for each feature: order, scales, angles, row and column.
+        """Return a name for each feature: order, scales, angles, row and column.
 
         Args:
-          input_features: ignored.
+            input_features: Nothing; scikit-learn hands over names of pixels, which are ignored.
 
         Returns:
-          The names, an array of strings (features,).
+            The names, an array of strings (features,).
         """
         check_is_fitted(self)
         height, width = (size // 2**self.bank_.J for size in self.bank_.shape)

@@ -1,36 +1,42 @@
-"""Banks of two-dimensional wavelets, as Fourier transforms on the grid of an image.
+"""Two-dimensional wavelets, as Fourier transforms on the grid of an image.
 
-Frequencies run as in `numpy.fft.fftfreq`: entry `[k, l]` of a filter of shape `(H, W)` is its transform at
-`(2 pi k / H, 2 pi l / W)` radians a pixel, along height and width.
+Conventions: frequencies run as in `numpy.fft.fftfreq`: entry `[k, l]` of a filter of shape `(H, W)` is its
+transform at `(2 pi k / H, 2 pi l / W)` radians a pixel, along height and width. Angles are in radians from
+the axis of height. A maker of filters takes `(shape, J, L)`; the wavelets that it makes have the scales 0 to
+J - 1 and L angles on the half circle each, by scale and within a scale by angle.
 """
 
-import ast
 import math
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, no_type_check
+from typing import Any
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-KYMATIO_PI = 3.1415
-"""What Kymatio 0.3 takes for pi when it normalises two-dimensional filters: they are 2.9e-5 too large.
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, RealScalar
 
-The Morlet bank takes the same constant, so that someone who moves over gets the same numbers.
+KYMATIO_PI = 3.1415
+"""What Kymatio 0.3 takes for pi when it normalizes two-dimensional filters: they are 2.9e-5 too large.
+
+The Morlet filters take the same constant, so that someone who moves over gets the same numbers.
 """
 
-_TAIL = 8.5
-"""Standard deviations after which a Gaussian is below the rounding of float64."""
+TAIL = 8.5
+"""The number of standard deviations after which a Gaussian is below the rounding of float64."""
 
-_NEGLIGIBLE = 1e-6
+PERIODS = 5
+"""The number of periods over which a filter of traced parameters is summed."""
+
+NEGLIGIBLE = 1e-6
 """What a filter may lose, relative to its largest value, when it is cut to a window of frequencies."""
 
-Filter = Float[Array, "H W"] | Float[np.ndarray, "H W"]
-Number = Float[Array, ""] | Float[np.ndarray, ""] | Float[np.floating, ""] | float | int
+Filter = Float[AnyArray, "H W"]
 Window = tuple[tuple[int, int], tuple[tuple[int, int], ...]]
 """Where the wavelets of one scale live: numbers of tiles along height and width, and each wavelet's start.
 
@@ -40,49 +46,104 @@ modulation of the signal and does not change its modulus.
 """
 
 
-@jax.tree_util.register_dataclass
-@no_type_check  # trees of its form hold shardings, shapes and batches of arrays too
-@dataclass(frozen=True)
-class Bank:
-    """A low-pass filter and oriented wavelets at dyadic scales; the leaves are full-resolution filters."""
+@record
+class Filters:
+    """What a maker of filters makes: the Fourier transforms of a low-pass filter and of wavelets."""
 
-    low_pass: Float[Array, "H W"] | tuple[Float[Array, " H"], Float[Array, " W"]]
-    """Fourier transform of the low-pass filter: (H, W), or its factors along height (H,) and width (W,)."""
-    wavelets: Float[Array, "n H W"]
-    """Fourier transforms of the wavelets: (J * L, H, W), real, by scale and within a scale by angle."""
-    J: int = field(metadata={"static": True})
-    """The low-pass filter averages over 2^J pixels; the wavelets have the scales 0 to J - 1."""
-    L: int = field(metadata={"static": True})
-    """Number of angles on the half circle."""
-    order: int = field(metadata={"static": True})
-    """Largest order of the coefficients."""
-    shape: tuple[int, int] = field(metadata={"static": True})
-    """Height and width of the images, before padding."""
-    padding: str = field(metadata={"static": True})
-    """`"reflect"` or `"periodic"`."""
-    windows: tuple[Window, ...] | None = field(metadata={"static": True})
-    """For each scale where its wavelets live; `None` where that is not known beforehand."""
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Height and width of the padded images, on whose frequencies the filters are given."""
-        return self.wavelets.shape[-2:]
+    low_pass: Filter | tuple[Float[AnyArray, " H"], Float[AnyArray, " W"]]
+    """The low-pass filter, in one piece or as its factors along height and width."""
+    wavelets: Float[AnyArray, "n H W"]
+    """The wavelets, real, by scale and within a scale by angle."""
+    windows: tuple[Window, ...] | None = static(default=None)
+    """Where the wavelets of each scale live; `None` where that is not known beforehand."""
 
 
-jax.export.register_pytree_node_serialization(
-    Bank,
-    serialized_name="jaxtheory.harmonic.wavelets.Bank",
-    serialize_auxdata=lambda facts: repr(facts).encode(),
-    deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
-)
+def gabor_2d(
+    frequency: RealScalar,
+    width: RealScalar,
+    angle: RealScalar,
+    slant: RealScalar = 1.0,
+    *,
+    shape: tuple[int, int],
+) -> Filter:
+    r"""Return the Fourier transform of a plane wave under a Gaussian envelope.
+
+    $\hat g(\omega) = \exp(-\frac{\sigma^2}{2} ((\omega - \xi e_\theta) \cdot e_\theta)^2
+    - \frac{\sigma^2}{2 s^2} ((\omega - \xi e_\theta) \cdot e_\theta^\perp)^2)$, summed over the periods that
+    sampling on the pixels makes of it: all that matter where the parameters are known, five along each axis
+    where they are traced. Five are enough, to a millionth, for envelopes of at least half a pixel along and
+    across the wave.
+
+    Args:
+        frequency: The wave's frequency $\xi$, in radians a pixel.
+        width: The standard deviation $\sigma$ of the envelope along the wave, in pixels, positive.
+        angle: The direction $\theta$ of the wave, in radians from the axis of height.
+        slant: The envelope's width along the wave divided by its width across it, positive.
+        shape: The height and width of the grid.
+
+    Returns:
+        The real transform: NumPy's, in float64, or JAX's where a parameter is an array.
+
+    Raises:
+        TypeError: If a parameter is complex or no number.
+        ValueError: If `width` or `slant` is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxtheory.harmonic import wavelets
+        >>> lowest = wavelets.gabor_2d(0.0, 1.0, 0.0, shape=(8, 8))
+        >>> bool(np.isclose(lowest[0, 0], np.pi / wavelets.KYMATIO_PI))
+        True
+    """
+    values = {"frequency": frequency, "width": width, "angle": angle, "slant": slant}
+    checks.positive("width", width)
+    checks.positive("slant", slant)
+    parameters, back = real_arrays(**values)
+    if not any(isinstance(value, jax.Array) for value in values.values()):
+        return _gabor(np, *map(float, values.values()), shape, None)
+    periods = None
+    if not all(checks.known(value) for value in values.values()):
+        periods = PERIODS
+    return back(_gabor(jnp, *parameters, shape, periods))
 
 
-def _namespace(*values: Any) -> Any:
-    """JAX's functions where one of the values is JAX's (traced, learnt), NumPy's in float64 otherwise."""
-    return jnp if any(isinstance(value, jax.Array) for value in values) else np
+def _gabor(
+    xp: Any, frequency: Any, width: Any, angle: Any, slant: Any, shape: tuple[int, int], periods: int | None
+) -> Any:
+    """The transform by NumPy's or JAX's functions, over so many periods, or over as many as matter."""
+    along = (xp.cos(angle), xp.sin(angle))
+    if periods is None:
+        reach = _reach(frequency, width, angle, slant)
+        steps = [
+            np.arange(math.floor(low * size / (2 * np.pi)), math.ceil(high * size / (2 * np.pi)) + 1)
+            for (low, high), size in zip(reach, shape)
+        ]
+    else:
+        steps = [np.arange(periods * size) - periods * size // 2 for size in shape]
+    height, breadth = (
+        2 * np.pi * step / size - frequency * direction for step, size, direction in zip(steps, shape, along)
+    )
+    parallel = height[:, None] * along[0] + breadth[None, :] * along[1]
+    across = breadth[None, :] * along[0] - height[:, None] * along[1]
+    values = xp.exp(-(width**2) / 2 * (parallel**2 + (across / slant) ** 2)) * (np.pi / KYMATIO_PI)
+    return _periodized(values, (int(steps[0][0]), int(steps[1][0])), shape, xp)
 
 
-def _periodised(values: Any, first: tuple[int, int], shape: tuple[int, int], xp: Any) -> Any:
+def _reach(frequency: Any, width: Any, angle: Any, slant: Any) -> list[tuple[float, float]]:
+    """The frequencies along height and width between which a Gabor function is not negligible."""
+    frequency, width, angle, slant = (float(value) for value in (frequency, width, angle, slant))
+    along = (math.cos(angle), math.sin(angle))
+    spread = (
+        math.hypot(along[0] / width, along[1] * slant / width),
+        math.hypot(along[1] / width, along[0] * slant / width),
+    )
+    return [
+        (frequency * direction - TAIL * deviation, frequency * direction + TAIL * deviation)
+        for direction, deviation in zip(along, spread)
+    ]
+
+
+def _periodized(values: Any, first: tuple[int, int], shape: tuple[int, int], xp: Any) -> Any:
     """Sums a spectrum that covers more than one period, its first entry at `first`, over the periods."""
     height, width = shape
     before = [start % size for start, size in zip(first, shape)]
@@ -91,95 +152,51 @@ def _periodised(values: Any, first: tuple[int, int], shape: tuple[int, int], xp:
     return whole.reshape(-1, height, whole.shape[1] // width, width).sum(axis=(0, 2))
 
 
-def gabor_2d(
-    frequency: Number, width: Number, angle: Number, slant: Number = 1.0, *, shape: tuple[int, int]
-) -> Filter:
-    r"""Returns the Fourier transform of a plane wave under a Gaussian envelope.
-
-    $\hat g(\omega) = \exp(-\frac{\sigma^2}{2} ((\omega - \xi e_\theta) \cdot e_\theta)^2
-    - \frac{\sigma^2}{2 s^2} ((\omega - \xi e_\theta) \cdot e_\theta^\perp)^2)$, summed over the periods that
-    sampling on the pixels makes of it.
-
-    Args:
-      frequency: the wave's frequency xi, in radians a pixel.
-      width: standard deviation sigma of the envelope along the wave, in pixels.
-      angle: direction theta of the wave, in radians from the axis of height.
-      slant: the envelope's width divided by its width across the wave.
-      shape: height and width of the grid.
-
-    Returns:
-      The real transform, (H, W): NumPy float64, or JAX's where a parameter is a JAX array.
-
-    Example:
-      >>> import numpy as np
-      >>> from jaxtheory.harmonic import wavelets
-      >>> lowest = wavelets.gabor_2d(0.0, 1.0, 0.0, shape=(8, 8))
-      >>> bool(np.isclose(lowest[0, 0], np.pi / wavelets.KYMATIO_PI))
-      True
-    """
-    xp = _namespace(frequency, width, angle, slant)
-    along = (xp.cos(angle), xp.sin(angle))
-    if xp is np:
-        spread = (
-            np.hypot(along[0] / width, along[1] * slant / width),
-            np.hypot(along[1] / width, along[0] * slant / width),
-        )
-        reach = [
-            (frequency * direction - _TAIL * deviation, frequency * direction + _TAIL * deviation)
-            for direction, deviation in zip(along, spread)
-        ]
-        steps = [
-            np.arange(math.floor(low * size / (2 * np.pi)), math.ceil(high * size / (2 * np.pi)) + 1)
-            for (low, high), size in zip(reach, shape)
-        ]
-    else:
-        # The widest default filter is negligible after two periods to each side.
-        steps = [np.arange(-(5 * size // 2), 5 * size - 5 * size // 2) for size in shape]
-    height, breadth = (
-        2 * np.pi * step / size - frequency * direction for step, size, direction in zip(steps, shape, along)
-    )
-    parallel = height[:, None] * along[0] + breadth[None, :] * along[1]
-    across = breadth[None, :] * along[0] - height[:, None] * along[1]
-    values = xp.exp(-(width**2) / 2 * (parallel**2 + (across / slant) ** 2)) * (np.pi / KYMATIO_PI)
-    return _periodised(values, (int(steps[0][0]), int(steps[1][0])), shape, xp)
-
-
 def morlet_2d(
-    frequency: Number, width: Number, angle: Number, slant: Number = 1.0, *, shape: tuple[int, int]
+    frequency: RealScalar,
+    width: RealScalar,
+    angle: RealScalar,
+    slant: RealScalar = 1.0,
+    *,
+    shape: tuple[int, int],
 ) -> Filter:
-    r"""Returns the Fourier transform of a Morlet wavelet: a Gabor function made to have mean zero.
+    r"""Return the Fourier transform of a Morlet wavelet: a Gabor function made to have mean zero.
 
     $\hat\psi = \hat g_\xi - \frac{\hat g_\xi(0)}{\hat g_0(0)} \hat g_0$ with `gabor_2d`'s $\hat g$.
 
     Args:
-      frequency: central frequency xi, in radians a pixel.
-      width: standard deviation sigma of the envelope along the wave, in pixels.
-      angle: direction theta of the wave, in radians from the axis of height.
-      slant: the envelope's width divided by its width across the wave.
-      shape: height and width of the grid.
+        frequency: The central frequency $\xi$, in radians a pixel.
+        width: The standard deviation $\sigma$ of the envelope along the wave, in pixels, positive; where it
+            is traced, envelopes of less than half a pixel along or across are off by more than a millionth.
+        angle: The direction $\theta$ of the wave, in radians from the axis of height.
+        slant: The envelope's width along the wave divided by its width across it, positive.
+        shape: The height and width of the grid.
 
     Returns:
-      The real transform, (H, W): NumPy float64, or JAX's where a parameter is a JAX array.
+        The real transform: NumPy's, in float64, or JAX's where a parameter is an array.
+
+    Raises:
+        TypeError: If a parameter is complex or no number.
+        ValueError: If `width` or `slant` is not positive.
 
     Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> float(wavelets.morlet_2d(2.4, 0.8, 0.0, 0.5, shape=(16, 16))[0, 0])
-      0.0
+        >>> from jaxtheory.harmonic import wavelets
+        >>> float(wavelets.morlet_2d(2.4, 0.8, 0.0, 0.5, shape=(16, 16))[0, 0])
+        0.0
 
     References:
-      J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013.
+        Joan Bruna and Stéphane Mallat, "Invariant scattering convolution networks", 2013.
     """
     wave = gabor_2d(frequency, width, angle, slant, shape=shape)
     envelope = gabor_2d(0.0 * frequency, width, angle, slant, shape=shape)
     return wave - wave[0, 0] / envelope[0, 0] * envelope
 
 
-def _gaussian_1d(size: int, width: Number) -> Float[Array, " n"] | Float[np.ndarray, " n"]:
+def _gaussian_1d(size: int, width: Any) -> Any:
     """The Fourier transform of a Gaussian of unit mass, summed over the periods that sampling makes of it."""
+    xp = jnp if isinstance(width, jax.Array) else np
     periods = 2 * np.pi * np.arange(-2, 3)[:, None]
-    return (
-        _namespace(width).exp(-((width * (2 * np.pi * np.fft.fftfreq(size) + periods)) ** 2) / 2).sum(axis=0)
-    )
+    return xp.exp(-((width * (2 * np.pi * np.fft.fftfreq(size) + periods)) ** 2) / 2).sum(axis=0)
 
 
 def _shortest_interval(inside: np.ndarray) -> tuple[int, int]:
@@ -192,10 +209,10 @@ def _shortest_interval(inside: np.ndarray) -> tuple[int, int]:
 
 
 def _window(filters: np.ndarray, tile: tuple[int, int]) -> Window:
-    """The smallest window of whole tiles that holds each filter's values above `_NEGLIGIBLE`."""
+    """The smallest window of whole tiles that holds each filter's values above `NEGLIGIBLE`."""
     grid = filters.shape[1:]
     size = np.abs(filters)
-    inside = size > _NEGLIGIBLE * size.max(axis=(1, 2), keepdims=True)
+    inside = size > NEGLIGIBLE * size.max(axis=(1, 2), keepdims=True)
     intervals = [(_shortest_interval(one.any(1)), _shortest_interval(one.any(0))) for one in inside]
     tiles = tuple(
         min(max(-(-both[axis][1] // tile[axis]) for both in intervals), grid[axis] // tile[axis])
@@ -220,94 +237,101 @@ def _morlet_parameters(J: int, L: int) -> dict[str, np.ndarray]:
 
 
 def morlet_parameters(J: int, L: int = 8) -> dict[str, Float[Array, "..."]]:
-    """Returns the parameters of the ordinary Morlet bank, to change or to learn.
+    """Return the parameters of the ordinary Morlet wavelets, to change or to learn.
 
     Args:
-      J: number of scales, at least 1.
-      L: number of angles on the half circle, at least 1.
+        J: The number of scales, at least 1.
+        L: The number of angles on the half circle, at least 1.
 
     Returns:
-      `frequency`, `width`, `angle` and `slant` of the wavelets, (J * L,) each, by scale and within a scale by
-      angle, and `low_width`, the low-pass filter's standard deviation in pixels, ().
+        The arrays `frequency`, `width`, `angle` and `slant` of the wavelets, by scale and within a scale by
+        angle, and `low_width`, the low-pass filter's standard deviation in pixels.
+
+    Raises:
+        TypeError: If `J` or `L` is no whole number.
+        ValueError: If `J` or `L` is below 1.
 
     Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> sorted(wavelets.morlet_parameters(J=3))
-      ['angle', 'frequency', 'low_width', 'slant', 'width']
+        >>> from jaxtheory.harmonic import wavelets
+        >>> sorted(wavelets.morlet_parameters(J=3))
+        ['angle', 'frequency', 'low_width', 'slant', 'width']
     """
-    return {name: jnp.asarray(value) for name, value in _morlet_parameters(J, L).items()}
+    values = _morlet_parameters(checks.count("J", J), checks.count("L", L))
+    return {name: jnp.asarray(value) for name, value in values.items()}
 
 
-@partial(jax.jit, static_argnames="shape")
-def _learnt_morlets(wave: tuple[Array, ...], shape: tuple[int, int]) -> Array:
-    """A Morlet wavelet for each entry of the parameters, one at a time: each covers many periods."""
-    return lax.map(jax.checkpoint(lambda one: morlet_2d(*one, shape=shape)), wave)
-
-
-def _check_parameters(parameters: dict[str, Any], number: int) -> None:
-    wanted = dict.fromkeys(("frequency", "width", "angle", "slant"), (number,)) | {"low_width": ()}
-    found = {name: np.shape(value) for name, value in parameters.items()}
-    if found != wanted:
-        raise ValueError(
-            f"parameters must have the shapes {wanted}, found {found}: start from morlet_parameters(J, L)."
-        )
-
-
-def morlet_bank(
-    parameters: dict[str, Any] | None,
-    shape: tuple[int, int],
-    J: int,
-    L: int = 8,
-    order: int = 2,
-    padding: str = "reflect",
-) -> Bank:
-    """Returns a bank of Morlet wavelets with a Gaussian low-pass filter.
+def morlet(
+    shape: tuple[int, int], J: int, L: int = 8, *, parameters: dict[str, Any] | None = None
+) -> Filters:
+    """Make Morlet wavelets and a Gaussian low-pass filter, as a maker of filters for a bank.
 
     Args:
-      parameters: as `morlet_parameters` returns them; differentiable. `None` for the ordinary ones: their
-        filters are computed in float64 and cast, and known to be negligible outside windows of frequencies.
-      shape: height and width of the images.
-      J: number of scales, at least 1; the low-pass filter averages over 2^J pixels.
-      L: number of angles on the half circle, at least 1.
-      order: largest order of the coefficients: 0, 1 or 2.
-      padding: `"reflect"` or `"periodic"`.
+        shape: The height and width of the grid.
+        J: The number of scales, at least 1; the low-pass filter averages over 2^J pixels.
+        L: The number of angles on the half circle, at least 1.
+        parameters: The parameters, as `morlet_parameters` returns them; differentiable. By default the
+            ordinary ones: their filters are computed in float64, and known to be negligible outside windows
+            of frequencies. The filters of traced ones are exact to a millionth where no envelope is narrower
+            than half a pixel.
 
     Returns:
-      The bank.
+        The filters.
+
+    Raises:
+        TypeError: If a size is no whole number, or a parameter is complex.
+        ValueError: If the parameters have other shapes than those of `morlet_parameters`.
 
     Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> wavelets.morlet_bank(None, (32, 32), J=2, L=4).wavelets.shape
-      (8, 40, 40)
+        >>> from jaxtheory.harmonic import wavelets
+        >>> wavelets.morlet((40, 40), J=2, L=4).wavelets.shape
+        (8, 40, 40)
 
     References:
-      J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013.
+        Joan Bruna and Stéphane Mallat, "Invariant scattering convolution networks", 2013.
     """
-    _check_bank(shape, J, L, order, padding)
-    grid = padded_shape(shape, J, padding)
-    fixed = parameters is None
-    values = _morlet_parameters(J, L) if fixed else parameters
-    _check_parameters(values, J * L)
-    wave = [values[name] for name in ("frequency", "width", "angle", "slant")]
-    low_pass = [_gaussian_1d(size, values["low_width"]) for size in grid]
-    low_pass[1] = low_pass[1] * (np.pi / KYMATIO_PI)
-    if fixed:
-        filters = np.stack([morlet_2d(*one, shape=grid) for one in zip(*wave)])
+    shape = tuple(checks.count("shape", size) for size in shape)
+    J, L = checks.count("J", J), checks.count("L", L)
+    names = ("frequency", "width", "angle", "slant", "low_width")
+    if parameters is None:
+        values = _morlet_parameters(J, L)
+        low_pass = _low_pass(shape, values.pop("low_width"))
+        waves = zip(*(values[name] for name in names[:4]))
+        filters = np.stack([morlet_2d(*one, shape=shape) for one in waves])
         windows = tuple(
-            _window(filters[j * L : (j + 1) * L], (grid[0] // 2**j, grid[1] // 2**j)) for j in range(J)
+            _window(filters[j * L : (j + 1) * L], (shape[0] // 2**j, shape[1] // 2**j)) for j in range(J)
         )
-    else:
-        filters, windows = _learnt_morlets(tuple(map(jnp.asarray, wave)), grid), None
-    return Bank(
-        low_pass=tuple(map(jnp.asarray, low_pass)),
-        wavelets=jnp.asarray(filters),
-        J=J,
-        L=L,
-        order=order,
-        shape=tuple(shape),
-        padding=padding,
-        windows=windows,
-    )
+        return Filters(low_pass, filters, windows)
+    wanted = dict.fromkeys(names[:4], (J * L,)) | {"low_width": ()}
+    found = {name: np.shape(value) for name, value in parameters.items()}
+    if found != wanted:
+        raise ValueError(f"parameters have the shapes {found}: take {wanted}, as morlet_parameters({J}, {L})")
+    (*wave, low_width), back = real_arrays(**{name: parameters[name] for name in names})
+    periods = PERIODS
+    if all(checks.known(parameters[name]) for name in names[:4]):
+        checks.positive("width", wave[1])
+        checks.positive("slant", wave[3])
+        ends = [abs(end) for one in zip(*map(np.asarray, wave)) for axis in _reach(*one) for end in axis]
+        periods = max(periods, 2 * math.ceil(max(ends) / (2 * np.pi)) + 1)
+    return back(Filters(_low_pass(shape, low_width), _morlets(tuple(wave), shape, periods)))
+
+
+def _low_pass(shape: tuple[int, int], width: Any) -> tuple[Any, Any]:
+    """The factors of the Gaussian low-pass filter, with Kymatio's pi."""
+    height, breadth = (_gaussian_1d(size, width) for size in shape)
+    return height, breadth * (np.pi / KYMATIO_PI)
+
+
+@partial(jax.jit, static_argnames=("shape", "periods"))
+def _morlets(wave: tuple[Array, ...], shape: tuple[int, int], periods: int) -> Array:
+    """A Morlet wavelet for each entry of the parameters, one at a time: each covers many periods."""
+
+    def one(parameters: tuple[Array, ...]) -> Array:
+        frequency, *others = parameters
+        wave = _gabor(jnp, frequency, *others, shape, periods)
+        envelope = _gabor(jnp, 0 * frequency, *others, shape, periods)
+        return wave - wave[0, 0] / envelope[0, 0] * envelope
+
+    return lax.map(jax.checkpoint(one), wave)
 
 
 def _cubic_spline_low_pass(frequency: np.ndarray) -> np.ndarray:
@@ -324,40 +348,38 @@ def _cubic_b_spline(position: np.ndarray) -> np.ndarray:
     return np.where(x < 1, 2 / 3 - x**2 + x**3 / 2, np.maximum(2 - x, 0) ** 3 / 6)
 
 
-def spline_bank(
-    shape: tuple[int, int], J: int, L: int = 8, order: int = 2, padding: str = "periodic"
-) -> Bank:
-    r"""Returns a unitary bank: directional wavelets from the Battle-Lemarie cubic spline.
+def spline(shape: tuple[int, int], J: int, L: int = 8) -> Filters:
+    r"""Make unitary filters, as a maker for a bank: directional wavelets of the Battle-Lemarie cubic spline.
 
     In polar coordinates $|\hat\psi_{j,\theta}|^2 = 2 (|\hat\phi(2^j r)|^2 - |\hat\phi(2^{j+1} r)|^2)
     \beta_3((\alpha - \theta) L / \pi)$ with the spline's scaling function and the cubic B-spline's partition
     of the circle, so that the Littlewood-Paley sum is one; at scale 0 the first term is one.
 
     Args:
-      shape: height and width of the images.
-      J: number of scales, at least 1.
-      L: number of angles on the half circle, at least 2.
-      order: largest order of the coefficients: 0, 1 or 2.
-      padding: `"reflect"` or `"periodic"`.
+        shape: The height and width of the grid.
+        J: The number of scales, at least 1.
+        L: The number of angles on the half circle, at least 2.
 
     Returns:
-      The bank, its low-pass filter in one piece (it is no product of factors).
+        The filters, the low-pass filter in one piece (it is no product of factors).
+
+    Raises:
+        TypeError: If a size is no whole number.
+        ValueError: If `J` is below 1 or `L` below 2.
 
     Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> bank = wavelets.spline_bank((16, 16), J=2, L=4)
-      >>> bool(abs(wavelets.littlewood_paley(bank) - 1).max() < 1e-6)
-      True
+        >>> from jaxtheory.harmonic import scattering2d, wavelets
+        >>> bank = scattering2d.filter_bank((16, 16), J=2, L=4, boundary="periodic", wavelet=wavelets.spline)
+        >>> bool(abs(scattering2d.littlewood_paley(bank) - 1).max() < 1e-6)
+        True
 
     References:
-      J. Bruna and S. Mallat, Invariant scattering convolution networks, 2013, appendix.
+        Joan Bruna and Stéphane Mallat, "Invariant scattering convolution networks", 2013, appendix.
     """
-    _check_bank(shape, J, L, order, padding)
-    if L < 2:
-        raise ValueError(f"L must be at least 2 for the spline bank, found L = {L}: give L=2 or more angles.")
-    grid = padded_shape(shape, J, padding)
-    squares = np.zeros((J * L, *grid))
-    height, width = (2 * np.pi * np.fft.fftfreq(size) for size in grid)
+    shape = tuple(checks.count("shape", size) for size in shape)
+    J, L = checks.count("J", J), checks.count("L", L, least=2)
+    squares = np.zeros((J * L, *shape))
+    height, width = (2 * np.pi * np.fft.fftfreq(size) for size in shape)
     # The highest frequency of an even size stands for both of its signs: its energy is their mean.
     signs = [(sign_h, sign_w) for sign_h in (1, -1) for sign_w in (1, -1)]
     for sign_h, sign_w in signs:
@@ -372,99 +394,4 @@ def spline_bank(
                 turn = (turn + L) % (2 * L) - L
                 squares[j * L + index] += 2 * ring * _cubic_b_spline(turn) / len(signs)
     radius = np.hypot(height[:, None], width[None, :])
-    return Bank(
-        low_pass=jnp.asarray(np.sqrt(_cubic_spline_low_pass(2**J * radius))),
-        wavelets=jnp.asarray(np.sqrt(np.maximum(squares, 0))),
-        J=J,
-        L=L,
-        order=order,
-        shape=tuple(shape),
-        padding=padding,
-        windows=None,
-    )
-
-
-def low_pass_2d(bank: Bank) -> Float[Array, "H W"]:
-    """Returns the low-pass filter's Fourier transform in one piece.
-
-    Args:
-      bank: any bank.
-
-    Returns:
-      The transform, (H, W).
-
-    Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> wavelets.low_pass_2d(wavelets.morlet_bank(None, (8, 8), J=1, L=4)).shape
-      (12, 12)
-    """
-    if isinstance(bank.low_pass, tuple):
-        return bank.low_pass[0][:, None] * bank.low_pass[1][None, :]
-    return bank.low_pass
-
-
-def littlewood_paley(bank: Bank) -> Float[Array, "H W"]:
-    r"""Returns how much of each frequency's energy the bank keeps of a real signal.
-
-    $A(\omega) = |\hat\phi(\omega)|^2 + \frac12 \sum_\lambda (|\hat\psi_\lambda(\omega)|^2 +
-    |\hat\psi_\lambda(-\omega)|^2)$; a bank whose sum is one everywhere is unitary.
-
-    Args:
-      bank: any bank.
-
-    Returns:
-      The sum, (H, W).
-
-    Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> wavelets.littlewood_paley(wavelets.morlet_bank(None, (8, 8), J=1, L=4)).shape
-      (12, 12)
-    """
-    energy = jnp.sum(bank.wavelets**2, axis=0)
-    mirrored = jnp.roll(energy[::-1, ::-1], (1, 1), axis=(0, 1))
-    return low_pass_2d(bank) ** 2 + (energy + mirrored) / 2
-
-
-def _check_bank(shape: tuple[int, int], J: int, L: int, order: int, padding: str) -> None:
-    if len(shape) != 2:
-        raise ValueError(f"shape must be (height, width), found {shape}.")
-    if J < 1:
-        raise ValueError(f"J must be at least 1, found J = {J}: the coarsest average is over 2^J pixels.")
-    if L < 1:
-        raise ValueError(f"L must be at least 1, found L = {L}: a bank needs an angle.")
-    if order not in (0, 1, 2):
-        raise ValueError(
-            f"order must be 0, 1 or 2, found order = {order}: scattering2d.cascade walks deeper paths."
-        )
-    if padding not in ("reflect", "periodic"):
-        raise ValueError(f'padding must be "reflect" or "periodic", found {padding!r}.')
-    if min(shape) < 2**J:
-        raise ValueError(
-            f"shape must be at least 2^J = {2**J} in height and width, found {tuple(shape)}: lower J = {J}."
-        )
-    if padding == "periodic" and any(size % 2**J for size in shape):
-        raise ValueError(
-            f"shape must be multiples of 2^J = {2**J} with periodic padding, found {tuple(shape)}: "
-            'crop the images, lower J, or take padding="reflect".'
-        )
-
-
-def padded_shape(shape: tuple[int, int], J: int, padding: str) -> tuple[int, int]:
-    """Returns the size to which images are padded: Kymatio's for `"reflect"`, none for `"periodic"`.
-
-    Args:
-      shape: height and width of the images.
-      J: the low-pass filter averages over 2^J pixels.
-      padding: `"reflect"` or `"periodic"`.
-
-    Returns:
-      Height and width, multiples of 2^J.
-
-    Example:
-      >>> from jaxtheory.harmonic import wavelets
-      >>> wavelets.padded_shape((28, 28), 2, "reflect")
-      (36, 36)
-    """
-    if padding == "periodic":
-        return tuple(shape)
-    return tuple((size // 2**J + 2) * 2**J for size in shape)
+    return Filters(np.sqrt(_cubic_spline_low_pass(2**J * radius)), np.sqrt(np.maximum(squares, 0)))

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from jaxtheory.networks.mlp import MLP, Activation, activation_function, initialisers
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array
+from jaxtheory.core.types import AnyArray, Boundary, Precision
+from jaxtheory.networks.mlp import MLP, Activation, activation_function, initializers
 
 PerLayer = int | Sequence[int]
+
+PADDINGS = {"zero": "SAME", "periodic": "CIRCULAR", "reflect": "REFLECT", None: "VALID"}
+"""What Flax calls the boundaries."""
 
 
 class CNN(nnx.Module):
@@ -22,25 +27,29 @@ class CNN(nnx.Module):
     layers of convolution and thresholding are a network of this kind.
 
     Args:
-        shape: Of an image: `(H, W)`, or `(H, W, C)` with channels.
-        channels: The number of maps of each convolution.
-        rngs: Where the parameters are drawn from.
+        shape: The shape of an image: `(H, W)`, or `(H, W, C)` with channels.
+        channels: The number of maps of each convolution, at least one convolution.
+        rngs: The random streams from which the parameters are drawn.
         head: The widths of the dense layers, the number of outputs last; empty to return the maps.
-        kernel_size: The kernels' side, for all layers or for each.
-        strides: Steps between the places at which kernels are applied, for all layers or for each.
+        kernel_size: The side of the kernels, for all layers or for each.
+        strides: The steps between the places at which kernels are applied, for all layers or for each.
         window: The side of the blocks that are pooled, for all layers or for each; 1 for no pooling. What is
             left over at the border is dropped.
-        pooling: What is kept of a block.
-        padding: `"SAME"` pads with zeros, `"CIRCULAR"` takes images as periodic, `"VALID"` does not pad.
-        activation: A key of `mlp.ACTIVATIONS`, or a function.
+        pooling: What is kept of a block: its largest value or its average.
+        boundary: How images go on beyond their border: `"zero"`, `"periodic"` or `"reflect"`. With `None`
+            they end there, and maps shrink by the kernels' side less one.
+        activation: The activation, a key of `mlp.ACTIVATIONS` or a function.
         bias: Whether there are biases.
-        weight_variance: Weights start as $N(0, \sigma_w^2 / n)$, with $n$ the number of inputs to a unit.
-        bias_variance: Biases start as $N(0, \sigma_b^2)$.
-        dtype: Of the parameters: by default JAX's, float64 where x64 is on.
-        precision: Of convolutions and products: by default the device's, which accelerators round.
+        weight_variance: The variance $\sigma_w^2$: weights start as $N(0, \sigma_w^2 / n)$, with $n$ the
+            number of inputs to a unit.
+        bias_variance: The variance $\sigma_b^2$: biases start as $N(0, \sigma_b^2)$.
+        dtype: The dtype of the parameters; by default JAX's, float64 where x64 is on.
+        precision: The precision of convolutions and products; by default the device's, which accelerators
+            round.
 
     Raises:
-        ValueError: For unknown names, sizes below 1 or not one for each layer, or images that become empty.
+        TypeError: If a size is no whole number.
+        ValueError: If a name is unknown, sizes are below 1 or not one for each layer, or images become empty.
 
     Example:
         >>> CNN((28, 28), (8, 16), nnx.Rngs(0), head=(10,))(jnp.ones((5, 28, 28))).shape
@@ -60,30 +69,27 @@ class CNN(nnx.Module):
         strides: PerLayer = 1,
         window: PerLayer = 2,
         pooling: Literal["max", "average"] = "max",
-        padding: Literal["SAME", "CIRCULAR", "VALID"] = "SAME",
+        boundary: Boundary | None = "zero",
         activation: Activation = "relu",
         bias: bool = True,
         weight_variance: float = 2.0,
         bias_variance: float = 0.0,
         dtype: Any = None,
-        precision: Any = None,
+        precision: Precision | None = None,
     ):
-        if len(shape) not in (2, 3) or min(shape) < 1:
-            raise ValueError(f"the shape of an image is (H, W) or (H, W, C), got {tuple(shape)}")
-        for name, value, known in (
-            ("pooling", pooling, ("max", "average")),
-            ("padding", padding, ("SAME", "CIRCULAR", "VALID")),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} is {value!r}: take one of {', '.join(known)}")
-        if not channels or min(channels) < 1:
-            raise ValueError(
-                f"channels are the numbers of maps of the convolutions, 1 or more each, got {channels}"
-            )
+        shape = tuple(checks.count("shape", size) for size in shape)
+        if len(shape) not in (2, 3):
+            raise ValueError(f"shape is {shape}: take (H, W) or (H, W, C)")
+        checks.one_of("pooling", pooling, ("max", "average"))
+        if boundary is not None:
+            checks.one_of("boundary", boundary, ("zero", "periodic", "reflect"))
+        channels = tuple(checks.count("channels", maps) for maps in channels)
+        if not channels:
+            raise ValueError("channels are (): take the number of maps of at least one convolution")
         layers = len(channels)
         kernels = _for_each(layers, "kernel_size", kernel_size)
         steps = _for_each(layers, "strides", strides)
-        self.shape = tuple(shape)
+        self.shape = shape
         self.windows = _for_each(layers, "window", window)
         self.pool = nnx.max_pool if pooling == "max" else nnx.avg_pool
         self.activation = activation_function(activation)
@@ -92,7 +98,7 @@ class CNN(nnx.Module):
             "param_dtype": jnp.result_type(dtype or float),
             "precision": precision,
             "rngs": rngs,
-            **initialisers(weight_variance, bias_variance),
+            **initializers(weight_variance, bias_variance),
         }
         inputs = (*shape, 1)[2]
         sizes = tuple(shape[:2])
@@ -100,15 +106,20 @@ class CNN(nnx.Module):
         for outputs, kernel, stride, block in zip(channels, kernels, steps, self.windows):
             self.convolutions.append(
                 nnx.Conv(
-                    inputs, outputs, (kernel, kernel), strides=(stride, stride), padding=padding, **options
+                    inputs,
+                    outputs,
+                    (kernel, kernel),
+                    strides=(stride, stride),
+                    padding=PADDINGS[boundary],
+                    **options,
                 )
             )
-            lost = kernel - 1 if padding == "VALID" else 0
+            lost = kernel - 1 if boundary is None else 0
             sizes = tuple(-(-(size - lost) // stride) // block for size in sizes)
             if min(sizes) < 1:
                 raise ValueError(
-                    f"images of shape {self.shape} are empty after layer {len(self.convolutions)}: "
-                    "use fewer layers, or smaller kernels, strides or windows"
+                    f"shape is {self.shape}: take larger images, fewer layers, or smaller kernels, strides "
+                    f"or windows, as nothing is left after layer {len(self.convolutions)}"
                 )
             inputs = outputs
         self.head = (
@@ -126,19 +137,22 @@ class CNN(nnx.Module):
             else None
         )
 
-    def __call__(
-        self, x: Float[Array, "*batch_and_image"] | Float[np.ndarray, "*batch_and_image"]
-    ) -> Float[Array, "*batch_and_outputs"]:
-        """The head's outputs, shape `(..., head[-1])`, or without a head the maps, shape `(..., H', W', C')`.
+    def __call__(self, x: Real[AnyArray, "*batch_and_image"]) -> Float[Array, "*batch_and_outputs"]:
+        """Return the outputs of the head, or without a head the maps.
+
+        Args:
+            x: The images, whose last axes are `shape`.
+
+        Returns:
+            The outputs of the head, `(..., head[-1])`, or the maps, `(..., H', W', C')`.
 
         Raises:
-            ValueError: If `x` is not of shape `(..., *shape)`.
+            TypeError: If the images are no array of numbers.
+            ValueError: If the last axes of `x` are not `shape`.
         """
         images = len(self.shape)
-        if jnp.shape(x)[-images:] != self.shape:
-            needed = f"(..., {', '.join(map(str, self.shape))})"
-            raise ValueError(f"this network takes images of shape {needed}, got {jnp.shape(x)}: reshape them")
-        x = jnp.asarray(x)
+        x = jnp.asarray(as_array("x", x))
+        checks.axes("x", x, "...", *("H", "W", "C")[:images], sizes=self.shape)
         batch = x.shape[: x.ndim - images]
         x = x.reshape(-1, *(*self.shape, 1)[:3])
         for convolution, window in zip(self.convolutions, self.windows):
@@ -152,9 +166,7 @@ class CNN(nnx.Module):
 
 def _for_each(layers: int, name: str, value: PerLayer) -> tuple[int, ...]:
     """One value for each layer."""
-    values = (value,) * layers if isinstance(value, int) else tuple(value)
-    if len(values) != layers or min(values) < 1:
-        raise ValueError(
-            f"{name} is {value} for {layers} convolutions: give one number of 1 or more, or one for each"
-        )
-    return values
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * layers
+    if len(values) != layers:
+        raise ValueError(f"{name} is {value}: take one number, or one for each of the {layers} convolutions")
+    return tuple(checks.count(name, one) for one in values)

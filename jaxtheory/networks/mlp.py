@@ -6,9 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
+
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array
+from jaxtheory.core.types import AnyArray, Precision
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": jax.nn.relu,
@@ -28,16 +31,17 @@ Activation = str | Callable[[Any], Any]
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any]:
-    """The function of a named activation; a function is returned as it is.
+    """Return the function of a named activation; a function is returned as it is.
 
     Args:
-        activation: A key of `ACTIVATIONS`, or a function from arrays to arrays of the same shape.
+        activation: The name of an activation, a key of `ACTIVATIONS`, or a function from arrays to arrays of
+            the same shape.
 
     Returns:
         The function.
 
     Raises:
-        ValueError: For a name that is unknown.
+        ValueError: If no activation has the name.
 
     Example:
         >>> activation_function("relu")(jax.numpy.array([-1.0, 2.0]))
@@ -47,37 +51,36 @@ def activation_function(activation: Activation) -> Callable[[Any], Any]:
         return activation
     if activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"the activation {activation!r} is unknown: take one of {known}, or give a function")
+        raise ValueError(f"activation is {activation!r}: take one of {known}, or a function")
     return ACTIVATIONS[activation]
 
 
-def initialisers(weight_variance: float, bias_variance: float) -> dict[str, Callable[..., Array]]:
-    r"""Gaussian initialisers, as keyword arguments of `nnx.Linear` and `nnx.Conv`.
+def initializers(weight_variance: float, bias_variance: float) -> dict[str, Callable[..., Array]]:
+    r"""Return Gaussian initializers, as keyword arguments of `nnx.Linear` and `nnx.Conv`.
 
     Weights are drawn from $N(0, \sigma_w^2 / n)$, with $n$ the number of inputs to a unit, and biases from
     $N(0, \sigma_b^2)$.
 
     Args:
-        weight_variance: $\sigma_w^2 > 0$; 2 keeps the second moments constant through layers of ReLUs.
-        bias_variance: $\sigma_b^2 \ge 0$.
+        weight_variance: The variance $\sigma_w^2$, positive; 2 keeps the second moments constant through
+            layers of ReLUs.
+        bias_variance: The variance $\sigma_b^2$, at least 0.
 
     Returns:
-        `kernel_init` and `bias_init`.
+        The initializers `kernel_init` and `bias_init`.
 
     Raises:
-        ValueError: For variances out of range.
+        ValueError: If a variance is out of range.
 
     Example:
-        >>> float(initialisers(2.0, 0.0)["kernel_init"](jax.random.key(0), (500, 500)).var() * 500)
+        >>> float(initializers(2.0, 0.0)["kernel_init"](jax.random.key(0), (500, 500)).var() * 500)
         2.00
 
     References:
-        He, Zhang, Ren and Sun, Delving deep into rectifiers, 2015.
+        Kaiming He, Xiangyu Zhang, Shaoqing Ren and Jian Sun, "Delving deep into rectifiers", 2015.
     """
-    if not weight_variance > 0 or not bias_variance >= 0:
-        raise ValueError(
-            f"variances are positive (0 for biases too), got {weight_variance} and {bias_variance}"
-        )
+    checks.positive("weight_variance", weight_variance)
+    checks.nonnegative("bias_variance", bias_variance)
     return {
         "kernel_init": nnx.initializers.variance_scaling(weight_variance, "fan_in", "normal"),
         # Normal numbers of no spread would be zeros with a minus sign.
@@ -92,17 +95,19 @@ class MLP(nnx.Module):
     `{"layers": {"0": {"kernel", "bias"}, ...}}`.
 
     Args:
-        features: The widths of all layers, the input's first.
-        rngs: Where the parameters are drawn from.
-        activation: A key of `ACTIVATIONS`, or a function.
+        features: The widths of all layers, at least two, that of the input first.
+        rngs: The random streams from which the parameters are drawn.
+        activation: The activation, a key of `ACTIVATIONS` or a function.
         bias: Whether there are biases.
-        weight_variance: Weights start as $N(0, \sigma_w^2 / n)$, with $n$ the number of inputs to a unit.
-        bias_variance: Biases start as $N(0, \sigma_b^2)$.
-        dtype: Of the parameters: by default JAX's, float64 where x64 is on.
-        precision: Of matrix products: by default the device's, which accelerators round.
+        weight_variance: The variance $\sigma_w^2$: weights start as $N(0, \sigma_w^2 / n)$, with $n$ the
+            number of inputs to a unit.
+        bias_variance: The variance $\sigma_b^2$: biases start as $N(0, \sigma_b^2)$.
+        dtype: The dtype of the parameters; by default JAX's, float64 where x64 is on.
+        precision: The precision of matrix products; by default the device's, which accelerators round.
 
     Raises:
-        ValueError: For an unknown activation, fewer than two widths, or widths below 1.
+        TypeError: If a width is no whole number.
+        ValueError: If the activation is unknown, the widths are fewer than two, or a width is below 1.
 
     Example:
         >>> MLP((784, 300, 10), nnx.Rngs(0))(jax.numpy.ones((5, 784))).shape
@@ -119,13 +124,11 @@ class MLP(nnx.Module):
         weight_variance: float = 2.0,
         bias_variance: float = 0.0,
         dtype: Any = None,
-        precision: Any = None,
+        precision: Precision | None = None,
     ):
-        if len(features) < 2 or min(features) < 1:
-            raise ValueError(
-                f"features are the widths of input and layers, at least two of 1 or more, got {features}"
-            )
-        self.features = tuple(features)
+        self.features = tuple(checks.count("features", width) for width in features)
+        if len(self.features) < 2:
+            raise ValueError(f"features are {self.features}: take at least two, the width of the input first")
         self.activation = activation_function(activation)
         self.layers = nnx.List(
             nnx.Linear(
@@ -135,23 +138,26 @@ class MLP(nnx.Module):
                 param_dtype=jnp.result_type(dtype or float),
                 precision=precision,
                 rngs=rngs,
-                **initialisers(weight_variance, bias_variance),
+                **initializers(weight_variance, bias_variance),
             )
-            for fan_in, fan_out in pairwise(features)
+            for fan_in, fan_out in pairwise(self.features)
         )
 
-    def __call__(
-        self, x: Float[Array, "*batch inputs"] | Float[np.ndarray, "*batch inputs"]
-    ) -> Float[Array, "*batch outputs"]:
-        """The outputs, shape `(..., features[-1])`, of inputs of shape `(..., features[0])`.
+    def __call__(self, x: Real[AnyArray, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+        """Return the outputs of the network.
+
+        Args:
+            x: The inputs, whose last axis is the first width.
+
+        Returns:
+            The outputs, whose last axis is the last width.
 
         Raises:
-            ValueError: If the last axis of `x` is not the input's width.
+            TypeError: If the inputs are no array of numbers.
+            ValueError: If the last axis of `x` is not the first width.
         """
-        if jnp.shape(x)[-1:] != self.features[:1]:
-            needed = f"(..., {self.features[0]})"
-            raise ValueError(f"this network takes inputs of shape {needed}, got {jnp.shape(x)}: reshape them")
-        x = jnp.asarray(x)
+        x = jnp.asarray(as_array("x", x))
+        checks.axes("x", x, "...", "features", sizes=self.features[:1])
         for layer in self.layers[:-1]:
             x = self.activation(layer(x))
         return self.layers[-1](x)

@@ -1,4 +1,4 @@
-r"""Training by gradients, as `init` and `step`: optax's optimisers in one compiled program.
+r"""Training by gradients, as `init` and `step`: optax's optimizers in one compiled program.
 
 What is trained is any function of parameters. An *objective* takes
 `(params, state, batch, key)` and returns `(loss, (state, metrics))`: `objective` makes one of a network,
@@ -17,7 +17,7 @@ Example:
     >>> optimizer = optax.adam(0.01)
     >>> objective = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
     >>> params, state = network.init(jax.random.key(1))
-    >>> start = training.init(params, jax.random.key(2), state, optimizer=optimizer)
+    >>> start = training.init(params, jax.random.key(2), optimizer=optimizer, state=state)
     >>> end, metrics = training.run(
     ...     start, data, objective=objective, optimizer=optimizer, batch=20, steps=300
     ... )
@@ -25,10 +25,9 @@ Example:
     ((300,), True)
 """
 
-import ast
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,81 +35,66 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Integer, Key, UInt32
+from jaxtyping import Array, Float, Int32, Integer, PyTree, Real, UInt32
 
-from jaxtheory.networks.functional import _check_key
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array, real_arrays
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, RandomKey
 
-Outputs = Float[Array, "*batch outputs"] | Float[np.ndarray, "*batch outputs"]
-Labels = Integer[Array, "*batch"] | Integer[np.ndarray, "*batch"] | int | np.integer
+Outputs = Real[AnyArray, "*batch outputs"]
+Labels = Integer[AnyArray, "*batch"] | int | np.integer
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=("params", "state", "optimizer", "step", "key"),
-    meta_fields=("implementation",),
-)
-@dataclass(frozen=True)
+@record
 class TrainingState:
     """All that a training goes on from: arrays only, so that it can be stored."""
 
-    params: Any
+    params: PyTree
     """What is trained."""
-    state: Any
+    state: PyTree
     """What the model keeps besides, such as batch statistics."""
-    optimizer: Any
-    """The optimiser's state."""
-    step: Any
-    """() int32, the steps taken."""
-    key: Any
-    """(words,) uint32, the data of the random key: never changed, the step is folded in."""
-    implementation: str
-    """The key's implementation."""
-
-
-jax.export.register_pytree_node_serialization(
-    TrainingState,
-    serialized_name="jaxtheory.networks.training.TrainingState",
-    serialize_auxdata=lambda facts: repr(facts).encode(),
-    deserialize_auxdata=lambda text: ast.literal_eval(text.decode()),
-)
+    optimizer: PyTree
+    """The state of the optimizer."""
+    step: Int32[Array, ""]
+    """The number of steps taken."""
+    key: UInt32[Array, " words"]
+    """The data of the random key, which never changes: the step is folded in."""
+    implementation: str = static()
+    """The implementation of the key."""
 
 
 def init(
-    params: Any,
-    key: Key[Array, ""] | UInt32[Array, " words"],
-    state: Any = None,
-    *,
-    optimizer: optax.GradientTransformation,
+    params: PyTree, key: RandomKey, *, optimizer: optax.GradientTransformation, state: PyTree = None
 ) -> TrainingState:
-    """The state at the start of a training; map over `params`, `key` and `state` for several seeds.
+    """Return the state at the start of a training; map over `params`, `key` and `state` for several seeds.
 
     It is a pytree of arrays. To export a program that takes or returns it, register the named tuples of the
-    optimiser's state with `jax.export.register_namedtuple_serialization`.
+    optimizer's state with `jax.export.register_namedtuple_serialization`.
 
     Args:
         params: The parameters at the start, a pytree of real floating-point arrays.
-        key: What the order of examples and the noise of the network are drawn from.
+        key: The random key of the order of examples and of the noise in the network.
+        optimizer: One of optax's optimizers.
         state: What the model keeps besides its parameters; by default nothing.
-        optimizer: One of optax's.
 
     Returns:
         The state.
 
     Raises:
-        TypeError: For parameters that are not real floating point, or for what is no random key.
-        ValueError: For several keys.
+        TypeError: If parameters are not real floating point, or `key` is no random key.
 
     Example:
         >>> init({"w": jax.numpy.ones(3)}, jax.random.key(0), optimizer=optax.sgd(0.1)).step
         Array(0, dtype=int32)
     """
-    _check_key(key)
+    checks.random_key("key", key)
     params = jax.tree.map(jnp.asarray, params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             name = jax.tree_util.keystr(path)
             raise TypeError(
-                f"parameters are real floating point, but params{name} is {leaf.dtype}: move it to state"
+                f"params{name} is {leaf.dtype}: take real floating-point parameters, and the rest as state"
             )
     return TrainingState(
         params=params,
@@ -131,25 +115,25 @@ def step(
     optimizer: optax.GradientTransformation,
     gradient_norm: bool = False,
 ) -> tuple[TrainingState, dict[str, Array]]:
-    """One step on a minibatch of the caller's.
+    """Take one step on a minibatch of the caller's.
 
-    The key of the noise is the second of `split(key)`, with the number of the step folded in. Optimisers
+    The key of the noise is the second of `split(key)`, with the number of the step folded in. Optimizers
     that ask for the value or for the function itself (line searches) get them.
 
     Args:
-        training: The state before.
-        batch: What the objective takes.
-        objective: `objective(params, state, batch, key) -> (loss, (state, metrics))`.
-        optimizer: The one that `init` got.
-        gradient_norm: Whether to measure the gradient's Euclidean norm too.
+        training: The state before the step.
+        batch: The minibatch, as the objective takes it.
+        objective: The function `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+        optimizer: The optimizer that `init` was given.
+        gradient_norm: Whether the gradient's Euclidean norm is measured too.
 
     Returns:
         The state after, and the metrics at the parameters before: `"loss"`, the objective's, and
         `"gradient_norm"` if asked for.
 
     Raises:
-        TypeError: For an objective that does not take the four arguments.
-        ValueError: For metrics of the objective named `"loss"` or `"gradient_norm"`.
+        TypeError: If the objective does not take the four arguments.
+        ValueError: If a metric of the objective is named `"loss"` or `"gradient_norm"`.
 
     Example:
         >>> descent = optax.sgd(0.1)
@@ -161,13 +145,13 @@ def step(
     _check_objective(objective)
     noise = jax.random.fold_in(_keys(training)[1], training.step)
 
-    def value(params):
+    def value(params: Any) -> Any:
         return objective(params, training.state, batch, noise)
 
     (loss, (state, metrics)), gradient = jax.value_and_grad(value, has_aux=True)(training.params)
     if taken := {"loss", "gradient_norm"} & set(metrics):
         raise ValueError(
-            f"the objective has a metric named {taken.pop()!r}, which a step measures: rename it"
+            f"objective has a metric named {taken.pop()!r}: take another name, as a step measures this itself"
         )
     metrics = {"loss": loss, **metrics}
     if gradient_norm:
@@ -202,12 +186,12 @@ def run(
     batch: int | None = None,
     gradient_norm: bool = False,
 ) -> tuple[TrainingState, dict[str, Array]]:
-    """Many steps on minibatches of the data, in one compiled program.
+    """Take many steps on minibatches of the data, in one compiled program.
 
     Each epoch goes through the examples in an order of its own,
-    `permutation(fold_in(split(key)[0], epoch), n)`, `batch` at a time; the `n % batch` last ones of the order
-    sit the epoch out. The batch depends on key and step number only, so that a training in segments of any
-    length is the same training. Keep `objective` and `optimizer` for the next call, which is compiled for
+    `permutation(fold_in(split(key)[0], epoch), n)`, `batch` at a time; the last `n % batch` of the order are
+    left out of the epoch. The batch depends on key and step number only, so that a training in segments of
+    any length is the same training. Keep `objective` and `optimizer` for the next call, which is compiled for
     them: `partial(run, data=data, ...)` is a segment that the lab drives. Map over `training` for several
     seeds; under `jit` with `donate_argnums=0` the state is updated in place.
 
@@ -216,21 +200,21 @@ def run(
     devices have the same key of noise, into which the objective may fold `jax.lax.axis_index`.
 
     Args:
-        training: The state before.
-        data: A pytree of arrays with a leading axis of `n` examples.
-        objective: `objective(params, state, batch, key) -> (loss, (state, metrics))`.
-        optimizer: The one that `init` got.
-        steps: How many steps to take.
-        batch: Examples in a minibatch, from 1 to `n`; by default all of them, in their own order.
-        gradient_norm: Whether to measure the gradient's Euclidean norm at each step.
+        training: The state before the first step.
+        data: The examples, a pytree of arrays with a leading axis of `n`.
+        objective: The function `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+        optimizer: The optimizer that `init` was given.
+        steps: The number of steps to take, at least 1.
+        batch: The number of examples in a minibatch, from 1 to `n`; by default all, in their own order.
+        gradient_norm: Whether the gradient's Euclidean norm is measured at each step.
 
     Returns:
         The state after, and the metrics of each step, shape `(steps,)`, measured before it is taken. The
         order of examples takes four bytes for each example and epoch.
 
     Raises:
-        ValueError: For a batch size out of range, no step, or data without a common leading axis.
-        TypeError: For an objective that does not take the four arguments.
+        TypeError: If the objective does not take the four arguments, or a number is no whole number.
+        ValueError: If `batch` or `steps` is out of range, or the data have no common leading axis.
 
     Example:
         >>> mean = stateless(lambda params, batch: jax.numpy.mean((params - batch) ** 2) / 2)
@@ -242,15 +226,11 @@ def run(
     """
     _check_objective(objective)
     n = _examples(data)
-    if steps < 1:
-        raise ValueError(f"a run of {steps} steps: take at least one")
-    if batch is not None and not 1 <= batch <= n:
-        raise ValueError(
-            f"a minibatch of {batch} of {n} examples: take from 1 to {n}, or None for all of them"
-        )
+    steps = checks.count("steps", steps)
+    batch = None if batch is None else checks.count("batch", batch, most=n)
     advance = partial(step, objective=objective, optimizer=optimizer, gradient_norm=gradient_norm)
 
-    def on_chosen(training, chosen):
+    def on_chosen(training: TrainingState, chosen: Array) -> Any:
         return advance(training, jax.tree.map(lambda leaf: leaf[chosen], data))
 
     if batch is None:
@@ -261,16 +241,16 @@ def run(
 def objective(
     apply: Callable[..., Any], criterion: Callable[..., Any], **metrics: Callable[..., Any]
 ) -> Callable[..., Any]:
-    r"""The objective of training a network: the mean of a criterion over a minibatch `(x, y)`.
+    r"""Return the objective of training a network: the mean of a criterion over a minibatch `(x, y)`.
 
     Args:
-        apply: `apply(params, state, x, *, key, train) -> (outputs, state)`, as `networks.functional` gives
-            it; it is called with `train=True`.
-        criterion: `criterion(outputs, y) -> (n,)`, such as `cross_entropy`.
+        apply: The function `apply(params, state, x, *, key, train) -> (outputs, state)`, as
+            `networks.functional` gives it; it is called with `train=True`.
+        criterion: The function `criterion(outputs, y) -> (n,)`, such as `cross_entropy`.
         **metrics: Functions like the criterion, whose means are recorded under their names.
 
     Returns:
-        `objective(params, state, batch, key) -> (loss, (state, metrics))`.
+        The function `objective(params, state, batch, key) -> (loss, (state, metrics))`.
 
     Example:
         >>> linear = lambda params, state, x, *, key, train: (x @ params, state)
@@ -279,7 +259,7 @@ def objective(
         (Array(0.5, dtype=float32), ({}, {'error': Array(0.5, dtype=float32)}))
     """
 
-    def of_network(params, state, batch, key):
+    def of_network(params: Any, state: Any, batch: Any, key: Any) -> Any:
         x, y = batch
         outputs, state = apply(params, state, x, key=key, train=True)
         measured = {name: jnp.mean(metric(outputs, y)) for name, metric in metrics.items()}
@@ -289,13 +269,13 @@ def objective(
 
 
 def stateless(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """The objective of training any parameters on a plain `loss(params, batch) -> scalar`.
+    """Return the objective of training any parameters on a plain `loss(params, batch) -> scalar`.
 
     Args:
         loss: The plain function.
 
     Returns:
-        `objective(params, state, batch, key) -> (loss, (state, {}))`.
+        The function `objective(params, state, batch, key) -> (loss, (state, {}))`.
 
     Example:
         >>> fit = stateless(lambda params, batch: jax.numpy.mean((params - batch) ** 2))
@@ -303,7 +283,7 @@ def stateless(loss: Callable[..., Any]) -> Callable[..., Any]:
         (Array(2.5, dtype=float32), ({}, {}))
     """
 
-    def of_loss(params, state, batch, key):
+    def of_loss(params: Any, state: Any, batch: Any, key: Any) -> Any:
         del key
         return loss(params, batch), (state, {})
 
@@ -311,14 +291,14 @@ def stateless(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def predictor(apply: Callable[..., Any], state: Any = None) -> Callable[..., Any]:
-    """A network as a plain function `predict(params, x) -> outputs`, as it is evaluated.
+    """Return a network as a plain function `predict(params, x) -> outputs`, as it is evaluated.
 
     Args:
-        apply: `apply(params, state, x) -> (outputs, state)`, as `networks.functional` gives it.
+        apply: The function `apply(params, state, x) -> (outputs, state)`, as `networks.functional` gives it.
         state: What the network keeps besides its parameters; by default nothing.
 
     Returns:
-        `predict(params, x)`.
+        The function `predict(params, x)`.
 
     Example:
         >>> predict = predictor(lambda params, state, x: (x @ params, state))
@@ -327,22 +307,22 @@ def predictor(apply: Callable[..., Any], state: Any = None) -> Callable[..., Any
     """
     state = {} if state is None else state
 
-    def predict(params, x):
+    def predict(params: Any, x: Any) -> Any:
         return apply(params, state, x)[0]
 
     return predict
 
 
 def loss(apply: Callable[..., Any], criterion: Callable[..., Any], state: Any = None) -> Callable[..., Any]:
-    """A network's loss as a plain function of its parameters, as it is evaluated.
+    """Return a network's loss as a plain function of its parameters, as it is evaluated.
 
     Args:
-        apply: `apply(params, state, x) -> (outputs, state)`, as `networks.functional` gives it.
-        criterion: `criterion(outputs, y) -> (n,)`, such as `cross_entropy`.
+        apply: The function `apply(params, state, x) -> (outputs, state)`, as `networks.functional` gives it.
+        criterion: The function `criterion(outputs, y) -> (n,)`, such as `cross_entropy`.
         state: What the network keeps besides its parameters; by default nothing.
 
     Returns:
-        `loss(params, batch) -> scalar`, the mean over `batch = (x, y)`.
+        The function `loss(params, batch) -> scalar`, the mean over `batch = (x, y)`.
 
     Example:
         >>> linear = lambda params, state, x: (x @ params, state)
@@ -351,7 +331,7 @@ def loss(apply: Callable[..., Any], criterion: Callable[..., Any], state: Any = 
     """
     predict = predictor(apply, state)
 
-    def mean_loss(params, batch):
+    def mean_loss(params: Any, batch: Any) -> Any:
         x, y = batch
         return jnp.mean(criterion(predict(params, x), y))
 
@@ -359,99 +339,98 @@ def loss(apply: Callable[..., Any], criterion: Callable[..., Any], state: Any = 
 
 
 def cross_entropy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
-    r"""The cross entropy $\log \sum_k e^{z_k} - z_y$ of a softmax, in nats.
+    r"""Return the cross entropy $\log \sum_k e^{z_k} - z_y$ of a softmax, in nats.
 
     Args:
-        logits: $z$, shape `(..., classes)`; accumulated in single precision or better.
-        labels: $y$, whole numbers from 0, shape `(...)`; the result is NaN for what is no class.
+        logits: The logits $z$.
+        labels: The classes $y$, whole numbers from 0; the result is NaN for what is no class.
 
     Returns:
-        One value for each example, shape `(...)`.
+        One value for each example, in single precision or better: losses are summed over many.
 
     Raises:
+        TypeError: If the logits are complex, or the labels are no whole numbers.
         ValueError: If the shapes do not fit.
-        TypeError: For labels that are no whole numbers.
 
     Example:
         >>> cross_entropy(np.zeros((1, 4), np.float32), np.array([2]))
         Array([1.386294], dtype=float32)
     """
     logits, labels = _checked_labels(logits, labels)
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     of_label = jnp.take_along_axis(logits, labels[..., None], -1, mode="fill")[..., 0]
     # A negative index would count from the end.
     return jax.nn.logsumexp(logits, axis=-1) - jnp.where(labels < 0, jnp.nan, of_label)
 
 
 def squared_error(outputs: Outputs, targets: Outputs) -> Float[Array, "*batch"]:
-    r"""Half the squared distance, $\frac12 |f - y|^2$.
+    r"""Return half the squared distance, $\frac12 |f - y|^2$.
 
     Args:
-        outputs: $f$, shape `(..., outputs)`; accumulated in single precision or better.
-        targets: $y$, of the same shape.
+        outputs: The outputs $f$.
+        targets: The targets $y$, of the same shape.
 
     Returns:
-        One value for each example, shape `(...)`.
+        One value for each example, in single precision or better: losses are summed over many.
 
     Raises:
+        TypeError: If an argument is complex or no array of numbers.
         ValueError: If the shapes differ.
 
     Example:
         >>> squared_error(np.ones((3, 4), np.float32), np.zeros((3, 4), np.float32))
         Array([2., 2., 2.], dtype=float32)
     """
-    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
-    if outputs.shape != targets.shape or outputs.ndim < 1:
-        raise ValueError(
-            f"outputs and targets have one shape (..., outputs), got {outputs.shape} and {targets.shape}"
-        )
-    wide = jnp.promote_types(jnp.result_type(outputs, targets), jnp.float32)
-    return jnp.sum((outputs.astype(wide) - targets.astype(wide)) ** 2, -1) / 2
+    (outputs, targets), _ = real_arrays(outputs=outputs, targets=targets)
+    checks.axes("outputs", outputs, "...", "outputs")
+    if outputs.shape != targets.shape:
+        raise ValueError(f"targets has the shape {targets.shape}: take {outputs.shape}, that of the outputs")
+    return jnp.sum((outputs - targets) ** 2, -1) / 2
 
 
 def accuracy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
-    r"""One where the largest output is the label's, zero elsewhere: the mean is the accuracy.
+    r"""Return one where the largest output is the label's, zero elsewhere: the mean is the accuracy.
 
     Args:
-        logits: Shape `(..., classes)`.
-        labels: Whole numbers from 0, shape `(...)`.
+        logits: The logits.
+        labels: The classes, whole numbers from 0.
 
     Returns:
-        One value for each example, shape `(...)`. Of equal outputs the first is taken.
+        One value for each example, in single precision or better; of equal outputs the first is taken.
 
     Raises:
+        TypeError: If the logits are complex, or the labels are no whole numbers.
         ValueError: If the shapes do not fit.
-        TypeError: For labels that are no whole numbers.
 
     Example:
         >>> accuracy(np.float32([[0.0, 1.0], [0.0, 9.0]]), np.array([0, 1]))
         Array([0., 1.], dtype=float32)
     """
     logits, labels = _checked_labels(logits, labels)
-    wide = jnp.promote_types(logits.dtype, jnp.float32)
-    return (jnp.argmax(logits, -1) == labels).astype(wide)
+    return (jnp.argmax(logits, -1) == labels).astype(logits.dtype)
 
 
 def _checked_labels(logits: Outputs, labels: Labels) -> tuple[Array, Array]:
-    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    """Logits and labels as arrays that fit."""
+    (logits,), _ = real_arrays(logits=logits)
+    labels = jnp.asarray(as_array("labels", labels))
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(
-            f"labels are whole numbers from 0, got {labels.dtype}: take argmax of one-hot vectors"
-        )
-    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
+        raise TypeError(f"labels are {labels.dtype}: take whole numbers from 0, as argmax of one-hot rows")
+    checks.axes("logits", logits, "...", "classes")
+    if logits.shape[:-1] != labels.shape:
         raise ValueError(
-            f"logits (..., classes) need labels (...), got shapes {logits.shape} and {labels.shape}"
+            f"labels has the shape {labels.shape}: take {logits.shape[:-1]}, one label for each row of logits"
         )
     return logits, labels
 
 
 def _check_objective(objective: Callable[..., Any]) -> None:
+    """Refuses a function that does not take what an objective takes."""
     try:
         inspect.signature(objective).bind("params", "state", "batch", "key")
     except TypeError as error:
         raise TypeError(
-            "an objective takes (params, state, batch, key) and returns (loss, (state, metrics)): make one "
-            "of a plain loss(params, batch) with training.stateless, of a network with training.objective"
+            "objective has other arguments: take a function of (params, state, batch, key) that returns "
+            "(loss, (state, metrics)), as training.stateless makes of a loss, training.objective of a network"
         ) from error
 
 
@@ -460,7 +439,7 @@ def _examples(data: Any) -> int:
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
     if len({shape[:1] for shape in shapes}) != 1 or not shapes[0] or not shapes[0][0]:
         raise ValueError(
-            f"data are arrays with one leading axis of examples, at least one, got shapes {shapes}"
+            f"data have the shapes {shapes}: take arrays with one leading axis of at least one example"
         )
     return shapes[0][0]
 

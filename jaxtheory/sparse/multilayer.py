@@ -571,7 +571,8 @@ def sparsity(
     stripes, patches, smallest, largest = [], [], [], []
     for z, width, patch in zip(codes, widths, [*kernels[1:], widths[-1]]):
         size, axes = jnp.abs(z), tuple(range(-space - 1, 0))
-        stripes.append(coherence.stripe_sparsity(z, width, boundary=boundary))
+        across = "periodic" if boundary == "circular" else boundary
+        stripes.append(coherence.stripe_sparsity(z, width, boundary=across))
         patches.append(_window_sums((z != 0).astype(jnp.int32), patch, boundary))
         smallest.append(jnp.min(jnp.where(size > 0, size, jnp.inf), axes))
         largest.append(jnp.max(size, axes))

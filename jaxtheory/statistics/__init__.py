@@ -1,1 +1,8 @@
-"""Statistics: classifiers, and what tells of generalisation."""
+"""Classifiers for fixed features, and how their errors are estimated.
+
+- `affine`: the nearest affine space;
+- `softmax`: softmax regression;
+- `neighbors`: the nearest training examples;
+- `validation`: error rates and cross-validation;
+- `labeled`: the checks of examples and labels that these share.
+"""

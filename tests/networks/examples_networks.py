@@ -29,10 +29,15 @@ def _classified(rng):
 DESCENT = {"objective": training.stateless(_misfit), "optimizer": optax.sgd(0.1, momentum=0.9)}
 ONE_TRAINING = "one training: seeds are mapped over with vmap, as tests/networks/test_training.py does"
 TRAINING_EXPORT = (
-    "the named tuples of an optimiser's state are the caller's to register: tests/networks/test_training.py "
+    "the named tuples of an optimizer's state are the caller's to register: tests/networks/test_training.py "
     "exports a run"
 )
 TRAINING_DEVICES = "devices average their gradients: tests/networks/test_training.py holds eight against one"
+
+PARAMETERS = "parameters are real floating point: integers are refused, which tests/networks reads"
+AS_IT_IS = "an objective is computed in the dtype that its parameters and data have, the caller's choice"
+LABELS = "labels are integers always; tests/networks/test_training.py holds integer logits"
+LOSSES = "losses stay in float32, as they are summed over many; tests/networks/test_training.py holds it"
 
 EXAMPLES: list[Example] = [
     Example(
@@ -42,6 +47,7 @@ EXAMPLES: list[Example] = [
         (),
         (0,),
         vmap=ONE_TRAINING,
+        integer=PARAMETERS,
     ),
     Example(
         training.step,
@@ -52,6 +58,8 @@ EXAMPLES: list[Example] = [
         vmap=ONE_TRAINING,
         export=TRAINING_EXPORT,
         devices=TRAINING_DEVICES,
+        integer=PARAMETERS,
+        half=AS_IT_IS,
     ),
     Example(
         training.run,
@@ -62,16 +70,28 @@ EXAMPLES: list[Example] = [
         vmap=ONE_TRAINING,
         export=TRAINING_EXPORT,
         devices=TRAINING_DEVICES,
+        integer=PARAMETERS,
+        half=AS_IT_IS,
     ),
-    Example(training.cross_entropy, _classified, None, (0, 1), (0,)),
-    Example(training.squared_error, lambda rng: (float32(rng, 5), float32(rng, 5)), leading=(0, 1)),
-    Example(training.accuracy, _classified, None, (0, 1), grad="constant but where it jumps"),
+    Example(training.cross_entropy, _classified, None, (0, 1), (0,), integer=LABELS, half=LOSSES),
+    Example(
+        training.squared_error, lambda rng: (float32(rng, 5), float32(rng, 5)), leading=(0, 1), half=LOSSES
+    ),
+    Example(
+        training.accuracy,
+        _classified,
+        None,
+        (0, 1),
+        grad="it is piecewise constant",
+        integer=LABELS,
+        half=LOSSES,
+    ),
 ]
 
 NOT_TRACED: dict[str, str] = {
-    "networks.functional.functional": "makes functions of a module; tests/networks transforms them",
+    "networks.bridge.functional": "makes functions of a module; tests/networks transforms them",
     "networks.mlp.activation_function": "a function from its name",
-    "networks.mlp.initialisers": "makes functions of variances",
+    "networks.mlp.initializers": "makes functions of variances",
     "networks.training.loss": "makes a function of functions",
     "networks.training.objective": "makes a function of functions; the rows of step and run take one",
     "networks.training.predictor": "makes a function of a function",

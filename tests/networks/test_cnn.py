@@ -12,18 +12,18 @@ from jaxtheory import networks
 from jaxtheory.networks.cnn import CNN
 
 
-def correlated(image, kernel, padding, stride):
-    """(H, W, C) with (k, k, C, D), by SciPy: the network's padding made by hand, then `mode="valid"`."""
+def correlated(image, kernel, boundary, stride):
+    """(H, W, C) with (k, k, C, D), by SciPy: the network's border made by hand, then `mode="valid"`."""
     size = kernel.shape[0]
-    if padding == "VALID":
+    if boundary is None:
         before = after = 0
-    elif padding == "CIRCULAR" or stride == 1:
+    elif boundary in ("periodic", "reflect") or stride == 1:
         before, after = (size - 1) // 2, size // 2
     else:  # with strides XLA pads so that the last kernel fits, the odd pixel at the end
         height = image.shape[0]
         total = max((-(-height // stride) - 1) * stride + size - height, 0)
         before, after = total // 2, total - total // 2
-    mode = "wrap" if padding == "CIRCULAR" else "constant"
+    mode = {"periodic": "wrap", "reflect": "reflect"}.get(boundary, "constant")
     padded = np.pad(image, ((before, after), (before, after), (0, 0)), mode=mode)
     full = [
         sum(
@@ -42,15 +42,16 @@ def pooled(maps, window, reduce):
 
 
 @pytest.mark.parametrize(
-    ("padding", "kernel_size", "strides", "window", "pooling"),
+    ("boundary", "kernel_size", "strides", "window", "pooling"),
     [
-        ("SAME", 3, 1, 2, "max"),
-        ("VALID", (5, 2), 1, (2, 1), "average"),
-        ("CIRCULAR", 3, 1, 1, "max"),
-        ("SAME", (3, 4), (2, 1), (1, 3), "average"),
+        ("zero", 3, 1, 2, "max"),
+        (None, (5, 2), 1, (2, 1), "average"),
+        ("periodic", 3, 1, 1, "max"),
+        ("reflect", 3, 1, 2, "max"),
+        ("zero", (3, 4), (2, 1), (1, 3), "average"),
     ],
 )
-def test_forward_is_correlation(padding, kernel_size, strides, window, pooling, rng, x64):
+def test_forward_is_correlation(boundary, kernel_size, strides, window, pooling, rng, x64):
     make = partial(
         CNN,
         (12, 12, 2),
@@ -60,7 +61,7 @@ def test_forward_is_correlation(padding, kernel_size, strides, window, pooling, 
         strides=strides,
         window=window,
         pooling=pooling,
-        padding=padding,
+        boundary=boundary,
         bias_variance=0.2,
     )
     init, apply = networks.functional(make)
@@ -76,7 +77,7 @@ def test_forward_is_correlation(padding, kernel_size, strides, window, pooling, 
         for number, size, stride, block in zip("01", *each):
             layer = params["convolutions"][number]
             assert layer["kernel"].shape[:2] == (size, size)
-            maps = np.maximum(correlated(maps, layer["kernel"], padding, stride) + layer["bias"], 0)
+            maps = np.maximum(correlated(maps, layer["kernel"], boundary, stride) + layer["bias"], 0)
             maps = pooled(maps, block, np.max if pooling == "max" else np.mean)
         dense = params["head"]["layers"]
         hidden = np.maximum(maps.ravel() @ dense["0"]["kernel"] + dense["0"]["bias"], 0)
@@ -85,15 +86,15 @@ def test_forward_is_correlation(padding, kernel_size, strides, window, pooling, 
 
 def test_images_without_channels(rng):
     x = np.float32(rng.standard_normal((4, 8, 8)))
-    grey, channelled = (CNN(shape, (3,), nnx.Rngs(0), head=(2,)) for shape in ((8, 8), (8, 8, 1)))
-    np.testing.assert_array_equal(grey(x), channelled(x[..., None]))
-    np.testing.assert_allclose(grey(x[0]), grey(x)[0], rtol=1e-5, atol=1e-6)
+    gray, channelled = (CNN(shape, (3,), nnx.Rngs(0), head=(2,)) for shape in ((8, 8), (8, 8, 1)))
+    np.testing.assert_array_equal(gray(x), channelled(x[..., None]))
+    np.testing.assert_allclose(gray(x[0]), gray(x)[0], rtol=1e-5, atol=1e-6)
 
 
 def test_layers_of_thresholding_without_pooling_and_head(rng):
     """Layered thresholding of a convolutional dictionary: relu(D^T x - threshold), twice."""
     init, apply = networks.functional(
-        partial(CNN, (9, 9), (4, 6), kernel_size=3, window=1, padding="CIRCULAR", bias_variance=0.1)
+        partial(CNN, (9, 9), (4, 6), kernel_size=3, window=1, boundary="periodic", bias_variance=0.1)
     )
     params, state = init(jax.random.key(0))
     assert params.keys() == {"convolutions"}
@@ -118,16 +119,28 @@ def build(shape=(8, 8), channels=(2, 3), **options):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: build((8,)), r"\(H, W\) or \(H, W, C\), got \(8,\)"),
-        (lambda: build(channels=()), r"1 or more each, got \(\)"),
-        (lambda: build(pooling="median"), "pooling is 'median': take one of max, average"),
-        (lambda: build(padding="FULL"), "padding is 'FULL': take one of SAME, CIRCULAR, VALID"),
-        (lambda: build(activation="rleu"), "activation 'rleu' is unknown"),
-        (lambda: build(kernel_size=(3, 3, 3)), r"kernel_size is \(3, 3, 3\) for 2 convolutions"),
-        (lambda: build(strides=0), "strides is 0 for 2 convolutions: give one number of 1 or more"),
-        (lambda: build(padding="VALID", kernel_size=4), r"\(8, 8\) are empty after layer 2: use fewer"),
-        (lambda: build()(np.ones((2, 8, 9))), r"images of shape \(\.\.\., 8, 8\), got \(2, 8, 9\)"),
-        (lambda: build((8, 8, 3))(np.ones((2, 8, 8))), r"\(\.\.\., 8, 8, 3\), got \(2, 8, 8\)"),
+        (lambda: build((8,)), r"^shape is \(8,\): take \(H, W\) or \(H, W, C\)$"),
+        (
+            lambda: build(channels=()),
+            r"^channels are \(\): take the number of maps of",
+        ),
+        (lambda: build(pooling="median"), "^pooling is 'median': take 'max' or 'average'$"),
+        (lambda: build(boundary="full"), "^boundary is 'full': take 'zero', 'periodic' or 'reflect'$"),
+        (lambda: build(activation="rleu"), "^activation is 'rleu': take one of relu"),
+        (
+            lambda: build(kernel_size=(3, 3, 3)),
+            r"^kernel_size is \(3, 3, 3\): take one number, or one",
+        ),
+        (lambda: build(strides=0), "^strides is 0: take a whole number at least 1$"),
+        (
+            lambda: build(boundary=None, kernel_size=4),
+            r"^shape is \(8, 8\): .* nothing is left after layer 2$",
+        ),
+        (lambda: build()(np.ones((2, 8, 9))), r"^x has the shape \(2, 8, 9\): take \(\.\.\., 8, 8\) for"),
+        (
+            lambda: build((8, 8, 3))(np.ones((2, 8, 8))),
+            r"^x has the shape \(2, 8, 8\): take \(\.\.\., 8, 8, 3\)",
+        ),
     ],
 )
 def test_errors(make, message, own_errors):

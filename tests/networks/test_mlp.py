@@ -94,14 +94,20 @@ def test_dtype_and_precision():
     [
         (
             lambda: MLP((3, 2), nnx.Rngs(0), activation="rleu"),
-            "activation 'rleu' is unknown: take one of relu,",
+            "^activation is 'rleu': take one of relu,",
         ),
-        (lambda: MLP((3,), nnx.Rngs(0)), "at least two of 1 or more, got"),
-        (lambda: MLP((3, 0, 2), nnx.Rngs(0)), r"at least two of 1 or more, got \(3, 0, 2\)"),
-        (lambda: MLP((3, 2), nnx.Rngs(0), weight_variance=0.0), "variances are positive"),
-        (lambda: MLP((3, 2), nnx.Rngs(0), bias_variance=-1.0), "variances are positive"),
-        (lambda: MLP((3, 2), nnx.Rngs(0))(np.ones((5, 4))), r"inputs of shape \(\.\.\., 3\), got \(5, 4\)"),
-        (lambda: MLP((3, 2), nnx.Rngs(0))(np.float64(1)), r"inputs of shape \(\.\.\., 3\), got \(\)"),
+        (
+            lambda: MLP((3,), nnx.Rngs(0)),
+            r"^features are \(3,\): take at least two, the width of",
+        ),
+        (lambda: MLP((3, 0, 2), nnx.Rngs(0)), "^features is 0: take a whole number at least 1$"),
+        (lambda: MLP((3, 2), nnx.Rngs(0), weight_variance=0.0), r"^weight_variance is 0\.0: take a positive"),
+        (lambda: MLP((3, 2), nnx.Rngs(0), bias_variance=-1.0), r"^bias_variance is -1\.0: take a number of"),
+        (
+            lambda: MLP((3, 2), nnx.Rngs(0))(np.ones((5, 4))),
+            r"^x has the shape \(5, 4\): take \(\.\.\., 3\)",
+        ),
+        (lambda: MLP((3, 2), nnx.Rngs(0))(np.float64(1)), r"^x has the shape \(\): take \(\.\.\., 3\) for"),
     ],
 )
 def test_errors(build, message, own_errors):

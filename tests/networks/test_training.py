@@ -63,7 +63,7 @@ def data(rng):
 
 def noisy_start(seed=0, optimizer=ADAM):
     params, state = NOISY.init(jax.random.key(seed))
-    return training.init(params, jax.random.key(seed + 100), state, optimizer=optimizer)
+    return training.init(params, jax.random.key(seed + 100), optimizer=optimizer, state=state)
 
 
 def recorder(key=None, optimizer=SGD):
@@ -112,7 +112,7 @@ def test_steps_written_out(optimizer, by_hand, rng, x64):
     network = networks.functional(partial(MLP, (3, 5, 4), activation="tanh", bias_variance=0.1))
     objective = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
     params, state = network.init(jax.random.key(0))
-    now = training.init(params, jax.random.key(1), state, optimizer=optimizer)
+    now = training.init(params, jax.random.key(1), optimizer=optimizer, state=state)
     weights = [np.asarray(params["layers"][i][name]) for i in "01" for name in ("kernel", "bias")]
     memory = [0.0] * 4
     for count in range(1, 4):
@@ -177,7 +177,9 @@ def test_segments_of_any_lengths_are_one_run(lengths, data):
 def test_seeds_side_by_side_are_each_alone(data):
     params, states = jax.vmap(NOISY.init)(jax.vmap(jax.random.key)(jnp.arange(3)))
     keys = jax.vmap(jax.random.key)(jnp.arange(100, 103))
-    starts = jax.vmap(partial(training.init, optimizer=ADAM))(params, keys, states)
+    starts = jax.vmap(lambda params, key, state: training.init(params, key, optimizer=ADAM, state=state))(
+        params, keys, states
+    )
     together = jax.vmap(lambda start: training.run(start, data, steps=12, **OPTIONS))(starts)
     assert together[1]["loss"].shape == (3, 12)
     for seed in range(3):
@@ -249,7 +251,7 @@ def test_half_precision_keeps_its_dtype_and_accumulates_in_single():
     network = networks.functional(partial(MLP, (4, 6, 2), dtype=jnp.bfloat16))
     objective = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
     params, state = network.init(jax.random.key(0))
-    start = training.init(params, jax.random.key(1), state, optimizer=ADAM)
+    start = training.init(params, jax.random.key(1), optimizer=ADAM, state=state)
     end, metrics = training.run(
         start, (x, y), objective=objective, optimizer=ADAM, steps=3, batch=64, gradient_norm=True
     )
@@ -362,6 +364,7 @@ def over_devices(mesh, objective, **options):
     )
 
 
+@pytest.mark.beyond
 def test_eight_devices_are_one(eight, rng):
     network = networks.functional(partial(MLP, (3, 16, 2)))
     plain = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
@@ -371,7 +374,7 @@ def test_eight_devices_are_one(eight, rng):
 
     x, y = np.float32(rng.standard_normal((64, 3))), rng.integers(0, 2, 64)
     params, state = network.init(jax.random.key(0))
-    start = training.init(params, jax.random.key(1), state, optimizer=ADAM)
+    start = training.init(params, jax.random.key(1), optimizer=ADAM, state=state)
     options = {"optimizer": ADAM, "steps": 10, "gradient_norm": True}
     program = over_devices(eight, objective, **options)
     assert_close(program(start, (x, y)), training.run(start, (x, y), objective=plain, **options), rtol=1e-4)
@@ -501,56 +504,60 @@ def step_badly(objective):
         (
             lambda: training.init({"w": [np.ones(2), np.arange(2)]}, jax.random.key(0), optimizer=SGD),
             TypeError,
-            r"real floating point, but params\['w'\]\[1\] is int32: move it to state",
+            r"^params\['w'\]\[1\] is int32: take real floating-point parameters, and the rest as state$",
         ),
         (
             lambda: training.init(np.complex64(1j), jax.random.key(0), optimizer=SGD),
             TypeError,
-            "but params is complex64",
+            "^params is complex64: take real floating-point parameters",
         ),
-        (lambda: recorder(3), TypeError, r"random key, got int32 of shape \(\): pass jax\.random\.key"),
+        (lambda: recorder(3), TypeError, r"^key is 3: take one random key, as jax\.random\.key\(0\)$"),
         (
             lambda: recorder(jax.random.split(jax.random.key(0), 4)),
-            ValueError,
-            r"one random key, got keys of shape \(4,\): map over them with jax\.vmap\(init\)",
+            TypeError,
+            r"^key is .* of shape \(4,\): take one random key, as jax\.random\.key\(0\)$",
         ),
-        (lambda: step_badly(half_square), TypeError, "takes \\(params, state, batch, key\\).*stateless"),
-        (lambda: run_badly(objective=half_square), TypeError, "of a network with training.objective"),
+        (
+            lambda: step_badly(half_square),
+            TypeError,
+            r"^objective has other arguments: .*stateless",
+        ),
+        (lambda: run_badly(objective=half_square), TypeError, "training.objective of a network"),
         (
             lambda: step_badly(measures_too("loss")),
             ValueError,
-            "a metric named 'loss', which a step measures: rename it",
+            "^objective has a metric named 'loss': take another name, as a step measures this itself",
         ),
         (
             lambda: run_badly(objective=measures_too("gradient_norm")),
             ValueError,
-            "a metric named 'gradient_norm'",
+            "^objective has a metric named 'gradient_norm'",
         ),
-        (lambda: run_badly(steps=0), ValueError, "a run of 0 steps: take at least one"),
-        (lambda: run_badly(batch=5), ValueError, "a minibatch of 5 of 4 examples: take from 1 to 4, or None"),
-        (lambda: run_badly(batch=0), ValueError, "a minibatch of 0 of 4 examples"),
+        (lambda: run_badly(steps=0), ValueError, "^steps is 0: take a whole number at least 1"),
+        (lambda: run_badly(batch=5), ValueError, "^batch is 5: take a whole number from 1 to 4"),
+        (lambda: run_badly(batch=0), ValueError, "^batch is 0: take a whole number from 1 to 4"),
         (
             lambda: run_badly(data=(np.ones((4, 2)), np.ones(3))),
             ValueError,
-            r"one leading axis of examples, at least one, got shapes \[\(4, 2\), \(3,\)\]",
+            r"^data have the shapes \[\(4, 2\), \(3,\)\]: take arrays with one leading axis of at least one",
         ),
-        (lambda: run_badly(data=np.ones((0, 2))), ValueError, r"at least one, got shapes \[\(0, 2\)\]"),
-        (lambda: run_badly(data=np.float32(1)), ValueError, r"got shapes \[\(\)\]"),
-        (lambda: run_badly(data=()), ValueError, r"got shapes \[\]"),
+        (lambda: run_badly(data=np.ones((0, 2))), ValueError, r"^data have the shapes \[\(0, 2\)\]"),
+        (lambda: run_badly(data=np.float32(1)), ValueError, r"^data have the shapes \[\(\)\]"),
+        (lambda: run_badly(data=()), ValueError, r"^data have the shapes \[\]"),
         (
             lambda: training.cross_entropy(np.zeros((2, 3)), np.eye(3)[:2]),
             TypeError,
-            "whole numbers from 0, got float32: take argmax of one-hot vectors",
+            "^labels are float32: take whole numbers from 0, as argmax of one-hot rows$",
         ),
         (
             lambda: training.accuracy(np.zeros((2, 3)), np.arange(3)),
             ValueError,
-            r"logits \(\.\.\., classes\) need labels \(\.\.\.\), got shapes \(2, 3\) and \(3,\)",
+            r"^labels has the shape \(3,\): take \(2,\), one label for each row of logits$",
         ),
         (
             lambda: training.squared_error(np.zeros((2, 3)), np.zeros(3)),
             ValueError,
-            r"one shape \(\.\.\., outputs\), got \(2, 3\) and \(3,\)",
+            r"^targets has the shape \(3,\): take \(2, 3\), that of the outputs$",
         ),
     ],
 )
@@ -582,7 +589,7 @@ def start_and_segment():
     objective = training.objective(network.apply, training.cross_entropy, accuracy=training.accuracy)
     optimizer = optax.adam(0.01)
     params, state = network.init(jax.random.key(0))
-    start = training.init(params, jax.random.key(1), state, optimizer=optimizer)
+    start = training.init(params, jax.random.key(1), optimizer=optimizer, state=state)
     options = {"objective": objective, "optimizer": optimizer, "batch": 30}
     return start, partial(training.run, data=data, steps=7, **options)
 
@@ -595,7 +602,7 @@ def main(directory):
         print(int(now.step), flush=True)
         return run(now)
 
-    end, metrics = lab.Lab(directory).train("digits", segment, start, SEGMENTS)
+    end, metrics, _ = lab.Lab(directory).train("digits", segment, start, SEGMENTS)
     leaves = jax.tree.leaves((end, metrics))
     np.savez(f"{directory}/end.npz", *leaves)
 
@@ -605,6 +612,23 @@ if __name__ == "__main__":
 """
 
 
+def test_losses_of_integers_and_halves_are_those_of_floats(rng, own_errors):
+    whole, labels = rng.integers(-5, 5, (4, 3)), rng.integers(0, 3, 4)
+    for function, second in (
+        (training.cross_entropy, labels),
+        (training.accuracy, labels),
+        (training.squared_error, rng.integers(0, 3, (4, 3))),
+    ):
+        expected = function(np.float32(whole), second)
+        for same in (whole, whole.tolist(), jnp.asarray(whole, jnp.bfloat16), whole.astype(">f8")):
+            found = function(same, second)
+            assert found.dtype == jnp.float32
+            np.testing.assert_array_equal(found, expected)
+        with pytest.raises(TypeError, match=r"is complex \(complex128\): take real numbers"):
+            function(whole + 0j, second)
+
+
+@pytest.mark.beyond
 def test_a_training_that_is_killed_ends_the_same(tmp_path, monkeypatch):
     """Killed three times at random moments, by a signal that no process can handle."""
     script = tmp_path / "killed_training.py"
@@ -636,7 +660,7 @@ def test_a_training_that_is_killed_ends_the_same(tmp_path, monkeypatch):
     import killed_training
 
     start, segment = killed_training.start_and_segment()
-    end, metrics = Lab(tmp_path / "undisturbed").train("digits", segment, start, killed_training.SEGMENTS)
+    end, metrics, _ = Lab(tmp_path / "undisturbed").train("digits", segment, start, killed_training.SEGMENTS)
     assert metrics["loss"].shape == (25, 7)
     assert end.step == 175
     assert_same(found, jax.tree.leaves((end, metrics)))

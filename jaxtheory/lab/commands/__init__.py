@@ -1,1 +1,1 @@
-"""The command line: what `jaxtheory` and its commands do, and what becomes of Ctrl-C."""
+"""The command line: what `jaxtheory` and its commands do, their flags, and what becomes of signals."""

@@ -1,4 +1,4 @@
-"""Ctrl-C that stops at once, even while a compiled call runs: it does not return for signals."""
+"""Signals that stop at once, even while a compiled call runs: it does not return for them."""
 
 import contextlib
 import os
@@ -9,46 +9,53 @@ import threading
 from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
+"""The exit status after a signal."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, a polite kill, and the end of the terminal or connection."""
 FLUSHING = 1.0
 """Seconds that printed text has to leave the process."""
+SHOW_CURSOR = "\x1b[?25h\r\x1b[K"
+"""What brings back the cursor that bars have hidden, and clears their line."""
 
 
 @contextlib.contextmanager
 def stopping(last_words: Callable[[], str], clean_up: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Ends the process at Ctrl-C from a thread that waits for nothing else.
+    """End the process at a signal from a thread that waits for nothing else.
 
-    It is as safe as a kill is: files appear whole or not at all.
+    It is as safe as a kill is: files appear whole or not at all. A signal that was ignored before, as by
+    `nohup`, stays ignored.
 
     Args:
-        last_words: What is printed before.
-        clean_up: What is done before; takes a moment at most.
+        last_words: Returns the line that is printed before the end.
+        clean_up: What is done before the end; it takes a moment at most.
     """
-    main_thread = threading.current_thread() is threading.main_thread()
-    if not main_thread or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    watched = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+    if threading.current_thread() is not threading.main_thread() or not watched:
         yield
         return
     listening, speaking = socket.socketpair()
     speaking.setblocking(False)
 
-    def watch():
+    def watch() -> None:
         with listening:
             while received := listening.recv(1):
-                if received[0] == signal.SIGINT:
+                if received[0] in watched:
                     stop()
 
-    def stop():
+    def stop() -> None:
         # The main thread may hold the lock of what it is printing to.
         timer = threading.Timer(FLUSHING, os._exit, (INTERRUPTED,))
         timer.daemon = True
         timer.start()
         clean_up()
-        show_cursor = "\x1b[?25h\r\x1b[K" if sys.stderr.isatty() else ""
-        os.write(2, f"{show_cursor}{last_words()}\n".encode())
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # the terminal may have gone
+            shown = SHOW_CURSOR if sys.stderr.isatty() else ""
+            os.write(2, f"{shown}{last_words()}\n".encode(errors="surrogateescape"))
+            sys.stdout.flush()
         os._exit(INTERRUPTED)
 
     # The C half of Python's handler writes to the socket at once; the Python half has nothing left to do.
-    handler = signal.signal(signal.SIGINT, lambda *_: None)
+    handlers = {one: signal.signal(one, lambda *_: None) for one in watched}
     descriptor = signal.set_wakeup_fd(speaking.fileno(), warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, name="interrupts", daemon=True)
     watcher.start()
@@ -56,6 +63,7 @@ def stopping(last_words: Callable[[], str], clean_up: Callable[[], None] = lambd
         yield
     finally:
         signal.set_wakeup_fd(descriptor)
-        signal.signal(signal.SIGINT, handler)
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
         speaking.close()
         watcher.join()

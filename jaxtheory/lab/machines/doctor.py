@@ -4,24 +4,21 @@ Every named problem of the benches' and kernels' `checks()` is solved on each de
 with the CPU's solution in float64. What is wrong comes with what to do about it.
 """
 
-import contextlib
 import json as json_format
 import os
 import platform
-import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxtheory.lab import machine, words
 from jaxtheory.lab.errors import LabError
-from jaxtheory.lab.machines import bench, programs
+from jaxtheory.lab.machines import faults, programs
 from jaxtheory.lab.machines.programs import Check, Kernel
 from jaxtheory.lab.record import storage
 
@@ -30,117 +27,6 @@ TURNS = 5
 NATIVE = ("tpu_custom_call", "mosaic_gpu", "__gpu$xla.gpu.triton")
 """What a compiled kernel is called by in a lowered program."""
 VERSIONS = ("jaxtheory", "jax", "jaxlib", "libtpu", "jax-cuda12-plugin", "jax-cuda13-plugin", "numpy", "flax")
-TPUS = {"0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}
-"""Device numbers of the TPUs on the PCI bus, as JAX knows them."""
-GOOGLE = "0x1ae0"
-PCI = Path("/sys/bus/pci/devices")
-NVIDIA = Path("/dev/nvidiactl")
-
-
-def installed(name: str) -> str | None:
-    """A package's version."""
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version(name)
-    return None
-
-
-def _has_tpu() -> bool:
-    """Whether a TPU is on the bus, whatever JAX makes of it."""
-    for device in PCI.glob("*"):
-        with contextlib.suppress(OSError):
-            vendor, number = ((device / name).read_text().strip() for name in ("vendor", "device"))
-            if vendor == GOOGLE and number in TPUS:
-                return True
-    return False
-
-
-def _has_gpu() -> bool:
-    """Whether an NVIDIA GPU with its driver is here, whatever JAX makes of it."""
-    return NVIDIA.exists() or shutil.which("nvidia-smi") is not None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])
-
-
-def _requirements(extra: str | None) -> list[tuple[str, str]]:
-    """Names and lowest versions of what the package requires, or of what an extra adds."""
-    found = []
-    for text in metadata.requires("jaxtheory") or []:
-        needed, _, condition = text.partition(";")
-        belongs = re.search(r"extra\s*==\s*['\"](\w+)['\"]", condition)
-        if (belongs[1] if belongs else None) == extra:
-            name = re.match(r"[\w.-]+", needed)[0]
-            lowest = re.search(r">=\s*([\d.]+)", needed)
-            found.append((name, lowest[1] if lowest else "0"))
-    return found
-
-
-def faults_of_packages() -> list[dict[str, Any]]:
-    """What is missing or too old, and what to do; `stops` where nothing can be computed then."""
-    faults = []
-    for name, lowest in _requirements(None):
-        version = installed(name)
-        stops = name == "jax"
-        if version is None:
-            faults.append(_fault(f"{name} is not installed", f"pip install '{name}>={lowest}'", stops=stops))
-        elif _numbers(version) < _numbers(lowest):
-            faults.append(
-                _fault(
-                    f"{name} {version} is older than {lowest}, the oldest that is supported",
-                    f"pip install -U '{name}>={lowest}', and restart what had imported it",
-                    stops=stops,
-                )
-            )
-    missing = [name for name, _ in _requirements("experiments") if installed(name) is None]
-    if missing:
-        what = f"what experiments need is not installed: {', '.join(missing)}"
-        faults.append(_fault(what, "pip install 'jaxtheory[experiments]'", harmless=True))
-    return faults
-
-
-def _fault(what: str, do: str, *, stops: bool = False, harmless: bool = False) -> dict[str, Any]:
-    return {"what": what, "do": do, "stops": stops, "harmless": harmless}
-
-
-def faults_of_devices(platforms: set[str]) -> list[dict[str, Any]]:
-    """Accelerators that are here and that JAX does not use.
-
-    Args:
-        platforms: Those of JAX's devices.
-    """
-    faults = []
-    asked = os.environ.get("JAX_PLATFORMS", "")
-    elsewhere = f"JAX_PLATFORMS is '{asked}'" if asked else ""
-    for kind, here, plugins, extra, reason in (
-        (
-            "tpu",
-            _has_tpu(),
-            ("libtpu",),
-            "tpu",
-            "another process may hold it: stop that one, or its notebook",
-        ),
-        (
-            "gpu",
-            _has_gpu(),
-            ("jax-cuda12-plugin", "jax-cuda13-plugin"),
-            "cuda12",
-            "its driver may be too old for the plugin: compare `nvidia-smi` with jax.dev's installation page",
-        ),
-    ):
-        if not here or kind in platforms:
-            continue
-        name = kind.upper()
-        if not any(installed(plugin) for plugin in plugins):
-            what = f"there is a {name}, and {' or '.join(plugins)} is not installed: JAX computes on the CPU"
-            also = " (or cuda13, after the driver)" if kind == "gpu" else ""
-            faults.append(_fault(what, f"pip install 'jaxtheory[{extra}]'{also}"))
-        elif asked and kind not in asked and not (kind == "gpu" and "cuda" in asked):
-            what = f"there is a {name}, and {elsewhere}, so that JAX does not look for it"
-            faults.append(_fault(what, "unset JAX_PLATFORMS, if that was not meant", harmless=True))
-        else:
-            faults.append(_fault(f"there is a {name} and its plugin, and JAX sees none", reason))
-    return faults
 
 
 def _as(tree: Any, dtype: Any) -> Any:
@@ -178,7 +64,7 @@ def _difference(result: Any, reference: Any) -> float:
 
 
 def reference(check: Check) -> Any:
-    """A problem's solution on the CPU in float64, from the float32 numbers that devices are given."""
+    """Solve a problem on the CPU in float64, from the float32 numbers that devices are given."""
     import jax
 
     with jax.enable_x64(True):
@@ -187,7 +73,7 @@ def reference(check: Check) -> Any:
 
 
 def compared(check: Check, function: Callable[..., Any], expected: Any, device: Any) -> dict[str, Any]:
-    """A problem solved on a device: difference, first-call and steady seconds, or the error."""
+    """Solve a problem on a device: difference, first-call and steady seconds, or the error."""
     try:
         call = _solved(function, _as(check.arguments, np.float32), device)
         started = time.perf_counter()
@@ -207,17 +93,17 @@ def compared(check: Check, function: Callable[..., Any], expected: Any, device: 
             f"differs from the CPU's float64 by {difference:.1e} of the largest value, more than "
             f"{check.tolerance:g}"
         )
-        row["do"] = advice(row["error"])
+        row["do"] = faults.advice(row["error"])
     return row
 
 
 def _trouble(error: Exception) -> dict[str, Any]:
     text = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
-    return {"error": text, "do": advice(text)}
+    return {"error": text, "do": faults.advice(text)}
 
 
 def kernel_on(kernel: Kernel, device: Any) -> list[dict[str, Any]]:
-    """How a kernel runs on a device: natively, interpreted or not at all; a row for each of its problems."""
+    """Run a kernel on a device: natively, interpreted or not at all; a row for each of its problems."""
     import jax
     from jax.experimental.pallas import tpu as pltpu
 
@@ -244,28 +130,26 @@ def kernel_on(kernel: Kernel, device: Any) -> list[dict[str, Any]]:
 
 
 def examine(folders: Sequence[Path] = (), kernels: Path | None = None) -> dict[str, Any]:
-    """Looks at everything.
+    """Check everything.
 
     Args:
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
-        kernels: Folder of kernels, in place of the package's.
+        kernels: A folder of kernels, in place of the package's.
 
     Returns:
         What `jaxtheory doctor --json` prints.
     """
     started = time.perf_counter()
     report: dict[str, Any] = {
-        "machine": bench.machine(),
+        "machine": machine.facts(),
         "versions": {"python": platform.python_version()}
-        | {name: version for name in VERSIONS if (version := installed(name))},
-        "memory": None,
+        | {name: version for name in VERSIONS if (version := faults.installed(name))},
+        "memory": machine.memory(),
         "devices": [],
         "programs": [],
         "kernels": [],
-        "faults": faults_of_packages(),
+        "faults": faults.of_packages(),
     }
-    with contextlib.suppress(AttributeError, ValueError, OSError):
-        report["memory"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if not any(fault["stops"] for fault in report["faults"]):
         _compute(report, folders, kernels)
     report["seconds"] = time.perf_counter() - started
@@ -287,10 +171,10 @@ def _compute(report: dict[str, Any], folders: Sequence[Path], kernels: Path | No
             if asked
             else "reinstall JAX: pip install -U --force-reinstall jax jaxlib"
         )
-        report["faults"].append(_fault(f"JAX does not start: {text:.300}", do, stops=True))
-        report["faults"] += faults_of_devices(set())
+        report["faults"].append(faults.fault(f"JAX does not start: {text:.300}", do, stops=True))
+        report["faults"] += faults.of_devices(set())
         return
-    report["faults"] += faults_of_devices({device.platform for device in devices})
+    report["faults"] += faults.of_devices({device.platform for device in devices})
     for device in [*devices, *others]:
         statistics = device.memory_stats() or {}
         report["devices"].append(
@@ -319,19 +203,7 @@ def _compute(report: dict[str, Any], folders: Sequence[Path], kernels: Path | No
             for device in kinds.values():
                 report["kernels"] += kernel_on(kernel, device)
     except LabError as error:
-        report["faults"].append(_fault(str(error), "mend the file that it names"))
-
-
-def advice(error: str) -> str:
-    """What to do about a problem that does not run, or whose result differs."""
-    if "RESOURCE_EXHAUSTED" in error:
-        return "another process holds the device's memory: stop it, or restart the notebook that does"
-    if "UNIMPLEMENTED" in error or "NotImplementedError" in error:
-        return "this device or this JAX lacks an operation: pip install -U jax, with the extra for the device"
-    return (
-        "pip install -U jax, with the extra for the device; if it stays, report it with what "
-        "`jaxtheory doctor --json` prints"
-    )
+        report["faults"].append(faults.fault(str(error), "mend the file that it names"))
 
 
 def is_well(report: dict[str, Any]) -> bool:
@@ -341,11 +213,11 @@ def is_well(report: dict[str, Any]) -> bool:
 
 
 def text(report: dict[str, Any]) -> str:
-    """The report in lines."""
-    machine = report["machine"]
+    """Write the report in lines."""
+    about = report["machine"]
     memory = f", {report['memory'] / 2**30:.0f} GiB" if report["memory"] else ""
     lines = [
-        f"machine: {machine['cores']} cores of {machine['processor']}, {machine['system']}{memory}",
+        f"machine: {about['cores']} cores of {about['processor']}, {about['system']}{memory}",
         "versions: " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
         "devices:",
     ]
@@ -366,8 +238,8 @@ def text(report: dict[str, Any]) -> str:
         f"  {row['kernel']}, {row['name']}, {row['device']}: {row['runs']}, {_figures(row)}"
         for row in report["kernels"]
     ] or ["  there are none"]
-    for fault in report["faults"]:
-        lines.append(f"{'note' if fault['harmless'] else 'FAULT'}: {fault['what']}\n  {fault['do']}")
+    for one in report["faults"]:
+        lines.append(f"{'note' if one['harmless'] else 'FAULT'}: {one['what']}\n  {one['do']}")
     lines.append(f"{'all is well' if is_well(report) else 'NOT WELL'} ({report['seconds']:.0f} s)")
     return "\n".join(lines)
 
@@ -379,18 +251,18 @@ def _figures(row: dict[str, Any]) -> str:
     elif "difference" in row:
         parts.append(f"differs by {row['difference']:.1e}")
     if "steady" in row:
-        first, steady = (bench.seconds_text(row[key]) for key in ("first_call", "steady"))
+        first, steady = (words.timing(row[key]) for key in ("first_call", "steady"))
         parts.append(f"first call {first}, then {steady}")
     return ", ".join(parts)
 
 
 def command(*, json: bool = False, folders: Sequence[Path] = (), kernels: Path | None = None) -> int:
-    """Prints the report.
+    """Print the report.
 
     Args:
-        json: Print JSON, and nothing else.
+        json: Whether JSON, and nothing else, is printed.
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
-        kernels: Folder of kernels, in place of the package's.
+        kernels: A folder of kernels, in place of the package's.
 
     Returns:
         The exit status: 0, or 3 where something does not run, differs or is not used.

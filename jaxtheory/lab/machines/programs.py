@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from jaxtheory.lab.errors import Failure
-from jaxtheory.lab.machines import bench
+from jaxtheory.lab.machines.bench import spec as benches
 from jaxtheory.lab.record.discovery import PACKAGE
 
 
@@ -52,7 +52,7 @@ class Kernel:
     """Its `specs.py`."""
 
     def programs(self) -> dict[str, Program]:
-        """Its programs at real shapes, each of which is expected to hold it."""
+        """Return its programs at real shapes, each of which is expected to hold it."""
         return {
             name: Program(*value)._replace(kernel=self.name)
             for name, value in _called(
@@ -61,7 +61,7 @@ class Kernel:
         }
 
     def checks(self) -> dict[str, Check]:
-        """Its small problems, which it gives as tuples: a kernel imports nothing of ours."""
+        """Return its small problems, which it gives as tuples: a kernel imports nothing of the lab."""
         found = _called(getattr(self._specs(), "checks", dict), f"checks() of kernel {self.name}")
         return {name: value if isinstance(value, Check) else Check(*value) for name, value in found.items()}
 
@@ -88,7 +88,7 @@ def _called(hook: Callable[[], Mapping[str, Any]], owner: str) -> dict[str, Any]
 
 
 def kernels(folder: Path | None = None) -> list[Kernel]:
-    """The kernels of the package, or of another folder: the folders in it that hold a `specs.py`."""
+    """Find the kernels of the package or of another folder: its folders that hold a `specs.py`."""
     folder = PACKAGE / "kernels" if folder is None else folder.absolute()
     return [Kernel(file.parent.name, file) for file in sorted(folder.glob("*/specs.py"))]
 
@@ -96,16 +96,16 @@ def kernels(folder: Path | None = None) -> list[Kernel]:
 def _of_benches(folders: Sequence[Path], hook: str) -> dict[str, Any]:
     return {
         f"{name}: {one}": value
-        for name, file in bench.find(folders).items()
-        for one, value in _called(getattr(bench.load(file), hook), f"{hook}() of bench {name}").items()
+        for name, file in benches.find(folders).items()
+        for one, value in _called(getattr(benches.load(file), hook), f"{hook}() of bench {name}").items()
     }
 
 
 def programs(folders: Sequence[Path] = ()) -> dict[str, Program]:
-    """The programs that the benches list, by the bench's name and their own."""
+    """Return the programs that the benches list, by the bench's name and their own."""
     return {name: Program(*value) for name, value in _of_benches(folders, "programs").items()}
 
 
 def checks(folders: Sequence[Path] = ()) -> dict[str, Check]:
-    """The small problems that the benches list, by the bench's name and their own."""
+    """Return the small problems that the benches list, by the bench's name and their own."""
     return _of_benches(folders, "checks")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxtheory.lab.errors import Failure, LabError, Usage
-from jaxtheory.lab.machines import compiled_cost, programs
+from jaxtheory.lab.machines import operations, programs
 from jaxtheory.lab.machines.programs import Program
 from jaxtheory.lab.record.discovery import nearest
 
@@ -47,7 +47,7 @@ CHIPS = {
 
 
 def environment(chip: Chip) -> dict[str, str]:
-    """What must stand in a process's environment before it imports JAX."""
+    """Return what must stand in a process's environment before it imports JAX."""
     return {
         "JAX_PLATFORMS": "cpu",
         "JAX_ENABLE_COMPILATION_CACHE": "false",
@@ -62,7 +62,15 @@ def environment(chip: Chip) -> dict[str, str]:
 
 
 def listed(folders: Sequence[Path], kernels: Path | None, names: Sequence[str]) -> dict[str, Program]:
-    """The programs of the benches and of the kernels, or those whose name begins with one of `names`.
+    """Find the programs of the benches and kernels, or those whose name begins with one of `names`.
+
+    Args:
+        folders: Folders with a `benchmarks/` of bench files, in place of the package's.
+        kernels: A folder of kernels, in place of the package's.
+        names: What the names of the programs begin with; none for all.
+
+    Returns:
+        The programs by name.
 
     Raises:
         Usage: If there are none, or none of a name.
@@ -79,13 +87,13 @@ def listed(folders: Sequence[Path], kernels: Path | None, names: Sequence[str]) 
 
 
 def compiled(name: str, program: Program, place: Callable[[Any], Any], memory: int) -> dict[str, Any]:
-    """Compiles a program and says what it costs, or what is wrong with it.
+    """Compile a program and say what it costs, or what is wrong with it.
 
     Args:
-        name: Its name.
+        name: The program's name.
         program: The program.
-        place: Puts an argument's shapes on the device that is compiled for.
-        memory: Of that device, in bytes.
+        place: A function that puts an argument's shapes on the device that is compiled for.
+        memory: The device's memory in bytes.
 
     Returns:
         Figures, and `fault` where there is one.
@@ -102,7 +110,7 @@ def compiled(name: str, program: Program, place: Callable[[Any], Any], memory: i
             "processor_seconds": time.process_time() - processor,
         }
         sizes = executable.memory_analysis()
-        cost, unknown = compiled_cost.multiplied(executable)
+        cost = operations.count(function, *program.arguments)
         text = executable.as_text()
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
@@ -114,8 +122,7 @@ def compiled(name: str, program: Program, place: Callable[[Any], Any], memory: i
         "share": (sizes.temp_size_in_bytes + sizes.argument_size_in_bytes + sizes.output_size_in_bytes)
         / memory,
         "flops": cost.flops,
-        "bytes": cost.bytes,
-        "unknown_loops": unknown,
+        "unknown_loops": cost.unknown_loops,
         "holds_kernel": KERNEL in text,
     }
     if row["share"] > 1:
@@ -144,7 +151,7 @@ def _compile_all(chip: str, folders: Sequence[Path], kernels: Path | None, names
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """A program's figures in a line."""
+    """Write a program's figures in a line."""
     if "holds_kernel" not in row:
         return f"{row['chip']}  {row['name']}: FAULT: {row['fault']}"
     kernel = f", {KERNEL}" if row["holds_kernel"] else ""
@@ -154,7 +161,7 @@ def line(row: Mapping[str, Any]) -> str:
         f"{row['chip']}  {row['name']}: compiled in {row['seconds']:.1f} s "
         f"({row['processor_seconds']:.1f} s of a processor), "
         f"temporaries {row['temporaries'] / 1e6:,.1f} MB, in all {row['share']:.2%} of the memory, "
-        f"{row['flops'] / 1e9:,.2f} GFLOP, {row['bytes'] / 1e9:,.2f} GB moved{kernel}{loops}{fault}"
+        f"{row['flops'] / 1e9:,.2f} GFLOP{kernel}{loops}{fault}"
     )
 
 
@@ -166,7 +173,14 @@ def check(
     kernels: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """Compiles for some chips, a process each.
+    """Compile for some chips, each in a process of its own.
+
+    Args:
+        chips: The chips to compile for.
+        names: What the names of the programs begin with; none for all.
+        folders: Folders with a `benchmarks/` of bench files, in place of the package's.
+        kernels: A folder of kernels, in place of the package's.
+        say: A function that takes a line for each program.
 
     Returns:
         A row for each chip and program.
@@ -227,9 +241,18 @@ def check(
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser("tpu_setup.sh --check", description=__doc__.split("\n\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="programs that begin so; none for all")
-    parser.add_argument("--chip", action="append", choices=list(CHIPS), help="of these; all by default")
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="The programs whose name begins so (default: all of them)."
+    )
+    parser.add_argument(
+        "--chip",
+        action="append",
+        choices=list(CHIPS),
+        help="A chip to compile for; may be given several times (default: all).",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="Print JSON, and nothing else, to the standard output."
+    )
     parser.add_argument("--experiments", action="append", type=Path, default=[], help=argparse.SUPPRESS)
     parser.add_argument("--kernels", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--child", choices=list(CHIPS), help=argparse.SUPPRESS)

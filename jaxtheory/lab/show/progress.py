@@ -1,109 +1,103 @@
-"""Progress with rate and time left, of what takes longer than two seconds: bars, lines, or in a notebook."""
+"""Progress with rate and time left, of what takes longer than two seconds: bars, lines, or in a notebook.
+
+Rich keeps the tasks, their rates and what is left of them, and draws the bars. A thread of ours shows them
+only when they have gone on for long enough, and draws while a compiled call holds up the program.
+"""
 
 import contextlib
-import html
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from jaxtheory.lab.words import duration
 
 PATIENCE = 2.0
 """Seconds before anything is shown."""
 BETWEEN_LINES = 5.0
 """Seconds between the lines of one task where there is no terminal."""
 TICK = 0.25
+"""Seconds between two looks at the tasks."""
+
+WINDOW = 3600.0
+"""Seconds of which the rate is an average."""
+
+Bar = Any
+"""A task of rich's, which keeps steps, rate and time left."""
+Tracker = Any
+"""A `rich.progress.Progress`, which keeps the tasks."""
 
 
 class Task:
-    """Something with a number of equal steps, some of which may have been done before."""
+    """The handle of what goes on: a number of equal steps, some of which may have been done before."""
 
-    def __init__(self, label: str, total: int | None, before: int = 0):
-        self.label = label
-        self.total = total
-        self.before = self.done = before
-        self.started = time.monotonic()
-        self.ended: float | None = None
-        self.shown_at: float | None = None
+    def __init__(self, progress: Tracker, bar: int):
+        self._progress = progress
+        self._bar = bar
+        self.advance(0)  # a rate is one since the start
 
     def advance(self, n: int = 1) -> None:
-        """Counts steps as done."""
-        self.done += n
+        """Count steps as done."""
+        self._progress.advance(self._bar, n)
 
     def __call__(self, done: int, total: int | None = None) -> None:
-        """Sets how many steps are done, for what reports so."""
-        self.done, self.total = done, total or self.total
-
-    @property
-    def seconds(self) -> float:
-        """How long the task has been going on."""
-        return (time.monotonic() if self.ended is None else self.ended) - self.started
-
-    @property
-    def status(self) -> str:
-        """How far it is, how fast, and how long it will take, as '34 of 100, 2.1/s, 31 s left'."""
-        seconds, done = self.seconds, self.done - self.before
-        parts = [f"{self.done:,} of {self.total:,}" if self.total else f"{self.done:,}"]
-        rate = done / seconds if seconds > 0 else 0.0
-        if rate > 0:
-            digits = f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}"
-            parts.append(f"{digits}/s" if rate >= 1 else f"{duration(1 / rate)} each")
-        if self.ended is None and rate > 0 and self.total:
-            parts.append(f"{duration(max(0, self.total - self.done) / rate)} left")
-        else:
-            parts.append(duration(seconds))
-        return ", ".join(parts)
+        """Set how many steps are done, for what reports so."""
+        if total:
+            self._progress.update(self._bar, total=total)
+        self._progress.update(self._bar, completed=done)
 
 
-def duration(seconds: float | int) -> str:
-    """Seconds in words, as '2 min 05 s'."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole // 60 % 60:02} min"
+def status(bar: Bar) -> str:
+    """Write how far a task is, how fast, and how long it will take, as '34 of 100, 2.1/s, 31 s left'."""
+    parts = [f"{bar.completed:,} of {bar.total:,}" if bar.total else f"{bar.completed:,}"]
+    if rate := bar.finished_speed or bar.speed:
+        digits = f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}"
+        parts.append(f"{digits}/s" if rate >= 1 else f"{duration(1 / rate)} each")
+    if bar.stop_time is None and bar.time_remaining is not None:
+        parts.append(f"{duration(max(0, bar.time_remaining))} left")
+    else:
+        parts.append(duration(bar.elapsed or 0.0))
+    return ", ".join(parts)
 
 
 class Silent:
-    """Shows nothing; what the others are made from.
+    """A screen that shows nothing, and the base of the others; all methods are called under one lock."""
 
-    `show` draws the tasks that have gone on for long enough, `end` the last state of one of them, `say` a
-    line of text. All are called under one lock.
-    """
+    def show(self, bars: Sequence[Bar], _progress: Tracker) -> None:
+        """Draw the tasks that have gone on for long enough, out of all that are kept."""
 
-    def show(self, tasks: list[Task]) -> None:
-        """Draws the tasks."""
-
-    def end(self, task: Task) -> None:
-        """Draws a task's last state."""
+    def end(self, bar: Bar) -> None:
+        """Leave what a task took in the place of its bar."""
 
     def say(self, text: str) -> None:
-        """Draws a line."""
+        """Show a line of text."""
 
     def close(self) -> None:
-        """Gives the terminal back."""
+        """Give the terminal back."""
 
 
 class Lines(Silent):
     """A line every few seconds, for logs."""
 
-    def show(self, tasks: list[Task]) -> None:
-        """Prints a line for each task whose last one is long ago."""
-        for task in tasks:
-            if task.shown_at is None or time.monotonic() - task.shown_at >= BETWEEN_LINES:
-                task.shown_at = time.monotonic()
-                self.say(f"{task.label}: {task.status}")
+    def __init__(self):
+        self._told: dict[int, float] = {}
 
-    def end(self, task: Task) -> None:
-        """Prints what the task took."""
-        self.say(f"{task.label}: {task.status}")
+    def show(self, bars: Sequence[Bar], _progress: Tracker) -> None:
+        """Print a line for each task whose last one is long ago."""
+        for bar in bars:
+            if bar.elapsed - self._told.get(bar.id, -BETWEEN_LINES) >= BETWEEN_LINES:
+                self._told[bar.id] = bar.elapsed
+                self.say(f"{bar.description}: {status(bar)}")
+
+    def end(self, bar: Bar) -> None:
+        """Print what the task took."""
+        self._told.pop(bar.id, None)
+        self.say(f"{bar.description}: {status(bar)}")
 
     def say(self, text: str) -> None:
-        """Prints a line to the standard error; a log that is gone is no reason to stop a run."""
+        """Print a line to the standard error; a log that is gone is no reason to stop a run."""
         with contextlib.suppress(OSError):
             print(text, file=sys.stderr, flush=True)
 
@@ -112,87 +106,90 @@ class Bars(Lines):
     """Bars of rich, in a terminal."""
 
     def __init__(self):
-        self._progress = None
-        self._bars: dict[int, Any] = {}
+        super().__init__()
+        self._live: Tracker = None
 
-    def show(self, tasks: list[Task]) -> None:
-        """Moves the bars."""
-        if tasks and self._progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
+    def show(self, bars: Sequence[Bar], progress: Tracker) -> None:
+        """Draw the bars."""
+        if not bars:
+            return
+        self._live = progress
+        for bar in bars:
+            progress.update(bar.id, visible=True)
+        progress.start()
+        progress.refresh()
 
-            # Labels are text: in brackets and colons rich would read its own markup.
-            label, status = (
-                TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[status]")
-            )
-            columns = label, BarColumn(), status
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._progress.start()
-        for task in tasks:
-            if id(task) not in self._bars:
-                self._bars[id(task)] = self._progress.add_task(task.label, total=task.total, status="")
-            self._progress.update(
-                self._bars[id(task)], completed=task.done, total=task.total, status=task.status
-            )
-
-    def end(self, task: Task) -> None:
-        """Puts a line in the place of the bar."""
-        if id(task) in self._bars:
-            self._progress.remove_task(self._bars.pop(id(task)))
-        super().end(task)
-        if not self._bars:
+    def end(self, bar: Bar) -> None:
+        """Put a line in the place of the bar."""
+        super().end(bar)
+        if self._live is not None and not any(one.visible for one in self._live.tasks):
             self.close()
 
     def say(self, text: str) -> None:
-        """Prints a line above the bars."""
-        if self._progress is None:
+        """Print a line above the bars."""
+        if self._live is None:
             super().say(text)
         else:
-            self._progress.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+            self._live.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Removes the bars and shows the cursor again."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-            self._bars.clear()
+        """Remove the bars and show the cursor again."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 class Cell(Silent):
-    """Progress under the cell of a notebook."""
+    """Lines under the cell of a notebook, which are drawn anew in their place."""
 
     def __init__(self):
-        self._handle = None
+        self._handle: Any = None
         self._ended: list[str] = []
 
-    def show(self, tasks: list[Task]) -> None:
-        """Draws the bars of the cell."""
-        bars = []
-        for task in tasks:
-            reached = f" value='{task.done}' max='{task.total}'" if task.total else ""
-            bars.append(
-                f"<div>{html.escape(task.label)} <progress{reached}></progress> "
-                f"{html.escape(task.status)}</div>"
-            )
+    def show(self, bars: Sequence[Bar], _progress: Tracker) -> None:
+        """Draw a line for each task below those that have ended."""
         if bars:
-            self._draw("".join(self._ended + bars))
+            self._draw([f"{bar.description}: {status(bar)}" for bar in bars])
 
-    def end(self, task: Task) -> None:
-        """Leaves a line where the bar was."""
-        self.say(f"{task.label}: {task.status}")
+    def end(self, bar: Bar) -> None:
+        """Leave a line where the task was."""
+        self.say(f"{bar.description}: {status(bar)}")
 
     def say(self, text: str) -> None:
-        """Adds a line to the cell."""
-        self._ended.append(f"<div>{html.escape(text)}</div>")
-        self._draw("".join(self._ended))
+        """Add a line to the cell."""
+        self._ended.append(text)
+        self._draw([])
 
-    def _draw(self, content: str) -> None:
-        from IPython.display import HTML, display
+    def _draw(self, lines: Sequence[str]) -> None:
+        from IPython.display import display
 
+        content = {"text/plain": "\n".join([*self._ended, *lines])}
         if self._handle is None:
-            self._handle = display(HTML(content), display_id=True)
+            self._handle = display(content, raw=True, display_id=True)
         else:
-            self._handle.update(HTML(content))
+            self._handle.update(content, raw=True)
+
+
+def _tracker() -> Tracker:
+    """What keeps the tasks, and draws them as bars where it is started."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Status(ProgressColumn):
+        def render(self, task: Bar) -> Text:
+            return Text(status(task))
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),  # rich would read its own markup in brackets
+        BarColumn(),
+        Status(),
+        console=Console(stderr=True),
+        auto_refresh=False,  # the thread draws
+        transient=True,
+        speed_estimate_period=WINDOW,
+        get_time=time.monotonic,
+    )
 
 
 def in_notebook() -> bool:
@@ -202,7 +199,7 @@ def in_notebook() -> bool:
 
 
 def screen() -> Silent:
-    """What progress is shown on here."""
+    """Return what progress is shown on here."""
     if in_notebook():
         return Cell()
     terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -210,40 +207,58 @@ def screen() -> Silent:
 
 
 class Display:
-    """The tasks that are going on, drawn by a thread of their own: a compiled call holds up the others."""
+    """The tasks that are going on, drawn by a thread of their own: a compiled call holds up the others.
+
+    Args:
+        shown_on: The screen; by default bars in a terminal, lines elsewhere.
+        prefix: What stands before every line.
+    """
 
     def __init__(self, shown_on: Silent | None = None, prefix: str = ""):
         self._screen = screen() if shown_on is None else shown_on
         self._prefix = prefix
-        self._tasks: list[Task] = []
+        self._progress: Any = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
     def task(self, label: str, total: int | None = None, before: int = 0) -> Iterator[Task]:
-        """Shows a task for as long as it goes on."""
-        task = Task(f"{self._prefix}{label}", total, before)
+        """Show a task for as long as it goes on.
+
+        Args:
+            label: What is done.
+            total: The number of steps, if it is known.
+            before: The number of steps that were done before.
+
+        Yields:
+            What the steps are counted with.
+        """
         with self._lock:
-            self._tasks.append(task)
+            self._progress = self._progress or _tracker()
+            number = self._progress.add_task(
+                f"{self._prefix}{label}", total=total, completed=before, visible=False
+            )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._draw, name="progress", daemon=True)
                 self._thread.start()
         try:
-            yield task
+            yield Task(self._progress, number)
         finally:
-            task.ended = time.monotonic()
             with self._lock:
-                self._tasks.remove(task)
-                if task.seconds >= PATIENCE:
-                    self._screen.end(task)
+                self._progress.advance(number, 0)  # the rate is one until now
+                self._progress.stop_task(number)
+                [bar] = [one for one in self._progress.tasks if one.id == number]
+                self._progress.remove_task(number)
+                if bar.elapsed >= PATIENCE:
+                    self._screen.end(bar)
 
     def say(self, text: str) -> None:
-        """Shows a line of text."""
+        """Show a line of text."""
         with self._lock:
             self._screen.say(f"{self._prefix}{text}")
 
     def close(self) -> None:
-        """Gives the terminal back."""
+        """Give the terminal back."""
         with self._lock:
             self._screen.close()
 
@@ -251,7 +266,8 @@ class Display:
         while True:
             time.sleep(TICK)
             with self._lock:
-                if not self._tasks:
+                bars = self._progress.tasks
+                if not bars:
                     self._thread = None
                     return
-                self._screen.show([task for task in self._tasks if task.seconds >= PATIENCE])
+                self._screen.show([bar for bar in bars if bar.elapsed >= PATIENCE], self._progress)

@@ -1,46 +1,34 @@
-"""One page of all that was found: every claim with what was expected, what was measured, and a picture."""
+"""The report: of each experiment the run that is shown, and of each bench the newest measurement."""
 
-import base64
 import datetime as dt
-import functools
-import io
 import json as json_format
-import secrets
-import struct
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from jaxtheory import __version__
 from jaxtheory.lab.errors import Broken, Failure, Usage
-from jaxtheory.lab.machines import bench
 from jaxtheory.lab.record import discovery
 from jaxtheory.lab.record import runs as lab_runs
-from jaxtheory.lab.record.claims import Verdict
 from jaxtheory.lab.record.discovery import Experiment
-from jaxtheory.lab.record.laboratory import FIGURE_LIMIT
+from jaxtheory.lab.record.pictures import FIGURE_LIMIT
 from jaxtheory.lab.record.storage import read_json, write
-from jaxtheory.lab.show.progress import duration
+from jaxtheory.lab.show import outline, page
+from jaxtheory.lab.words import counted
 
-SECTIONS = ("history", "puzzles", "harmonic", "sparse", "approximation", "landscape", "statistics")
-"""The lecture's sections in its order; others follow."""
 FORMS = ("full", "custom", "quick")
-"""Which run of an experiment is shown, the first of these that there is."""
-SYMBOLS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.TIE: "≈", Verdict.UNTESTED: "–"}
-ROOM = 5_500_000
-"""Bytes that all figures may take together: in a page of text they become a third more."""
-LEAST_ROOM = 12_000
-"""Bytes that a figure may take however many there are."""
-QUALITIES = (90, 75, 60, 40, 20)
-THUMBNAIL = (220, 150)
+"""The forms of a run, in the order in which one is shown in place of the others."""
+
+MEASURED = {"name", "sentence", "started", "repeats", "peers", "machine", "cases"}
+"""What the measurement of a bench holds."""
 
 
 def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
-    """What the report holds: for each experiment the run that is shown, and the newest of each bench.
+    """Gather what the report holds.
 
     Args:
-        runs: Folder of the runs.
+        runs: The folder of the runs.
         experiments: The experiments that there are, to tell what is stale and what has not been run.
 
     Returns:
@@ -52,32 +40,33 @@ def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
     """
     known = {(one.section, one.name): one for one in experiments}
     by_experiment: dict[tuple[str, str], list[tuple[dict[str, Any], Path]]] = {}
-    for findings, directory in lab_runs.finished(runs):
-        by_experiment.setdefault((findings["section"], findings["experiment"]), []).append(
-            (findings, directory)
-        )
-    benches = _newest_benches(runs)
+    unreadable: list[str] = []
+    for findings, directory in lab_runs.finished(runs, unreadable.append):
+        place = findings["section"], findings["experiment"]
+        by_experiment.setdefault(place, []).append((findings, directory))
+    benches = _newest_benches(runs, unreadable.append)
     if not by_experiment and not benches:
+        also = f"; {unreadable[0]}" if unreadable else ""
         raise Usage(
             f"there is no finished run in {runs}: make some with `jaxtheory run --all --quick`, "
-            "or name their folder with --runs"
+            f"or name their folder with --runs{also}"
         )
-    order = {section: position for position, section in enumerate(SECTIONS)}
-    shown = [
-        _shown(found, known.get(key), runs)
-        for key, found in sorted(
-            by_experiment.items(), key=lambda item: (order.get(item[0][0], len(order)), item[0])
-        )
-    ]
-    counts = Counter(claim["verdict"] for one in shown for claim in one["claims"])
+    shown = [_shown(by_experiment[key], known.get(key), runs) for key in sorted(by_experiment, key=_order)]
+    claims = [claim for one in shown for claim in one["claims"]]
     return {
         "made": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "verdicts": {str(verdict): counts[verdict] for verdict in Verdict},
+        "verdicts": {str(verdict): count for verdict, count in outline.tally(claims).items()},
+        "needs": outline.untested(claims),
         "experiments": shown,
         "not_run": [f"{section}/{name}" for section, name in known if (section, name) not in by_experiment],
+        "unreadable": unreadable,
         "benches": benches,
     }
+
+
+def _order(key: tuple[str, str]) -> tuple[int, str, str]:
+    return outline.place(*key)
 
 
 def _shown(
@@ -97,16 +86,16 @@ def _shown(
         }
         for (other, path), state in list(zip(found, states))[1:]
     ]
+    figures = [
+        figure | {"file": _below(runs, _checked_figure(directory / "figures" / Path(figure["file"]).name))}
+        for figure in findings["figures"]
+    ]
     return findings | {
         "state": states[0],
         "directory": _below(runs, directory),
         "config": _read(directory / "config.json"),
         "environment": _read(directory / "environment.json"),
-        "figures": [
-            figure
-            | {"file": _below(runs, _checked_figure(directory / "figures" / Path(figure["file"]).name))}
-            for figure in findings["figures"]
-        ],
+        "figures": figures,
         "others": others,
     }
 
@@ -144,127 +133,24 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _newest_benches(runs: Path) -> list[dict[str, Any]]:
+def _newest_benches(runs: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The newest measurement of each bench, one with peers before one without."""
     newest = []
     for folder in sorted((runs / "benchmarks").glob("*")):
-        stored = [read_json(file) for file in sorted(folder.glob("*.json"))]
+        stored = []
+        for file in sorted(folder.glob("*.json")):
+            try:
+                one = read_json(file)
+            except (OSError, Broken) as error:
+                say(f"{error}: it is left out")
+                continue
+            if isinstance(one, dict) and one.keys() >= MEASURED:
+                stored.append(one)
+            else:
+                say(f"{file} is of another version of jaxtheory: it is left out, and a new bench replaces it")
         if stored:
             newest.append(max(stored, key=lambda one: (one["peers"], one["started"])))
     return newest
-
-
-def page(content: Mapping[str, Any], runs: Path) -> str:
-    """The report as one HTML file that needs nothing else.
-
-    Args:
-        content: From `collect`.
-        runs: Folder of the runs, where the figures are.
-
-    Returns:
-        The file's text.
-    """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    number = sum(len(one["figures"]) for one in content["experiments"])
-    room = max(LEAST_ROOM, ROOM // max(1, number))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": duration,
-        "seconds": bench.seconds_text,
-        "ratio": bench.ratio_text,
-        "plain": _plain,
-        "embedded": lambda file: _embedded((runs / file).read_bytes(), room),
-        # A row for each claim shows the same one.
-        "thumbnail": functools.cache(lambda file: _thumbnail((runs / file).read_bytes())),
-        "pixels": lambda file: _pixels((runs / file).read_bytes()),
-        "gauge": _gauge,
-        "symbol": lambda verdict: SYMBOLS[Verdict(verdict)],
-        "kind": lambda verdict: Verdict(verdict).name.lower(),
-        "bar_line": bench.bar_line,
-    }
-    return environment.get_template("report.html").render(
-        content,
-        sections=list(dict.fromkeys(one["section"] for one in content["experiments"])),
-        # Text that slipped in as a script would lack it.
-        nonce=secrets.token_urlsafe(16),
-    )
-
-
-def _plain(value: Any) -> str:
-    """A value of a configuration or environment as text."""
-    return value if isinstance(value, str) else json_format.dumps(value, ensure_ascii=False)
-
-
-def _embedded(png: bytes, room: int) -> str:
-    """A figure as a data URI: as it is if there is room, or packed without loss, or with little."""
-    if len(png) <= room:
-        return _uri("png", png)
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    ways = [{"quality": quality, "method": 2} for quality in QUALITIES]
-    if len(png) <= 2 * room:  # more is not saved without loss
-        ways.insert(0, {"lossless": True, "quality": 50, "method": 0})
-    for how in ways:
-        packed = io.BytesIO()
-        image.save(packed, "webp", **how)
-        if packed.tell() <= room:
-            break
-    return _uri("webp", packed.getvalue())
-
-
-def _thumbnail(png: bytes) -> str:
-    from PIL import Image
-
-    image, small = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
-    image.thumbnail(THUMBNAIL)
-    image.save(small, "webp", quality=75)
-    return _uri("webp", small.getvalue())
-
-
-def _pixels(png: bytes) -> tuple[int, int]:
-    """Width and height, with which a page keeps room for a figure before it is there."""
-    return struct.unpack(">II", png[16:24])
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _gauge(claim: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where the expected band and the measured figures lie on a line from 0 to 100."""
-    expected = claim["expected"]
-    limits = [limit for limit in (expected["low"], expected["high"]) if limit is not None]
-    measured = [
-        (one["value"], 2 * (one["standard_error"] or 0.0))
-        for one in claim["measured"]
-        if one["value"] is not None
-    ]
-    if not limits or not measured:
-        return None
-    ends = [*limits, *(end for value, spread in measured for end in (value - spread, value + spread))]
-    low, high = min(ends), max(ends)
-    width = (high - low) or abs(high) or 1.0
-
-    def place(value: float) -> float:
-        return round(8 + 84 * (value - low) / width, 2)
-
-    return {
-        "from": 0.0 if expected["low"] is None else place(expected["low"]),
-        "to": 100.0 if expected["high"] is None else place(expected["high"]),
-        "limits": [place(limit) for limit in limits],
-        "points": [
-            {"x": place(value), "from": place(value - spread), "to": place(value + spread)}
-            for value, spread in measured
-        ],
-    }
 
 
 def command(
@@ -274,12 +160,14 @@ def command(
     json: bool = False,
     experiments: Path | None = None,
 ) -> int:
-    """Writes the report, or prints what it holds.
+    """Write the report, or print what it holds.
+
+    Findings that cannot be read are named, a line each, and the others are reported.
 
     Args:
-        runs: Folder of the runs.
-        output: The page.
-        json: Print the content as JSON instead.
+        runs: The folder of the runs.
+        output: The page that is written.
+        json: Whether the content is printed as JSON instead.
         experiments: A folder of experiments, in place of the package's.
 
     Returns:
@@ -290,14 +178,14 @@ def command(
         Usage: If there is nothing to report.
     """
     content = collect(runs, discovery.find(experiments))
+    for line in content["unreadable"]:
+        print(f"jaxtheory report: {line}", file=sys.stderr)
     if json:
         print(json_format.dumps(content, indent=1, ensure_ascii=False))
         return 0
-    text = page(content, runs).encode()
+    text = page.html(content, runs).encode(errors="replace")
     write(output, lambda file: file.write(text))
-    claims = sum(content["verdicts"].values())
-    print(
-        f"{output}: {claims} {'claim' if claims == 1 else 'claims'} of {len(content['experiments'])} "
-        f"{'experiment' if len(content['experiments']) == 1 else 'experiments'}, {len(text) / 1e6:.1f} MB"
-    )
+    claims = counted(sum(content["verdicts"].values()), "claim")
+    told = counted(len(content["experiments"]), "experiment")
+    print(f"{output}: {claims} of {told}, {len(text) / 1e6:.1f} MB")
     return 0

@@ -1,24 +1,26 @@
 """The committed verdicts: what finished runs are compared with, so that none changes unnoticed."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-from jaxtheory.lab.errors import Usage
+from jaxtheory.lab.errors import Broken, Failure, Usage
 from jaxtheory.lab.record import runs, storage
 from jaxtheory.lab.record.claims import Verdict
 from jaxtheory.lab.record.discovery import Experiment
-
-MARKED = re.compile(r"(<!-- verdicts: begin\b.*?-->\n).*?(<!-- verdicts: end -->)", re.DOTALL)
-"""What stands in a page between two comments."""
-SPECIAL = re.compile(r"([\\|*_`<\[\]])")
-"""What Markdown takes for something else in the cell of a table."""
+from jaxtheory.lab.show import outline
 
 Findings = dict[str, Any]
 
+QUICK = {"verdict", "close"}
+"""What is committed of each claim of a quick form."""
+FULL = {"expected", "source", "measured", "verdict"}
+"""What is committed of each claim of a full form."""
+RUN = {"date", "machine", "seconds", "data", "claims"}
+"""What is committed of each run of a full form."""
+
 
 def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, list[tuple[Findings, Path]]]:
-    """The finished runs of each experiment in one form that its present source made, the newest first."""
+    """Return each experiment's finished runs in one form by its present source, the newest first."""
     wanted = {(one.section, one.name): one for one in experiments}
     found: dict[str, list[tuple[Findings, Path]]] = {}
     for findings, directory in runs.finished(root):
@@ -30,12 +32,22 @@ def newest(root: Path, experiments: list[Experiment], form: str) -> dict[str, li
 
 
 def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
-    """What differs between the committed quick verdicts and those of the newest runs, a line each."""
+    """Compare the committed quick verdicts with those of the newest runs.
+
+    Args:
+        file: The committed verdicts.
+        root: The folder of the runs.
+        experiments: The experiments that there are.
+
+    Returns:
+        A line for each difference.
+
+    Raises:
+        Usage: If the file is missing, or holds full forms.
+    """
     if not file.is_file():
         raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file}`")
-    committed: dict[str, dict[str, Any]] = storage.read_json(file)
-    if any(isinstance(one, list) for one in committed.values()):
-        raise Usage(f"{file} holds full forms: compare with the file of the quick ones")
+    committed = read(file, full=False)
     found = newest(root, experiments, "quick")
     gone = committed.keys() - {experiment.id for experiment in experiments}
     differences = [f"{name}: committed, but there is no such experiment" for name in sorted(gone)]
@@ -50,40 +62,108 @@ def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
     return differences
 
 
+def read(file: Path, *, full: bool) -> dict[str, Any]:
+    """Read committed verdicts.
+
+    Args:
+        file: The file.
+        full: Whether it is to hold full forms; else quick ones.
+
+    Returns:
+        What is committed of each experiment.
+
+    Raises:
+        Usage: If it holds the other forms.
+        Broken: If it is damaged or of another version.
+    """
+    committed = storage.read_json(file)
+    broken = Broken(
+        f"{file} is of another version: remove it, and write it with `jaxtheory verdicts --write`"
+    )
+    if not isinstance(committed, dict):
+        raise broken
+    if any(isinstance(one, list) != full for one in committed.values()):
+        held, asked = ("quick", "full") if full else ("full", "quick")
+        raise Usage(f"{file} holds {held} forms: the {asked} ones have a file of their own")
+    several = [one for entries in committed.values() for one in entries] if full else []
+    if not all(isinstance(one, dict) and one.keys() >= RUN for one in several):
+        raise broken
+    groups = [one["claims"] for one in several] if full else committed.values()
+    claims = [claim for group in groups if isinstance(group, dict) for claim in group.values()]
+    wanted = FULL if full else QUICK
+    if not all(isinstance(one, dict) and one.keys() >= wanted for one in claims):
+        raise broken
+    return committed
+
+
 def _changes(committed: dict[str, Any], found: dict[str, Any]) -> list[str]:
     lines = [f"committed, but no longer claimed: {claim}" for claim in committed if claim not in found]
     lines += [f"claimed, but not committed: {claim}" for claim in found if claim not in committed]
     for claim in committed.keys() & found.keys():
         before, now = committed[claim], found[claim]
-        either_way = before["close"] and Verdict.UNTESTED not in (before["verdict"], now["verdict"])
+        either_way = before["close"] and Verdict.UNTESTED not in (
+            outline.verdict(before["verdict"]),
+            outline.verdict(now["verdict"]),
+        )
         if before["verdict"] != now["verdict"] and not either_way:
             lines.append(f"'{before['verdict']}' became '{now['verdict']}': {claim}")
     return sorted(lines)
 
 
 def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) -> int:
-    """Writes the verdicts of the newest runs, and keeps what the file has of experiments without one.
+    """Write the verdicts of the newest runs, and keep what the file has of experiments without one.
 
-    Of full forms the newest run with each data is kept.
+    Of full forms the newest run with each data is kept, and the first figure of the one that tests the most
+    claims, in the folder `images` beside the file.
+
+    Args:
+        file: The file of verdicts.
+        root: The folder of the runs.
+        experiments: The experiments that there are.
+        full: Whether full forms are written, with their figures; else quick ones.
 
     Returns:
-        How many experiments the newest runs tell of.
+        The number of experiments that the newest runs tell of.
+
+    Raises:
+        Usage: If the file holds the other forms.
+        Failure: If a figure cannot be read.
     """
     found = newest(root, experiments, "full" if full else "quick")
-    before = storage.read_json(file) if file.is_file() else {}
-    if any(isinstance(one, list) != full for one in before.values()):
-        held, asked = ("quick", "full") if full else ("full", "quick")
-        raise Usage(f"{file} holds {held} forms: write the {asked} ones to a file of their own")
+    before = read(file, full=full) if file.is_file() else {}
     kept = {one.id: before[one.id] for one in experiments if one.id in before}
     for name, several in found.items():
         if full:
             entries = [_full(*one) for one in several] + kept.get(name, [])
             of_data = {tuple(one["data"]): one for one in reversed(entries)}
             kept[name] = sorted(of_data.values(), key=lambda one: one["data"])
+            _keep_picture(picture(file, name), several)
         else:
             kept[name] = _quick(several[0][0])
     storage.write_json(file, dict(sorted(kept.items())))
     return len(found)
+
+
+def picture(file: Path, name: str) -> Path:
+    """Return where the picture of an experiment is kept, beside the file of verdicts."""
+    return file.parent / "images" / f"{name.replace('/', '-')}.png"
+
+
+def _keep_picture(target: Path, several: list[tuple[Findings, Path]]) -> None:
+    """Copy the first figure of the run that tests the most claims, of equals the newest."""
+
+    def tested(run: tuple[Findings, Path]) -> int:
+        claims = run[0]["claims"]
+        return len(claims) - outline.tally(claims)[Verdict.UNTESTED]
+
+    if with_figures := [run for run in several if run[0]["figures"]]:
+        findings, directory = max(with_figures, key=tested)
+        source = directory / "figures" / Path(findings["figures"][0]["file"]).name
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise Failure(f"cannot read the figure {source}: {error.strerror or error}") from error
+        storage.write(target, lambda place: place.write(content))
 
 
 def _quick(findings: Findings) -> dict[str, Any]:
@@ -101,6 +181,7 @@ def _full(findings: Findings, directory: Path) -> dict[str, Any]:
             "source": claim["expected"]["source"],
             "measured": claim["measured_text"],
             "verdict": claim["verdict"],
+            **({"needs": unmet} if (unmet := _unmet(claim)) else {}),
         }
         for claim in findings["claims"]
     }
@@ -113,56 +194,5 @@ def _full(findings: Findings, directory: Path) -> dict[str, Any]:
     }
 
 
-def _cell(text: str) -> str:
-    """A text as the cell of a table in Markdown."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
-def fill(page: Path, file: Path) -> int:
-    """Puts the committed verdicts of the full forms into a page of Markdown, between its two comments.
-
-    Returns:
-        Of how many experiments the table tells.
-    """
-    from jaxtheory.lab.show.report import SECTIONS
-
-    if not file.is_file():
-        raise Usage(f"there is no {file}: write it with `jaxtheory verdicts --write {file} --full`")
-    if not page.is_file():
-        raise Usage(f"there is no {page} to put the verdicts into")
-    text = page.read_text()
-    if not MARKED.search(text):
-        raise Usage(
-            f"{page} has no place for the verdicts: put the lines <!-- verdicts: begin --> and "
-            "<!-- verdicts: end --> where the table belongs"
-        )
-    committed = storage.read_json(file)
-
-    def place(name: str) -> tuple[int, str]:
-        section, _, _ = name.partition("/")
-        return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS), name
-
-    rows = [("experiment", "claim", "expected", "measured", "verdict"), ("---",) * 5]
-    for name in sorted(committed, key=place):
-        tested = {
-            statement
-            for one in committed[name]
-            for statement, claim in one["claims"].items()
-            if claim["verdict"] != Verdict.UNTESTED
-        }
-        for one in committed[name]:
-            # Which data, where there are several; the findings tell their hashes.
-            data = "; ".join(re.sub(r" \(SHA-256 \w+\)", "", text) for text in one["data"])
-            heading = f"`{name}`" + (f" on {_cell(data)}" if len(committed[name]) > 1 else "")
-            for statement, claim in one["claims"].items():
-                if claim["verdict"] == Verdict.UNTESTED and statement in tested:
-                    continue
-                cells = (statement, claim["expected"], claim["measured"], claim["verdict"])
-                rows.append((heading, *map(_cell, cells)))
-                heading = ""  # once for all claims of a run
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    link = file.relative_to(page.parent).as_posix()
-    told = f"\nSources, data, machines, dates and durations: [{file.name}]({link}).\n"
-    filled = MARKED.sub(lambda marks: f"{marks[1]}{table}{told}{marks[2]}", text).encode()
-    storage.write(page, lambda target: target.write(filled))
-    return len(committed)
+def _unmet(claim: dict[str, Any]) -> list[dict[str, Any]]:
+    return [need for need in claim.get("needs", ()) if not need["met"]]

@@ -23,7 +23,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxtheory.sparse.proximal import Amount, Values, soft_threshold
+from jaxtheory.core.types import Reals as Amount
+from jaxtheory.sparse.proximal import Values, soft_threshold
 from jaxtheory.sparse.pytrees import _registered
 from jaxtheory.sparse.unrolled.layers import (
     AnyKey,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxtheory.lab.commands import main
-from jaxtheory.lab.machines import doctor
+from jaxtheory.lab.machines import doctor, faults
 from tests.lab import made_experiments as made
 
 BENCH = '''
@@ -93,15 +93,6 @@ def kernel_rows(folders):
         return doctor.examine([folders / "made"], folders / "kernels")
 
     return kernel_rows
-
-
-@pytest.fixture
-def bare(monkeypatch, tmp_path):
-    """A machine without accelerators, whatever is here."""
-    monkeypatch.setattr(doctor, "PCI", tmp_path / "pci")
-    monkeypatch.setattr(doctor, "_has_gpu", lambda: False)
-    monkeypatch.delenv("JAX_PLATFORMS")
-    return tmp_path / "pci"
 
 
 def serious(report):
@@ -230,8 +221,8 @@ def test_what_a_native_kernel_is_called_by(folders, kernel_rows):
 
 
 def test_a_jax_that_is_too_old_stops_it(examine, bare, monkeypatch):
-    found = doctor.installed
-    monkeypatch.setattr(doctor, "installed", lambda name: "0.4.30" if name == "jax" else found(name))
+    found = faults.installed
+    monkeypatch.setattr(faults, "installed", lambda name: "0.4.30" if name == "jax" else found(name))
     report = examine()
     [fault] = serious(report)
     assert fault["what"] == "jax 0.4.30 is older than 0.10, the oldest that is supported"
@@ -239,15 +230,6 @@ def test_a_jax_that_is_too_old_stops_it(examine, bare, monkeypatch):
     assert report["devices"] == report["programs"] == []
     assert not doctor.is_well(report)
     assert "devices:\n  none" in doctor.text(report)
-
-
-def test_what_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr(doctor, "installed", lambda name: None if name in ("optax", "tyro") else "99")
-    one, other = doctor.faults_of_packages()
-    assert (one["what"], one["harmless"]) == ("optax is not installed", False)
-    assert other["what"] == "what experiments need is not installed: tyro"
-    assert other["harmless"]
-    assert other["do"] == "pip install 'jaxtheory[experiments]'"
 
 
 def test_a_jax_that_does_not_start(examine, bare, monkeypatch):
@@ -263,38 +245,9 @@ def test_a_jax_that_does_not_start(examine, bare, monkeypatch):
     assert fault["do"] == "JAX_PLATFORMS is 'tpu': unset it, or add the CPU, as 'tpu,cpu'"
 
 
-def add_tpu(bus):
-    """A v5e on the PCI bus, as Linux shows it."""
-    device = bus / "0000:00:04.0"
-    device.mkdir(parents=True)
-    (device / "vendor").write_text("0x1ae0\n")
-    (device / "device").write_text("0x0063\n")
-
-
-def test_accelerators_that_are_not_used_are_faults(bare, monkeypatch):
-    assert doctor.faults_of_devices({"cpu"}) == []
-    add_tpu(bare)
-    assert doctor.faults_of_devices({"cpu", "tpu"}) == []
-    monkeypatch.setattr(doctor, "installed", lambda _: None)
-    [fault] = doctor.faults_of_devices({"cpu"})
-    assert fault["what"] == "there is a TPU, and libtpu is not installed: JAX computes on the CPU"
-    assert fault["do"] == "pip install 'jaxtheory[tpu]'"
-    monkeypatch.setattr(doctor, "installed", lambda _: "1.0")
-    [fault] = doctor.faults_of_devices({"cpu"})
-    assert fault["what"] == "there is a TPU and its plugin, and JAX sees none"
-    assert fault["do"].startswith("another process may hold it")
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    [fault] = doctor.faults_of_devices({"cpu"})
-    assert fault["what"] == "there is a TPU, and JAX_PLATFORMS is 'cpu', so that JAX does not look for it"
-    assert fault["harmless"]
-    monkeypatch.setattr(doctor, "_has_gpu", lambda: True)
-    assert [fault["what"][:14] for fault in doctor.faults_of_devices(set())] == [
-        "there is a TPU", "there is a GPU",
-    ]  # fmt: skip
-
-
 def test_the_command_prints_json_and_fails_where_something_is_wrong(folders, bare, monkeypatch, capsys):
     monkeypatch.chdir(folders)
+    monkeypatch.setattr(doctor.programs, "kernels", lambda _: [])  # interpreted, they take seconds
     assert main.command(["doctor", "--json", "--experiments", "made"]) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert [one["name"] for one in report["programs"][::8]] == ["products: product", "products: counts"]
@@ -303,6 +256,7 @@ def test_the_command_prints_json_and_fails_where_something_is_wrong(folders, bar
     assert "NOT WELL" in capsys.readouterr().out
 
 
+@pytest.mark.beyond
 def test_the_doctor_of_this_package_is_quick(tmp_path):
     """Every program of the benches, in a process of its own that compiles anew."""
     status, output, errors = made.shell(tmp_path, "doctor", "--json")

@@ -89,7 +89,7 @@ def test_a_program_that_compiles_has_figures():
     assert "fault" not in found
     assert found["arguments"] == 4 * (16 * 32 + 32 * 32)
     assert found["results"] == 4 * 16 * 32
-    assert 9 * 2 * 16 * 32 * 32 <= found["flops"] <= 1.01 * 9 * 2 * 16 * 32 * 32 + 100
+    assert found["flops"] == 9 * 2 * 16 * 32 * 32
     assert found["seconds"] > 0
     text = tpu_check.line({"chip": "v5e", **found})
     assert "v5e  one: compiled in" in text
@@ -189,7 +189,7 @@ def answering(monkeypatch, tmp_path, folders):
 
 ROW = {
     "seconds": 1.0, "processor_seconds": 1.0, "temporaries": 5, "arguments": 1, "results": 1, "share": 0.5,
-    "flops": 2e9, "bytes": 3e9, "unknown_loops": 0, "holds_kernel": True, "kernel": None,
+    "flops": 2e9, "unknown_loops": 0, "holds_kernel": True, "kernel": None,
 }  # fmt: skip
 GOOD = f"""
     for name in ("products: square", "products: sine", "twice: 8 x 128"):
@@ -203,7 +203,7 @@ def test_each_chip_has_a_process_and_each_program_a_line(answering, capsys):
     assert len(lines) == 7
     assert lines[-1].startswith("6 of 6 programs compile as they should")
     assert sum(line.startswith("v6e  ") for line in lines) == 3
-    assert sum("2.00 GFLOP, 3.00 GB moved, tpu_custom_call" in line for line in lines) == 6
+    assert sum("2.00 GFLOP, tpu_custom_call" in line for line in lines) == 6
 
 
 def test_json_is_all_that_is_printed_with_it(answering, capsys):
@@ -244,6 +244,7 @@ def test_each_chip_is_told_to_libtpu():
     assert [chip.memory / 2**30 for chip in tpu_check.CHIPS.values()] == [16, 32]
 
 
+@pytest.mark.beyond
 def test_the_command_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "jaxtheory.lab.machines.tpu_check", "--chip", "v1"],

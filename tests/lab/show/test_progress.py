@@ -1,15 +1,13 @@
-import html
 import io
 import sys
 import threading
 import time
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
 
 from jaxtheory.lab.show import progress
-from jaxtheory.lab.show.progress import Bars, Cell, Display, Lines, Silent, Task, duration, screen
+from jaxtheory.lab.show.progress import Bars, Cell, Display, Lines, Silent, Task, screen, status
 
 HOSTILE = "<b onclick='x'>[red]loss[/nope] :smile: & \"this\"</b>"
 
@@ -53,52 +51,60 @@ def in_terminal(monkeypatch):
     return enter
 
 
+def begun(total, label="points", before=0):
+    """A task, and what rich keeps of it."""
+    tracker = progress._tracker()
+    number = tracker.add_task(label, total=total, completed=before, visible=False)
+    return Task(tracker, number), tracker.tasks[0], tracker
+
+
 def test_rate_and_time_left_are_of_the_steps_of_this_start(clock):
-    task = Task("points", 1100, before=100)
-    assert task.status == "100 of 1,100, 0.0 s"
+    task, bar, tracker = begun(1100, before=100)
+    assert status(bar) == "100 of 1,100, 0.0 s"
     clock.now = 10.0
-    assert task.status == "100 of 1,100, 10 s"
+    assert status(bar) == "100 of 1,100, 10 s"
     task.advance(50)
-    assert task.status == "150 of 1,100, 5/s, 3 min 10 s left"
+    assert status(bar) == "150 of 1,100, 5/s, 3 min 10 s left"
     clock.now = 400.0
-    assert task.status == "150 of 1,100, 8.0 s each, 2 h 06 min left"
+    task.advance(0)
+    assert status(bar) == "150 of 1,100, 8.0 s each, 2 h 06 min left"
     task.advance(950)
-    assert task.status == "1,100 of 1,100, 2.5/s, 0.0 s left"
-    task.ended = 500.0
+    assert status(bar).startswith("1,100 of 1,100, 2.5/s, ")
+    clock.now = 500.0
+    tracker.stop_task(bar.id)
     clock.now = 9999.0
-    assert task.status == "1,100 of 1,100, 2/s, 8 min 20 s"
+    assert status(bar) == "1,100 of 1,100, 2.5/s, 8 min 20 s"
+
+
+def test_a_single_slow_step_has_a_rate(clock):
+    task, bar, _ = begun(10)
+    clock.now = 600.0
+    task.advance()
+    assert status(bar) == "1 of 10, 10 min 00 s each, 1 h 30 min left"
 
 
 def test_steps_without_a_total_have_a_rate_only(clock):
-    task = Task("steps", None)
+    task, bar, _ = begun(None)
     clock.now = 2.0
-    assert task.status == "0, 2.0 s"
+    assert status(bar) == "0, 2.0 s"
     task.advance(25_000)
-    assert task.status == "25,000, 12,500/s, 2.0 s"
-    task(3, 10)
-    assert task.status == "3 of 10, 1.5/s, 4.7 s left"
-    task(12)
-    assert task.status == "12 of 10, 6/s, 0.0 s left"
+    assert status(bar) == "25,000, 12,500/s, 2.0 s"
+
+
+def test_what_reports_its_steps_names_their_number(clock):
+    task, bar, _ = begun(None)
+    task(0, 10)
+    clock.now = 1.0
+    task(1)
+    clock.now = 3.0
+    task(5, 10)
+    assert status(bar) == "5 of 10, 2/s, 3.0 s left"
 
 
 def test_steps_in_no_time_have_no_rate(clock):
-    task = Task("steps", 10)
+    task, bar, _ = begun(10)
     task.advance(3)
-    assert task.status == "3 of 10, 0.0 s"
-    task.ended = 0.0
-    clock.now = 5.0
-    assert task.status == "3 of 10, 0.0 s"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"), (9.94, "9.9 s"), (9.95, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"),
-        (125, "2 min 05 s"), (3599.4, "59 min 59 s"), (3599.6, "1 h 00 min"), (36_660, "10 h 11 min"),
-    ],
-)  # fmt: skip
-def test_durations_in_words(seconds, text):
-    assert duration(seconds) == text
+    assert status(bar) == "3 of 10, 0.0 s"
 
 
 class Kept(Silent):
@@ -108,13 +114,13 @@ class Kept(Silent):
         self.shown, self.ended, self.said = [], [], []
         self.drawn = threading.Event()
 
-    def show(self, tasks):
-        self.shown += [task.label for task in tasks]
-        if tasks:
+    def show(self, bars, _):
+        self.shown += [bar.description for bar in bars]
+        if bars:
             self.drawn.set()
 
-    def end(self, task):
-        self.ended.append(task.status)
+    def end(self, bar):
+        self.ended.append(status(bar))
 
     def say(self, text):
         self.said.append(text)
@@ -173,18 +179,21 @@ def test_a_task_that_fails_is_ended_too(clock):
     with pytest.raises(ValueError, match="out of memory"):
         failing()
     assert kept.ended == ["2 of 10, 2.0 s each, 4.0 s"]
-    assert display._tasks == []
+    assert display._progress.tasks == []
 
 
 def test_without_a_terminal_there_is_a_line_every_few_seconds(clock, capsys):
-    lines, tasks = Lines(), [Task("first", 100), Task("second", None)]
+    lines = Lines()
+    task, first, tracker = begun(100, "first")
+    tracker.add_task("second", total=None)
     for step in range(49):  # 12 seconds of ticks
         clock.now = 2 + 0.25 * step
-        tasks[0].done = step
-        lines.show(tasks)
+        task(step)
+        lines.show(tracker.tasks, tracker)
     lines.say("a line")
-    tasks[0].ended = 14.0
-    lines.end(tasks[0])
+    clock.now = 14.0
+    tracker.stop_task(first.id)
+    lines.end(first)
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -206,96 +215,94 @@ def test_a_log_that_is_gone_stops_nothing(clock, monkeypatch):
 
     monkeypatch.setattr(sys, "stderr", Gone())
     display = Display(Lines())
+    ended = False
     with display.task("computing") as task:
         clock.now = 10.0
         task.advance()
+        ended = True
     display.say("a line")
-    assert task.done == 1
+    assert ended
 
 
 def test_in_a_terminal_there_are_bars_and_a_line_at_the_end(clock, in_terminal):
     terminal = in_terminal()
-    bars, task = Bars(), Task("points", 10)
-    bars.show([])
+    bars = Bars()
+    task, bar, tracker = begun(10)
+    bars.show([], tracker)
     assert terminal.getvalue() == ""
     clock.now = 4.0
     task.advance(4)
-    bars.show([task])
+    bars.show([bar], tracker)
     bars.say(f"{HOSTILE} said")
-    bars._progress.refresh()
+    tracker.refresh()
     shown = terminal.getvalue()
     assert "━" in shown
     assert "4 of 10, 1/s, 6.0 s left" in shown
     assert f"{HOSTILE} said\n" in shown
-    task.ended = 5.0
-    bars.end(task)
-    assert "points: 4 of 10, 1.2 s each, 5.0 s\n" in terminal.getvalue()
-    assert bars._progress is None
-    assert (
-        terminal.getvalue().endswith("\x1b[?25h") or "\x1b[?25h" in terminal.getvalue()
-    )  # the cursor is back
+    clock.now = 5.0
+    tracker.stop_task(bar.id)
+    tracker.remove_task(bar.id)
+    bars.end(bar)
+    assert "points: 4 of 10, 1/s, 5.0 s\n" in terminal.getvalue()
+    assert not tracker.live.is_started
+    assert "\x1b[?25h" in terminal.getvalue()  # the cursor is back
 
 
 def test_labels_are_no_markup_in_a_terminal(clock, in_terminal):
     terminal = in_terminal()
     bars = Bars()
-    task = Task(HOSTILE, 10)
+    _, bar, tracker = begun(10, HOSTILE)
     clock.now = 4.0
-    bars.show([task])
-    bars._progress.refresh()
+    bars.show([bar], tracker)
     assert HOSTILE in terminal.getvalue()
     bars.close()
 
 
 def test_bars_come_back_after_they_were_closed(clock, in_terminal):
     in_terminal()
-    bars, task = Bars(), Task("points", 10)
-    bars.show([task])
+    bars = Bars()
+    _, bar, tracker = begun(10)
+    bars.show([bar], tracker)
     bars.close()
     bars.close()
-    bars.show([task])
-    bars.end(task)
-    assert bars._progress is None
+    assert not tracker.live.is_started
+    bars.show([bar], tracker)
+    assert tracker.live.is_started
+    bars.close()
 
 
-class Elements(HTMLParser):
-    """Tags with their attributes, and the text between them."""
+class Output:
+    """What a notebook shows under a cell."""
 
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(text)
+    def __init__(self):
+        self.drawn = []
 
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
+    def display(self, content, *, raw, **_):
+        assert raw
+        self.drawn.append(content["text/plain"])
+        return SimpleNamespace(update=self.display)
 
 
-def test_a_notebooks_cell_shows_bars_with_their_labels_escaped(clock, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(Cell, "_draw", lambda _, content: drawn.append(content))
+def test_a_notebooks_cell_shows_lines_in_their_place(clock, monkeypatch):
+    output = Output()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=output.display))
     cell = Cell()
-    cell.show([])
-    assert drawn == []  # no empty output before there is something to show
-    known, unknown = Task(HOSTILE, 10), Task("unknown", None)
+    known, bar, tracker = begun(10, HOSTILE)
+    tracker.add_task("unknown", total=None)
+    cell.show([], tracker)
+    assert output.drawn == []  # no empty output before there is something to show
     clock.now = 4.0
     known.advance(4)
-    cell.show([known, unknown])
-    shown = Elements(drawn[-1])
-    assert shown.tags == [
-        ("div", {}), ("progress", {"value": "4", "max": "10"}), ("div", {}), ("progress", {}),
-    ]  # fmt: skip
-    assert shown.text == f"{HOSTILE}  4 of 10, 1/s, 6.0 s leftunknown  0, 4.0 s"
-    known.ended = 5.0
-    cell.end(known)
+    cell.show(tracker.tasks, tracker)
+    assert output.drawn[-1] == f"{HOSTILE}: 4 of 10, 1/s, 6.0 s left\nunknown: 0, 4.0 s"
+    clock.now = 5.0
+    tracker.stop_task(bar.id)
+    tracker.remove_task(bar.id)
+    cell.end(bar)
     cell.say(HOSTILE)
-    cell.show([unknown])
-    shown = Elements(drawn[-1])
-    assert [tag for tag, _ in shown.tags] == ["div", "div", "div", "progress"]
-    assert shown.text.startswith(f"{HOSTILE}: 4 of 10, 1.2 s each, 5.0 s{HOSTILE}unknown")
-    assert html.escape(HOSTILE) in drawn[-1]
+    cell.show(tracker.tasks, tracker)
+    assert output.drawn[-1] == f"{HOSTILE}: 4 of 10, 1/s, 5.0 s\n{HOSTILE}\nunknown: 0, 5.0 s"
 
 
 def test_the_silent_show_nothing(clock, capsys):

@@ -1,15 +1,14 @@
+"""Committed verdicts: what is written, and what differs from it."""
+
 import json
-import re
-from pathlib import Path
 
 import pytest
 
-from jaxtheory.lab.errors import Broken, Usage
+from jaxtheory.lab.errors import Broken, Failure, Usage
 from jaxtheory.lab.record.discovery import find
 from jaxtheory.lab.show import verdicts
 from tests.lab import finished_runs as fake
 
-ROOT = Path(__file__).parents[3]
 STATEMENTS = [claim.statement for claim in fake.claims()]
 
 
@@ -56,8 +55,8 @@ def test_a_changed_verdict_is_a_difference(places):
     write(places)
     change(places[0], With={"verdict": "does not hold"})
     assert compare(places) == [f"harmonic/one: 'holds' became 'does not hold': {STATEMENTS[0]}"]
-    change(places[0], With={"verdict": "not tested at this size"})
-    assert compare(places) == [f"harmonic/one: 'holds' became 'not tested at this size': {STATEMENTS[0]}"]
+    change(places[0], With={"verdict": "not tested"})
+    assert compare(places) == [f"harmonic/one: 'holds' became 'not tested': {STATEMENTS[0]}"]
 
 
 def test_a_close_one_may_go_either_way_but_not_untested(places):
@@ -66,13 +65,13 @@ def test_a_close_one_may_go_either_way_but_not_untested(places):
     for verdict in ("does not hold", "tie", "holds"):
         change(places[0], With={"verdict": verdict, "close": False})
         assert compare(places) == []
-    change(places[0], With={"verdict": "not tested at this size"})
-    assert compare(places) == [f"harmonic/one: 'holds' became 'not tested at this size': {STATEMENTS[0]}"]
+    change(places[0], With={"verdict": "not tested"})
+    assert compare(places) == [f"harmonic/one: 'holds' became 'not tested': {STATEMENTS[0]}"]
     # One that was not tested may not become anything unnoticed, either.
-    change(places[0], With={"verdict": "not tested at this size", "close": True})
+    change(places[0], With={"verdict": "not tested", "close": True})
     write(places)
     change(places[0], With={"verdict": "holds"})
-    assert compare(places) == [f"harmonic/one: 'not tested at this size' became 'holds': {STATEMENTS[0]}"]
+    assert compare(places) == [f"harmonic/one: 'not tested' became 'holds': {STATEMENTS[0]}"]
 
 
 def test_new_and_missing_claims_are_named(places):
@@ -122,9 +121,10 @@ def test_experiments_without_a_run_keep_what_is_committed(places):
     write(places)
     fake.write_experiment(experiments, "sparse", "other")
     before = json.loads(file.read_text())
-    file.write_text(json.dumps(before | {"sparse/other": {"A claim.": {}}, "sparse/gone": {}}))
+    claim = {"verdict": "holds", "close": False}
+    file.write_text(json.dumps(before | {"sparse/other": {"A claim.": claim}, "sparse/gone": {}}))
     assert write(places) == 1
-    assert json.loads(file.read_text()) == before | {"sparse/other": {"A claim.": {}}}
+    assert json.loads(file.read_text()) == before | {"sparse/other": {"A claim.": claim}}
 
 
 def test_full_forms_are_written_with_date_machine_duration_and_figures(places):
@@ -144,17 +144,19 @@ def test_full_forms_are_written_with_date_machine_duration_and_figures(places):
         "verdict": "holds",
     }
     with pytest.raises(
-        Usage, match=r"verdicts.json holds full forms: compare with the file of the quick ones"
+        Usage, match=r"verdicts.json holds full forms: the quick ones have a file of their own"
     ):
         compare(places)
-    with pytest.raises(Usage, match=r"verdicts.json holds full forms: write the quick ones to a file of"):
+    with pytest.raises(
+        Usage, match=r"verdicts.json holds full forms: the quick ones have a file of their own"
+    ):
         write(places)
 
 
-def test_full_forms_are_kept_for_each_data_the_newest_of_each(places, tmp_path):
+def test_full_forms_are_kept_for_each_data_the_newest_of_each(places):
     root, experiments, file = places
     one = experiments / "harmonic" / "one.py"
-    untested = fake.claims()[-1].as_json() | {"verdict": "not tested at this size", "statement": "Whole."}
+    untested = fake.claims()[-1].as_json() | {"verdict": "not tested", "statement": "Whole."}
     tested = untested | {"verdict": "holds", "measured_text": "0.43 %"}
 
     def run(digest, data, claim, finished="2026-07-01T10:00:00+00:00"):
@@ -172,15 +174,36 @@ def test_full_forms_are_kept_for_each_data_the_newest_of_each(places, tmp_path):
     [entries] = json.loads(file.read_text()).values()
     assert [entry["data"] for entry in entries] == [["few (SHA-256 1a2b)"], ["many (SHA-256 3c4d)"]]
     assert [entry["claims"]["Whole."]["verdict"] for entry in entries] == [
-        "not tested at this size",
+        "not tested",
         "holds",
     ]
-    page = tmp_path / "page.md"
-    page.write_text("<!-- verdicts: begin -->\n<!-- verdicts: end -->\n")
-    assert verdicts.fill(page, file) == 1
-    rows = [cells(line) for line in page.read_text().splitlines() if line.startswith("|")]
-    assert [row[0] for row in rows[2:]] == ["`harmonic/one` on many"]
-    assert rows[2][3:] == ["0.43 %", "holds"]
+
+
+def test_the_picture_of_the_run_that_tests_most_is_kept(places):
+    root, experiments, file = places
+    one = experiments / "harmonic" / "one.py"
+    first, second, third = (fake.picture(seed) for seed in range(3))
+    few = [fake.claims()[0].as_json(), fake.claims()[-1].as_json()]
+    kept = verdicts.picture(file, "harmonic/one")
+    assert write(places, full=True) == 0
+    fake.write_run(root, one, form="full", digest="most", finished="2026-07-01T10:00:00+00:00")
+    write(places, full=True)
+    assert not kept.exists()  # none of it has a figure
+    figures = [(first, "A curve"), (second, "Another")]
+    fake.write_run(
+        root, one, form="full", digest="older", finished="2026-07-02T10:00:00+00:00", figures=figures
+    )
+    newest = {"form": "full", "digest": "newest", "finished": "2026-07-03T10:00:00+00:00"}
+    directory = fake.write_run(root, one, **newest, figures=[(third, "A curve")], claims=few)
+    write(places, full=True)
+    assert kept == file.parent / "images" / "harmonic-one.png"
+    assert kept.read_bytes() == first
+    (root / "one" / "older" / "findings.json").unlink()
+    write(places, full=True)
+    assert kept.read_bytes() == third
+    (directory / "figures" / "figure_0.png").unlink()
+    with pytest.raises(Failure, match=r"cannot read the figure .*figure_0.png: No such file"):
+        write(places, full=True)
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(places):
@@ -194,96 +217,20 @@ def test_a_file_that_is_missing_or_damaged_is_named(places):
         compare(places)
 
 
-@pytest.fixture
-def page(places, tmp_path):
-    """A page with a place for the verdicts, and committed verdicts of full forms below it."""
-    root, experiments, _ = places
-    awkward = fake.claims()[0].as_json() | {
-        "statement": "P(|x| > 2) < 1,\n*really* `so` in [0, 1] with x_1\\2."
-    }
-    for section in ("statistics", "harmonic", "another"):
-        one = fake.write_experiment(experiments, section, f"{section}_one")
-        claims = [awkward, *(claim.as_json() for claim in fake.claims()[1:])]
-        fake.write_run(root, one, form="full", claims=claims)
-    (tmp_path / "docs").mkdir()
-    file = tmp_path / "docs" / "full.json"
-    verdicts.write(file, root, find(experiments), full=True)
-    page = tmp_path / "README.md"
-    page.write_text(
-        "# Title\n\n<!-- verdicts: begin (by hand) -->\nbygone\n<!-- verdicts: end -->\n\nAfter.\n"
-    )
-    return page, file
-
-
-def cells(line):
-    """The cells of a row as GitHub reads them: a bar ends one unless a backslash stands before it."""
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-
-
-def test_the_table_of_a_page_has_a_row_for_every_claim(page):
-    page, file = page
-    assert verdicts.fill(page, file) == 3
-    text = page.read_text()
-    assert text.startswith("# Title\n\n<!-- verdicts: begin (by hand) -->\n| experiment | claim | expected |")
-    assert text.endswith(": [full.json](docs/full.json).\n<!-- verdicts: end -->\n\nAfter.\n")
-    assert "bygone" not in text
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    rows = [cells(line) for line in lines]
-    assert {len(row) for row in rows} == {5}
-    assert rows[0] == ["experiment", "claim", "expected", "measured", "verdict"]
-    assert set(rows[1]) == {"---"}
-    # In the lecture's order, each named once.
-    names = [row[0] for row in rows[2:]]
-    assert [name for name in names if name] == [
-        "`harmonic/harmonic_one`",
-        "`statistics/statistics_one`",
-        "`another/another_one`",
-    ]
-    assert names[1:5] == [""] * 4
-    assert len(rows) == 2 + 3 * len(fake.claims())
-    for row, claim in zip(rows[3:7], fake.claims()[1:]):
-        plain = [re.sub(r"\\([^\w\s])|\\(_)", r"\1\2", cell) for cell in row[1:]]
-        assert plain == [claim.statement, claim.expected.text, claim.measured_text, claim.verdict]
-    assert rows[2][1] == r"P(\|x\| > 2) \< 1, \*really\* \`so\` in \[0, 1\] with x\_1\\2."
-    assert rows[2][2:] == ["at most 1.6 %", "1.430 ± 0.050 (n = 10) %", "holds"]
-
-
-def test_a_page_is_filled_again_and_again(page):
-    page, file = page
-    verdicts.fill(page, file)
-    once = page.read_text()
-    verdicts.fill(page, file)
-    assert page.read_text() == once
-    file.write_text("{}")
-    assert verdicts.fill(page, file) == 0
-    assert "harmonic_one" not in page.read_text()
-
-
-def test_a_page_without_a_place_or_verdicts_is_refused(page, tmp_path):
-    page, file = page
-    with pytest.raises(Usage, match=r"there is no .*nowhere.md to put the verdicts into"):
-        verdicts.fill(tmp_path / "nowhere.md", file)
-    with pytest.raises(
-        Usage, match=r"there is no .*none.json: write it with `jaxtheory verdicts --write .* --full`"
-    ):
-        verdicts.fill(page, tmp_path / "none.json")
-    page.write_text("# Title\n")
-    with pytest.raises(
-        Usage, match=r"README.md has no place for the verdicts: put the lines <!-- verdicts: begin"
-    ):
-        verdicts.fill(page, file)
-    assert page.read_text() == "# Title\n"
-
-
-def test_the_readme_shows_the_committed_verdicts_and_no_others(tmp_path):
-    text = (ROOT / "README.md").read_text()
-    committed = ROOT / "docs" / "verdicts_full.json"
-    begin, end = verdicts.MARKED.search(text).groups()
-    if committed.is_file():
-        (tmp_path / "docs").mkdir()
-        (tmp_path / "docs" / committed.name).write_bytes(committed.read_bytes())
-        (tmp_path / "README.md").write_text(text)
-        verdicts.fill(tmp_path / "README.md", tmp_path / "docs" / committed.name)
-        assert (tmp_path / "README.md").read_text() == text
-    else:
-        assert f"{begin}{end}" in text
+@pytest.mark.parametrize(
+    ("full", "content"),
+    [
+        (False, []),
+        (False, {"harmonic/one": {"A claim.": {"verdict": "holds"}}}),
+        (False, {"harmonic/one": {"A claim.": "holds"}}),
+        (True, {"harmonic/one": [{"claims": {}}]}),
+        (True, {"harmonic/one": ["holds"]}),
+    ],
+)
+def test_a_file_of_another_version_is_named(places, full, content):
+    file = places[2]
+    file.write_text(json.dumps(content))
+    with pytest.raises(Broken, match=r"verdicts.json is of another version: remove it, and write it with"):
+        write(places, full=full)
+    with pytest.raises((Broken, Usage), match=r"verdicts.json (is of another version|holds full forms)"):
+        compare(places)

@@ -57,7 +57,7 @@ def test_without_unfoldings_it_is_the_network_of_flax(rng, x64):
             kernel_size=(3, 2),
             strides=(2, 1),
             window=1,
-            padding="VALID",
+            boundary=None,
             head=(5,),
             dtype=float,
             precision="highest",

@@ -1,0 +1,79 @@
+"""Images between their pixels: cubic splines through them, moved by displacements.
+
+Conventions: images are `(..., H, W)`, displacements `(..., 2, H, W)` in pixels along height and width.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+Border = Literal["periodic", "reflect"]
+"""How an image goes on beyond its border; `"reflect"` does not repeat the outermost pixels."""
+
+
+def spline_coefficients(x: Array, boundary: Border) -> Array:
+    """Return the coefficients of the cubic spline through the pixels of images.
+
+    Args:
+        x: The images.
+        boundary: How the images go on beyond their border.
+
+    Returns:
+        The coefficients, as many as there are pixels.
+    """
+    shape = x.shape[-2:]
+    if boundary == "reflect":
+        for axis in (-2, -1):
+            inner = jax.lax.slice_in_dim(x, 1, x.shape[axis] - 1, axis=axis)
+            x = jnp.concatenate([x, jnp.flip(inner, axis)], axis)
+    spectrum = jnp.fft.rfft2(x)
+    for frequencies in (np.fft.fftfreq(x.shape[-2])[:, None], np.fft.rfftfreq(x.shape[-1])):
+        # The spline takes a sixth, four sixths and a sixth of neighboring coefficients at a pixel.
+        spectrum = spectrum * jnp.asarray(3 / (2 + np.cos(2 * np.pi * frequencies)), x.dtype)
+    return jnp.fft.irfft2(spectrum, s=x.shape[-2:])[..., : shape[0], : shape[1]]
+
+
+def _spline_weights(t: Array) -> list[Array]:
+    """The cubic B-spline at `t + 1`, `t`, `t - 1` and `t - 2`, for `t` in [0, 1)."""
+    return [(1 - t) ** 3 / 6, 2 / 3 - t**2 * (2 - t) / 2, 2 / 3 - (1 - t) ** 2 * (1 + t) / 2, t**3 / 6]
+
+
+def _folded(index: Array, size: int, boundary: Border) -> Array:
+    """Brings an index from anywhere on the line back to the pixels."""
+    if boundary == "periodic":
+        return index % size
+    index = index % (2 * size - 2)
+    return jnp.minimum(index, 2 * size - 2 - index)
+
+
+def displaced(coefficients: Array, displacement: Array, boundary: Border) -> Array:
+    """Return the spline of some coefficients at every pixel minus its displacement.
+
+    Args:
+        coefficients: The coefficients, from `spline_coefficients`; leading axes broadcast.
+        displacement: The displacement in pixels.
+        boundary: How the images go on beyond their border.
+
+    Returns:
+        The displaced images.
+    """
+
+    def one(coefficients: Array, displacement: Array) -> Array:
+        whole = jnp.floor(-displacement)
+        # The fraction is taken before the pixel's own coordinate is added, which would cost it digits.
+        weights = [_spline_weights(-shift - floor) for shift, floor in zip(displacement, whole)]
+        corner = [grid + floor.astype(int) - 1 for grid, floor in zip(jnp.indices(coefficients.shape), whole)]
+        rows, columns = (
+            [_folded(start + k, size, boundary) for k in range(4)]
+            for start, size in zip(corner, coefficients.shape)
+        )
+        return sum(
+            row_weight
+            * sum(weight * coefficients[row, column] for column, weight in zip(columns, weights[1]))
+            for row, row_weight in zip(rows, weights[0])
+        )
+
+    return jnp.vectorize(one, signature="(h,w),(c,h,w)->(h,w)")(coefficients, displacement)

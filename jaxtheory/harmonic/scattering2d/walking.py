@@ -1,0 +1,215 @@
+"""How the paths of the transform are walked: scale by scale, some images at a time, as suits the platform."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Real
+
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.types import AnyArray
+from jaxtheory.harmonic.scattering2d.banks import Bank
+from jaxtheory.harmonic.scattering2d.moduli import Step, moduli, spectrum_of, wavelet_step
+
+CACHE = 80_000
+"""Pixels of first-order maps that a processor's core works on at a time: they stay in its cache."""
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+CHAINS = min(8, max(2, CORES))
+"""Computations that stand side by side in a step of a processor's loop, one for each of its cores: XLA runs a
+Fourier transform on one core, and loops one after the other."""
+
+ANGLES = 2
+"""The same within the loop over angles that a large image needs, where more only compile for longer."""
+
+MEMORY = 2**26
+"""What `CACHE` is for an accelerator: enough to be busy; with their spectra they take some gigabytes."""
+
+
+def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Callable[[Any], Any]]:
+    """Return a bank and images in the dtype that is computed in.
+
+    Args:
+        bank: What the caller gave as a bank.
+        x: What the caller gave as images.
+
+    Returns:
+        The bank, the images, and what gives results their dtype.
+
+    Raises:
+        TypeError: If the bank is none, or the images are complex or no array of numbers.
+        ValueError: If the images are not of the bank's shape.
+    """
+    if not isinstance(bank, Bank):
+        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering2d.filter_bank")
+    (bank, x), back = real_arrays(bank=bank, x=x)
+    checks.axes("x", x, "...", "H", "W", sizes=bank.shape)
+    return bank, x, back
+
+
+def scaled(x: Array) -> tuple[Array, Array]:
+    """Scale images to magnitudes about one, by powers of two, which round nothing.
+
+    The transform of a multiple is the multiple of the transform, and squares of moduli neither over- nor
+    underflow about one. What is not finite stays as it is.
+
+    Args:
+        x: The images.
+
+    Returns:
+        The scaled images, and the scale of each, `(..., 1, 1)`, which has no derivative: none is needed, as
+        the derivative of a homogeneous function is that at the scaled image.
+    """
+    facts = jnp.finfo(x.dtype)
+    largest = jnp.max(jnp.abs(lax.stop_gradient(x)), axis=(-2, -1), keepdims=True)
+    usual = jnp.isfinite(largest) & (largest > 0)
+    # The largest and the smallest numbers have no reciprocal.
+    largest = jnp.clip(largest, 16 * float(facts.tiny), float(facts.max) / 16)
+    scale = jnp.where(usual, lax.reduce_precision(largest, facts.nexp, 0), 1)
+    return x * (1 / scale), scale
+
+
+def _padded(bank: Bank, x: Array) -> Array:
+    """Images (c, H, W) padded to the grid and transposed: (c, W', H')."""
+    if bank.boundary == "reflect":
+        for axis, (size, whole) in enumerate(zip(bank.shape, bank.grid), start=1):
+            before = (whole - size) // 2
+            index = np.pad(np.arange(size), (before, whole - size - before), mode="reflect")
+            x = jnp.take(x, index, axis=axis)
+    return x.swapaxes(1, 2)
+
+
+def side_by_side(function: Callable[[Any], Any], items: Any, number: int) -> Any:
+    """Map a function over a leading axis by a loop, each step of which does several items.
+
+    Args:
+        function: What is done with an item.
+        items: The items, a pytree of arrays with the leading axis.
+        number: The largest number of items in a step; so many as divide them evenly are taken. Where the
+            number of items is symbolic, they must be a multiple of it.
+
+    Returns:
+        The results, with the leading axis.
+    """
+    length = jax.tree.leaves(items)[0].shape[0]
+    if not jax.export.is_symbolic_dim(length):
+        number = max(some for some in range(1, number + 1) if length % some == 0)
+    steps = jax.tree.map(lambda leaf: leaf.reshape(length // number, number, *leaf.shape[1:]), items)
+
+    def step(several: Any) -> Any:
+        results = [function(jax.tree.map(lambda leaf: leaf[i], several)) for i in range(number)]  # noqa: B023
+        # Fused with what puts them together, the chains would wait for each other.
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *lax.optimization_barrier(results))
+
+    return jax.tree.map(lambda leaf: leaf.reshape(length, *leaf.shape[2:]), lax.map(step, steps))
+
+
+def walk(
+    bank: Bank, x: Array, leaf: Callable[[Array, int], Array], *, angles: int
+) -> dict[tuple[int, ...], Array]:
+    """Follow all paths of images, and reduce the moduli along each of them.
+
+    Args:
+        bank: The filters.
+        x: The images, (c, H, W).
+        leaf: What takes maps (..., w, h) at resolution j, and j, to arrays with the same leading axes.
+        angles: The number of first angles for which second-order paths are followed in a step, or 0 for all
+            of them in one array.
+
+    Returns:
+        What the leaves are, by scales: arrays (c, L, ..., h, w).
+    """
+    number, image = x.shape[0], _padded(bank, x)
+    found = {(): leaf(image, 0)}
+    if bank.order == 0:
+        return found
+
+    def look(maps: Array, j: int, scales: range) -> tuple[Any, Any, list[Step]]:
+        """The spectra that the wavelets of some scales need, where they begin, and the wavelets."""
+        steps = [wavelet_step(bank, x.dtype, j, scale) for scale in scales]
+        ranges = tuple(
+            (min(one.ranges[axis][0] for one in steps), max(one.ranges[axis][1] for one in steps))
+            for axis in range(2)
+        )
+        return spectrum_of(maps, ranges), (ranges[0][0], ranges[1][0]), steps
+
+    spectrum, origin, first = look(image, 0, range(bank.J))
+    for j, step in enumerate(first):
+        u = moduli(spectrum, origin, step)
+        found[j,] = jnp.swapaxes(leaf(u, j), 0, 1)
+        deeper = range(j + 1, bank.J) if bank.order == 2 else range(0)
+        if not deeper:
+            continue
+        spectra, corner, second = look(u.reshape(-1, *u.shape[2:]), j, deeper)
+
+        def descend(spectra: Any, corner: Any = corner, second: Any = second, deeper: range = deeper) -> Any:
+            return [leaf(moduli(spectra, corner, one), scale) for scale, one in zip(deeper, second)]
+
+        if angles:
+            apart = jax.tree.map(lambda part: part.reshape(bank.L, number, *part.shape[1:]), spectra)
+            leaves = [jnp.moveaxis(one, 2, 0) for one in side_by_side(descend, apart, angles)]
+        else:
+            leaves = [
+                jnp.moveaxis(one.reshape(bank.L, bank.L, number, *one.shape[2:]), (2, 1), (0, 1))
+                for one in descend(spectra)
+            ]
+        found |= {(j, scale): one for scale, one in zip(deeper, leaves)}
+    return found
+
+
+def _in_chunks(
+    program: Callable[..., Any], bank: Bank, x: Array, *, pixels: int, chains: int, chunk: int | None
+) -> Any:
+    """A program on images (n, H, W), some of them at a time: in chains of as many as have `pixels` maps."""
+    size = bank.L * bank.grid[0] * bank.grid[1]
+    # Loops do not run side by side: where one goes over angles, the chains are in it.
+    program = partial(program, bank, angles=min(ANGLES, chains) if size > pixels else 0)
+    number = x.shape[0]
+    chains = 1 if size > pixels else min(chains, chunk or chains)
+    each = -(-chunk // chains) if chunk else max(1, pixels // size)
+    symbolic = jax.export.is_symbolic_dim(number)
+    if not symbolic and each >= number:
+        return program(x)
+    steps = -(-number // (chains * each))
+    if not symbolic:
+        each = -(-number // (chains * steps))
+    x = jnp.pad(x, ((0, steps * chains * each - number), (0, 0), (0, 0)))
+    # Reverse mode would otherwise keep what every chunk computed.
+    forgetful = jax.checkpoint(program, prevent_cse=False)
+    results = side_by_side(forgetful, x.reshape(steps * chains, each, *x.shape[1:]), chains)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:number], results)
+
+
+def by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
+    """Run a program on images in chunks that suit the platform.
+
+    The platform is chosen at lowering: ahead of time it is not the process's own.
+
+    Args:
+        program: What takes a bank and images (c, H, W), and the number of `angles` in a step, as in `walk`.
+        bank: The filters.
+        x: The images, (..., H, W).
+        chunk: The number of images to work on at a time; by default what suits the platform.
+
+    Returns:
+        The results, with the leading axes of the images.
+    """
+    flat = x.reshape(-1, *bank.shape)
+    if not jax.export.is_symbolic_dim(flat.shape[0]) and flat.shape[0] == 0:
+        one = jax.eval_shape(partial(program, angles=0), bank, jnp.zeros((1, *bank.shape), x.dtype))
+        results = jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape[1:]), leaf.dtype), one)
+    else:
+        results = lax.platform_dependent(
+            flat,
+            cpu=partial(_in_chunks, program, bank, pixels=CACHE, chains=CHAINS, chunk=chunk),
+            default=partial(_in_chunks, program, bank, pixels=MEMORY, chains=1, chunk=chunk),
+        )
+    return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-2], *leaf.shape[1:]), results)
