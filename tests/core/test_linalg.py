@@ -29,6 +29,15 @@ def test_conjugate_gradients_against_a_dense_solve(rng, x64):
     np.testing.assert_allclose(found, np.linalg.solve(matrix, target.T).T, rtol=1e-10)
 
 
+@pytest.mark.parametrize("scale", [1e25, 1e-25])
+def test_conjugate_gradients_of_any_scale(rng, scale):
+    root = np.float32(rng.standard_normal((6, 6)))
+    matrix, target = root @ root.T + np.eye(6, dtype=np.float32), np.float32(rng.standard_normal((3, 6)))
+    found = linalg.conjugate_gradients(lambda rows: rows @ matrix, jnp.asarray(np.float32(scale) * target))
+    expected = np.linalg.solve(np.float64(matrix), np.float64(target.T)).T
+    np.testing.assert_allclose(np.float64(found) / scale, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_a_system_of_zero_is_left_at_zero():
     found = linalg.conjugate_gradients(lambda rows: 0 * rows, jnp.zeros((2, 3)))
     np.testing.assert_array_equal(found, 0)
