@@ -198,7 +198,7 @@ def shift_coherence(filters: Filters) -> Float[Array, "..."]:
 
 
 def stripe_sparsity(
-    codes: Filters, kernel: tuple[int, ...], *, boundary: Literal["circular", "zero"] = "circular"
+    codes: Filters, kernel: tuple[int, ...], *, boundary: Literal["periodic", "zero"] = "periodic"
 ) -> Int[Array, "..."]:
     r"""The norm $\|\Gamma\|_{0,\infty}$ of convolutional codes: the entries of the fullest stripe.
 
@@ -207,13 +207,13 @@ def stripe_sparsity(
     Args:
         codes: Shape `(..., H, W, atoms)`, or `(..., length, atoms)`.
         kernel: The filters' size, `(height, width)` or `(length,)`.
-        boundary: Whether stripes go on at the other side, `"circular"`, or end at the border, `"zero"`.
+        boundary: Whether stripes go on at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         Shape `(...,)`.
 
     Raises:
-        ValueError: If a stripe is larger than a circular image, sizes do not match, or an option is unknown.
+        ValueError: If a stripe is larger than a periodic image, sizes do not match, or an option is unknown.
 
     Example:
         >>> import jax.numpy as jnp
@@ -230,15 +230,15 @@ def stripe_sparsity(
         raise ValueError(
             f"kernel is {kernel}, for codes of shape {codes.shape}: take (height, width) or (length,)"
         )
-    if boundary not in ("circular", "zero"):
-        raise ValueError(f"boundary is {boundary!r}: take 'circular' or 'zero'")
+    if boundary not in ("periodic", "zero"):
+        raise ValueError(f"boundary is {boundary!r}: take 'periodic' or 'zero'")
     size = codes.shape[-space - 1 : -1]
-    if boundary == "circular" and any(2 * k - 1 > n for k, n in zip(kernel, size)):
-        raise ValueError(f"stripes of filters of size {kernel} do not fit on a circular image of size {size}")
+    if boundary == "periodic" and any(2 * k - 1 > n for k, n in zip(kernel, size)):
+        raise ValueError(f"stripes of filters of size {kernel} do not fit on a periodic image of size {size}")
     counts = jnp.sum(codes != 0, axis=-1, dtype=jnp.int32)
     lead = counts.ndim - space
     padding = [(0, 0)] * lead + [(k - 1, k - 1) for k in kernel]
-    counts = jnp.pad(counts, padding, mode="wrap" if boundary == "circular" else "constant")
+    counts = jnp.pad(counts, padding, mode="wrap" if boundary == "periodic" else "constant")
     window = (*[1] * lead, *(2 * k - 1 for k in kernel))
     stripes = lax.reduce_window(counts, np.int32(0), lax.add, window, [1] * counts.ndim, "VALID")
     return jnp.max(stripes, axis=tuple(range(lead, counts.ndim)))
