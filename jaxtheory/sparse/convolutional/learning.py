@@ -16,7 +16,13 @@ from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Boundary, Reals, RealScalar
 from jaxtheory.sparse.convolutional.operators import normalize
-from jaxtheory.sparse.convolutional.penalized import check_mask, check_penalty, fit_mask, fit_penalty, lasso
+from jaxtheory.sparse.convolutional.penalized import (
+    check_mask,
+    check_penalty,
+    fit_mask,
+    fit_penalty,
+    solve_lasso,
+)
 from jaxtheory.sparse.convolutional.plan import Domain, Plan
 from jaxtheory.sparse.learning import Learner, bind
 
@@ -123,39 +129,50 @@ def _step(
     images, mask = batch if isinstance(batch, tuple) else (batch, None)
     check_mask(mask)
     (filters, rate, images), back = real_arrays(filters=state.filters, rate=state.rate, images=images)
-    (mask, penalty), _ = real_arrays(mask=mask, penalty=penalty)
+    (mask, penalty, tolerance, _), _ = real_arrays(
+        mask=mask, penalty=penalty, tolerance=tolerance, images=images
+    )
     plan = Plan.of(filters, images, boundary, domain)
     fit_penalty(penalty, plan.atoms)
     fit_mask(mask, images)
-    code = partial(
-        lasso,
-        penalty=penalty,
-        nonnegative=nonnegative,
-        boundary=boundary,
-        domain=domain,
-        tolerance=tolerance,
-        max_steps=max_steps,
-    )
-    space = filters.ndim - 2
-    images, mask = (
-        None if one is None else one.reshape(-1, *one.shape[-space - 1 :])
-        for one in (images, None if mask is None else jnp.broadcast_to(mask, images.shape))
-    )
     if mask is not None:
-        images = jnp.where(mask > 0, images, 0)
-    axes = tuple(range(1, images.ndim))
-    whole = jnp.all(jnp.isfinite(images), axes, keepdims=True)
-    images = jnp.where(whole, images, 0)
-    filters = _revived(filters, images)
-    found = code(filters, images, mask=mask)
-    count = jnp.maximum(jnp.sum(whole), 1).astype(images.dtype)
-    fitted, rate = _fitted(plan, filter_steps, filters, rate, images, found.codes, mask, count)
+        mask = jnp.broadcast_to(mask.astype(images.dtype), images.shape)
+    fitted, rate, objective = _moved(
+        plan, nonnegative, filters, rate, images, mask, penalty, tolerance, max_steps, filter_steps
+    )
     dtype = state.filters.dtype
     after = ConvolutionalState(fitted.astype(dtype), rate.astype(dtype), state.step + 1)
-    return after, {"objective": back(jnp.sum(found.objective) / count)}
+    return after, {"objective": back(objective)}
 
 
-@jax.jit
+@partial(jax.jit, static_argnums=(0, 1))
+def _moved(
+    plan: Plan,
+    nonnegative: bool,
+    filters: Array,
+    rate: Array,
+    images: Array,
+    mask: Array | None,
+    penalty: Array,
+    tolerance: RealScalar,
+    max_steps: Array | int,
+    filter_steps: Array | int,
+) -> tuple[Array, Array, Array]:
+    """The filters after a step, the size of the next one, and the mean objective before."""
+    event = images.shape[1 - filters.ndim :]
+    images = images.reshape(-1, *event) if images.size else jnp.zeros((0, *event), images.dtype)
+    if mask is not None:
+        mask = mask.reshape(images.shape)
+        images = jnp.where(mask > 0, images, 0)
+    whole = jnp.all(jnp.isfinite(images), tuple(range(1, images.ndim)), keepdims=True)
+    images = jnp.where(whole, images, 0)
+    filters = _revived(filters, images)
+    found = solve_lasso(plan, nonnegative, filters, images, penalty, mask, tolerance, max_steps)
+    count = jnp.maximum(jnp.sum(whole), 1).astype(images.dtype)
+    fitted, rate = _fitted(plan, filter_steps, filters, rate, images, found.codes, mask, count)
+    return fitted, rate, jnp.sum(found.objective) / count
+
+
 def _revived(filters: Array, images: Array) -> Array:
     """The filters, with those of zeros replaced by the patches of the most energy, cut side by side."""
     *kernel, channels, atoms = filters.shape
@@ -176,10 +193,9 @@ def _revived(filters: Array, images: Array) -> Array:
     return jnp.where(empty, patches, filters)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def _fitted(
     plan: Plan,
-    steps: int,
+    steps: Array | int,
     filters: Array,
     rate: Array,
     images: Array,

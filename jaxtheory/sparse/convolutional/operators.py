@@ -128,9 +128,14 @@ def normalize(filters: Real[AnyArray, "..."]) -> Float[Array, "..."]:
     """
     (filters,), back = real_arrays(filters=filters)
     check_filters(filters)
+    return back(_normalized(filters))
+
+
+@jax.jit
+def _normalized(filters: Array) -> Array:
     axes = tuple(range(filters.ndim - 1))
     # Divided by the largest entry first, squares neither over- nor underflow.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(filters), axes))
     filters = filters / jnp.where(largest > 0, largest, 1)
     energy = jnp.sum(filters**2, axes)
-    return back(filters / jnp.sqrt(jnp.where(energy > 0, energy, 1)))
+    return filters / jnp.sqrt(jnp.where(energy > 0, energy, 1))

@@ -90,11 +90,13 @@ def lasso(
     max_steps = checks.count("max_steps", max_steps)
     checks.nonnegative("tolerance", tolerance)
     (filters, images, penalty), back = real_arrays(filters=filters, images=images, penalty=penalty)
-    (mask, tolerance), _ = real_arrays(mask=mask, tolerance=tolerance)
+    (mask, tolerance, _), _ = real_arrays(mask=mask, tolerance=tolerance, images=images)
     plan = Plan.of(filters, images, boundary, domain)
     fit_penalty(penalty, plan.atoms)
     fit_mask(mask, images)
-    found = back(_lasso(plan, nonnegative, max_steps, filters, images, penalty, mask, tolerance))
+    found = back(solve_lasso(plan, bool(nonnegative), filters, images, penalty, mask, tolerance, max_steps))
+    if found.objective.dtype == images.dtype:
+        return found
     return replace(found, converged=found.converged & jnp.isfinite(found.objective))
 
 
@@ -136,17 +138,18 @@ def fit_mask(mask: Array | None, images: Array) -> None:
         )
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _lasso(
+@partial(jax.jit, static_argnums=(0, 1))
+def solve_lasso(
     plan: Plan,
     nonnegative: bool,
-    max_steps: int,
     filters: Array,
     images: Array,
     penalty: Array,
     mask: Array | None,
     tolerance: Array,
+    max_steps: Array | int,
 ) -> LassoResult:
+    """What `lasso` returns, of arguments that were checked and have one dtype."""
     if mask is not None:
         mask = jnp.broadcast_to(mask.astype(images.dtype), images.shape)
         images = jnp.where(mask > 0, images, 0)
@@ -173,9 +176,7 @@ def _lasso(
 
     def solved(own: tuple[Array | None, ...]) -> tuple[Array, ...]:
         problem = Problem(*shared, *map(lax.stop_gradient, own))
-        state = solve(
-            plan, problem, lax.stop_gradient(tolerance), nonnegative=nonnegative, max_steps=max_steps
-        )
+        state = solve(plan, problem, lax.stop_gradient(tolerance), max_steps, nonnegative=nonnegative)
         return state.codes, state.gap, state.steps, state.gap <= tolerance * state.objective
 
     def settled(image: Array, weights: Array | None, penalty: Array, codes: Array) -> tuple[Array, Array]:
@@ -231,7 +232,9 @@ def _settled(
 
 
 @_settled.defjvp
-def _settled_jvp(plan: Plan, primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+def _settled_jvp(
+    plan: Plan, primals: tuple[Array | None, ...], tangents: tuple[Array | None, ...]
+) -> tuple[Array, Array]:
     filters, image, mask, penalty, codes = primals
     support = (codes != 0).astype(codes.dtype)
     signs = jnp.sign(codes)

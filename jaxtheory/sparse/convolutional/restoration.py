@@ -78,7 +78,7 @@ def lowpass(
     check_mask(mask)
     dimensions = checks.count("dimensions", dimensions, most=2)
     (images, smoothness), back = real_arrays(images=images, smoothness=smoothness)
-    (mask,), _ = real_arrays(mask=mask)
+    (mask, _), _ = real_arrays(mask=mask, images=images)
     names = ("height", "width", "channels") if dimensions == 2 else ("length", "channels")
     checks.axes("images", images, "...", *names)
     if 0 in images.shape[-dimensions - 1 :]:
@@ -176,15 +176,21 @@ def denoise(
         filters=filters, images=images, noise=noise, strength=strength
     )
     Plan.of(filters, images, boundary, domain)
-    norms = jnp.sqrt(jnp.sum(filters**2, axis=tuple(range(filters.ndim - 1))))
-    # A zero atom takes no part, whatever its penalty, which is positive.
-    penalty = strength * noise * jnp.where(norms > 0, norms, 1)
+    penalty = _penalties(filters, strength * noise)
     return back(
         _restored(
             filters, images, penalty, None, smoothness,
             boundary=boundary, domain=domain, tolerance=tolerance, max_steps=max_steps,
         )
     )  # fmt: skip
+
+
+@jax.jit
+def _penalties(filters: Array, level: Array) -> Array:
+    """The level times the norm of each atom."""
+    norms = jnp.sqrt(jnp.sum(filters**2, axis=tuple(range(filters.ndim - 1))))
+    # A zero atom takes no part, whatever its penalty, which is positive.
+    return level * jnp.where(norms > 0, norms, 1)
 
 
 def inpaint(

@@ -63,15 +63,17 @@ def gram(plan: Plan, filters: Array) -> tuple[Array, Array | None]:
     return jnp.maximum(values, 0), vectors
 
 
-def solve(plan: Plan, problem: Problem, tolerance: Array, *, nonnegative: bool, max_steps: int) -> State:
+def solve(
+    plan: Plan, problem: Problem, tolerance: Array, max_steps: Array | int, *, nonnegative: bool
+) -> State:
     """Iterate until the gap is at most the tolerance times the objective, or there were enough steps.
 
     Args:
         plan: The static facts.
         problem: The image, and what it is coded with.
         tolerance: The largest gap, relative to the objective.
-        nonnegative: Whether codes must be nonnegative.
         max_steps: The largest number of steps.
+        nonnegative: Whether codes must be nonnegative.
 
     Returns:
         The last state, whose codes have no larger objective than codes of zero.

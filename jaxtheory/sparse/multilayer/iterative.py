@@ -163,11 +163,13 @@ def _iterated(
     steps = checks.count("steps", steps)
     if step_sizes is None:
         step_sizes = default_sizes(layout, filters, images.shape[-layout.space - 1 : -1])
-    step_sizes = layout.per_layer("step_sizes", step_sizes, filters, images, positive=True)
+    else:
+        step_sizes = layout.per_layer("step_sizes", step_sizes, filters, images, positive=True)
     facts = (steps, bool(nonnegative), accelerated)
-    return back(_iterations(facts, layout, filters, images, penalties, step_sizes))
+    return back(iterate(facts, layout, filters, images, penalties, step_sizes))
 
 
+@partial(jax.jit, static_argnums=(0, 2))
 def default_sizes(layout: Layout, filters: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     """The inverse squared norm of each layer; 1 for a layer of zeros, which any step leaves at zero."""
     norms = squared_norms(filters, shape, strides=layout.strides, boundary=layout.boundary)
@@ -175,14 +177,15 @@ def default_sizes(layout: Layout, filters: tuple[Array, ...], shape: tuple[int, 
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _iterations(
+def iterate(
     facts: tuple[int, bool, bool],
     layout: Layout,
     filters: tuple[Array, ...],
     images: Array,
     penalties: tuple[Array, ...],
-    step_sizes: tuple[Array, ...],
+    step_sizes: tuple[Array, ...] | Array,
 ) -> MultilayerResult:
+    """What `ml_ista` and `ml_fista` return, of arguments that were checked and have one dtype."""
     count, nonnegative, accelerated = facts
     shrink = nonnegative_soft_threshold if nonnegative else soft_threshold
     space = layout.space

@@ -17,7 +17,7 @@ from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Boundary
 from jaxtheory.sparse import convolutional
 from jaxtheory.sparse.learning import Learner, bind
-from jaxtheory.sparse.multilayer.iterative import default_sizes, ml_fista, objective
+from jaxtheory.sparse.multilayer.iterative import default_sizes, iterate, objective
 from jaxtheory.sparse.multilayer.layout import Layers, Layout, PerLayer, Strides, check_layers, check_strides
 
 ARMIJO = 1e-4
@@ -123,34 +123,24 @@ def _step(
     )
     layout.check_images(filters, images)
     penalties = layout.per_layer("penalties", penalties, filters, images, positive=False)
-    step_sizes = default_sizes(layout, filters, images.shape[-layout.space - 1 : -1])
-    found = ml_fista(
-        filters,
-        images,
-        penalties,
-        steps=code_steps,
-        step_sizes=step_sizes,
-        nonnegative=nonnegative,
-        strides=strides,
-        boundary=boundary,
-    )
-    after, rate, value = _moved(layout, filters, rate, found.codes[-1], images, penalties, step_sizes)
+    facts = (code_steps, nonnegative, True)
+    after, rate, value = _moved(facts, layout, filters, rate, images, penalties)
     kept = [one.astype(own.dtype) for one, own in zip((*after, rate), (*state.filters, state.rate))]
     return MultilayerState(tuple(kept[:-1]), kept[-1], state.step + 1), {"objective": back(value)}
 
 
-@partial(jax.jit, static_argnums=(0,))
+@partial(jax.jit, static_argnums=(0, 1))
 def _moved(
+    facts: tuple[int, bool, bool],
     layout: Layout,
     filters: tuple[Array, ...],
     rate: Array,
-    codes: Array,
     images: Array,
     penalties: tuple[Array, ...],
-    step_sizes: Array,
 ) -> tuple[tuple[Array, ...], Array, Array]:
-    """The filters after a step with given codes, the size of the next step, and the objective before."""
-    codes = lax.stop_gradient(codes)
+    """The filters after a step, the size of the next step, and the objective before."""
+    step_sizes = default_sizes(layout, filters, images.shape[-layout.space - 1 : -1])
+    codes = iterate(facts, layout, filters, images, penalties, step_sizes).codes[-1]
 
     def mean(filters: tuple[Array, ...]) -> Array:
         return jnp.mean(objective(layout, filters, codes, images, penalties))

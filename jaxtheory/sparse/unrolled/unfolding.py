@@ -171,10 +171,8 @@ def _convolution(stride: int, filters: Array, codes: Array) -> Array:
 
 
 def _products(stride: int, filters: Array, codes: Array) -> Array:
-    """The same convolution by a product of matrices.
-
-    Blocks of `stride` pixels become channels, so that filters move by one: a few slices make the patches.
-    """
+    """The same convolution by a product of matrices."""
+    # Blocks of `stride` pixels become channels, so that filters move by one: a few slices make the patches.
     kernel, _, channels, atoms = filters.shape
     steps = -(-kernel // stride)
     places = [(size - kernel) // stride + 1 for size in codes.shape[1:3]]
@@ -194,10 +192,8 @@ def _products(stride: int, filters: Array, codes: Array) -> Array:
 
 
 def _convolved(filters: Array, stride: int, codes: Array) -> Array:
-    """The layer's convolution $W$, (n, H, W, channels) to (n, H', W', atoms).
-
-    Inside of a loop, processors convolve many times slower than they multiply matrices.
-    """
+    """The layer's convolution $W$, (n, H, W, channels) to (n, H', W', atoms)."""
+    # Inside of a loop, processors convolve many times slower than they multiply matrices.
     return lax.platform_dependent(
         filters, codes, cpu=partial(_products, stride), default=partial(_convolution, stride)
     )
