@@ -97,12 +97,15 @@ def learner(
         "strides": check_strides(strides, len(penalties)),
         "boundary": boundary,
     }
-    return Learner(bind(_init), bind(_step, static=static, penalties=tuple(penalties)))
+    return Learner(
+        bind(_init, static={"layers": len(penalties)}), bind(_step, static=static, penalties=tuple(penalties))
+    )
 
 
-def _init(filters: Layers) -> MultilayerState:
-    layout, filters, _, back = Layout.prepare(filters, 1)
-    del layout
+def _init(filters: Layers, *, layers: int) -> MultilayerState:
+    _, filters, _, back = Layout.prepare(filters, 1)
+    if len(filters) != layers:
+        raise ValueError(f"filters has {len(filters)} layers: take as many as penalties, {layers}")
     filters = tuple(convolutional.normalize(one) for one in filters)
     rate = jnp.ones((), filters[0].dtype)
     return back(MultilayerState(filters, rate, jnp.zeros((), jnp.int32)))

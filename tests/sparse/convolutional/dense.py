@@ -33,7 +33,7 @@ def dictionary(filters, shape, boundary, stride=1):
 
 
 def grid(*options):
-    """All cases with all options: each case once for the newcomer, with every option somewhere; the rest beyond."""
+    """All cases with all options: each case once for the newcomer, the rest beyond."""
     combinations = list(itertools.product(*options))
     chosen = {(name, *combinations[3 * index % len(combinations)]) for index, name in enumerate(CASES)}
     return [

@@ -78,7 +78,7 @@ def test_small_penalties_do_not_diverge(boundary, rng):
         assert cut.objective <= at_zero
 
 
-@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("nonnegative", [False, pytest.param(True, marks=pytest.mark.beyond)])
 def test_infinite_weights_leave_atoms_out_and_zeros_leave_them_unpenalized(nonnegative, x64, rng):
     filters, x = rng.standard_normal((3, 2, 3)), rng.standard_normal((8, 2))
     options = {"nonnegative": nonnegative, "tolerance": 1e-9, "max_steps": 20_000}
@@ -143,6 +143,7 @@ def test_a_dictionary_of_zeros_has_codes_of_zero_and_empty_batches_are_empty():
     assert empty.converged.shape == (0,)
 
 
+@pytest.mark.beyond
 def test_codes_move_as_finite_differences_say(x64, rng):
     filters, x, penalty = rng.standard_normal((2, 2, 1, 2)), rng.standard_normal((4, 4, 1)), 0.8
     weights = rng.standard_normal((4, 4, 2))

@@ -48,6 +48,7 @@ def test_denoising_is_the_smooth_part_and_the_lasso_of_the_rest(x64, rng):
     assert found.codes.converged
 
 
+@pytest.mark.beyond
 def test_noise_falls_and_the_missing_comes_back(rng):
     filters = np.float32(rng.standard_normal((6, 6, 1, 2)))
     codes = np.where(rng.random((48, 48, 2)) < 0.004, 3.0, 0.0)
