@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,11 +60,10 @@ def widened(args):
 
 
 def assert_close(actual, expected, tolerance):
-    actual, expected = jax.tree.leaves(actual), jax.tree.leaves(expected)
-    assert len(actual) == len(expected)
-    for one, other in zip(actual, expected):
+    chex.assert_trees_all_equal_structs(actual, expected)
+    chex.assert_trees_all_equal_shapes(actual, expected)
+    for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected)):
         one, other = np.asarray(one), np.asarray(other)
-        assert one.shape == other.shape
         scale = max(np.abs(other).max(initial=0), 1e-6)
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
 
@@ -107,7 +107,16 @@ def test_every_no_has_its_reason():
 @rows("jit")
 def test_jit(row):
     function, args = bind(row), arguments(row)
-    assert_close(jax.jit(function)(*args), function(*args), row.tolerance)
+    chex.clear_trace_counter()
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def traced_once(*args):
+        return function(*args)
+
+    first, again = traced_once(*args), traced_once(*args)
+    chex.assert_trees_all_equal(first, again)
+    assert_close(first, function(*args), row.tolerance)
 
 
 @rows("vmap")
@@ -128,6 +137,7 @@ def test_vmap_and_leading_axes_agree(row):
     assert_close(function(*stacked), expected, row.tolerance)
 
 
+@pytest.mark.beyond
 @rows("grad")
 def test_grad_against_finite_differences(row, x64):
     function = bind(row)
@@ -181,6 +191,7 @@ def test_integers_are_taken_as_floats(row):
     assert_close(found, expected, row.tolerance)
 
 
+@pytest.mark.beyond
 @rows("half")
 def test_half_precision_is_computed_in_single(row):
     function = bind(row)
@@ -194,6 +205,7 @@ def test_half_precision_is_computed_in_single(row):
     assert_close(widened_half(found), widened_half(expected), 2 * float(jnp.finfo(jnp.bfloat16).eps))
 
 
+@pytest.mark.beyond
 @rows("export")
 def test_export(row):
     function, args = jax.jit(bind(row)), arguments(row)
@@ -202,6 +214,7 @@ def test_export(row):
     assert_close(again.call(*args), function(*args), row.tolerance)
 
 
+@pytest.mark.beyond
 @rows("devices")
 def test_eight_devices_without_a_gather(row):
     assert jax.device_count() == 8
