@@ -32,6 +32,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key, UInt32
 
+from jaxtheory.core.types import Reals
 from jaxtheory.sparse import pursuit
 
 Atoms = Float[Array, "atoms features"] | Float[np.ndarray, "atoms features"]
@@ -280,7 +281,7 @@ def online_init(dictionary: Atoms) -> Online:
 def online_step(
     state: Online,
     signals: Rows,
-    penalty: pursuit.Penalty,
+    penalty: Reals,
     *,
     forgetting: Number = 0.0,
     tolerance: Number = 1e-3,
@@ -381,7 +382,7 @@ def _online_step(state, signals, penalty, forgetting, tolerance, max_steps, swee
 def online(
     state: Online,
     signals: Rows,
-    penalty: pursuit.Penalty,
+    penalty: Reals,
     key: RandomKey,
     *,
     steps: int,

@@ -410,11 +410,11 @@ def test_a_tolerance_out_of_reach_is_flagged(problem):
     assert not hurried.converged.any()
 
 
-def test_a_penalty_under_jit_that_is_not_positive_is_flagged(problem):
+def test_a_penalty_under_jit_that_is_negative_or_nan_is_flagged(problem):
     dictionary, signals = (np.float32(array) for array in problem)
     penalty = np.full((50, 1), 0.1, np.float32)
     expected = pursuit.lasso(dictionary, signals, penalty, tolerance=1e-5)
-    penalty[3], penalty[5] = 0, -1
+    penalty[3], penalty[5] = np.nan, -1
     found = jax.jit(partial(pursuit.lasso, tolerance=1e-5))(dictionary, signals, penalty)
     wrong = np.isin(np.arange(50), [3, 5])
     np.testing.assert_array_equal(found.converged, ~wrong)
@@ -422,32 +422,168 @@ def test_a_penalty_under_jit_that_is_not_positive_is_flagged(problem):
     np.testing.assert_allclose(found.codes[~wrong], expected.codes[~wrong], atol=1e-5)
 
 
-def test_wrong_arguments_are_refused(own_errors):
-    dictionary, signal = jnp.ones((4, 3)), jnp.ones(3)
-    for penalty in (0, 0.0, -1.0, jnp.array([1.0, 1, 0, 1]), jnp.nan):
-        with pytest.raises(ValueError, match=r"the penalty must be positive, found (0|-1|nan)"):
-            pursuit.lasso(dictionary, signal, penalty)
-    with pytest.raises(ValueError, match=r"the penalty must be positive, found -2"):
-        pursuit.lasso_path(dictionary, signal, jnp.array([1.0, -2.0]))
-    with pytest.raises(
-        ValueError, match=r"the penalty is \(3,\), which does not broadcast to the codes \(4,\)"
-    ):
-        pursuit.lasso(dictionary, signal, jnp.ones(3))
-    with pytest.raises(ValueError, match=r"the penalty is \(5, 4\), which does not broadcast"):
-        pursuit.lasso(dictionary, signal, jnp.ones((5, 4)))
-    with pytest.raises(ValueError, match=r"penalties are an array with a first axis, found a number"):
-        pursuit.lasso_path(dictionary, signal, 1.0)
-    for name, function in PURSUITS.items():
-        with pytest.raises(ValueError, match=r"the dictionary is \(4, 3\), and signals of 5 features need"):
-            function(dictionary, jnp.ones((2, 5)))
-        assert name
-    for function in (pursuit.thresholding, pursuit.orthogonal_matching_pursuit):
-        for sparsity in (0, 5):
-            with pytest.raises(ValueError, match=f"sparsity is {sparsity}: of 4 atoms, 1 to 4 can be chosen"):
-                function(dictionary, signal, sparsity=sparsity)
-    with pytest.raises(ValueError, match=r"steps is 0: a pursuit takes at least 1"):
-        pursuit.matching_pursuit(dictionary, signal, steps=0)
-    with pytest.raises(ValueError, match=r"a matrix \(atoms, features\) or a pair .* found a tuple of 1"):
-        pursuit.lasso((jnp.sin,), signal, 1.0)
-    with pytest.raises(ValueError, match=r"the adjoint takes signals \(3,\) to \(2,\)"):
-        pursuit.lasso((lambda z: z, lambda x: x[:2]), signal, 1.0)
+SIGNAL = np.ones(3, np.float32)
+ATOMS = np.ones((4, 3), np.float32)
+TAKES = r"take a number, one for each atom \(4,\), or one for each signal with a last axis of 1"
+WRONG = {
+    "negative penalty": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, -1.0),
+        {},
+        "penalty is -1.0: take a number of 0 or more",
+    ),
+    "penalty of NaN": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, [1, 1, np.nan, 1]),
+        {},
+        "penalty holds nan: take numbers of",
+    ),
+    "negative penalties": (
+        pursuit.lasso_path,
+        (ATOMS, SIGNAL, [1.0, -2.0]),
+        {},
+        "penalties holds -2.0: take",
+    ),
+    "penalty of another shape": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, np.ones(3)),
+        {},
+        rf"penalty has the shape \(3,\), which does not broadcast to that of the codes \(4,\): {TAKES}",
+    ),
+    "penalty of more axes": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, np.ones((5, 4))),
+        {},
+        r"penalty has the shape \(5, 4\), which does not broadcast",
+    ),
+    "one penalty on a path": (
+        pursuit.lasso_path,
+        (ATOMS, SIGNAL, 1.0),
+        {},
+        "penalties is one number: take an array with a first axis, or lasso for one penalty",
+    ),
+    "negative tolerance": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, 1.0),
+        {"tolerance": -1e-3},
+        "tolerance is -0.001: take a number of 0 or more",
+    ),
+    "many tolerances": (
+        pursuit.basis_pursuit,
+        (ATOMS, SIGNAL),
+        {"tolerance": [0.1, 0.2]},
+        r"tolerance has the shape \(2,\): take one number for all signals",
+    ),
+    "no steps": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, 1.0),
+        {"max_steps": 0},
+        "max_steps is 0: take a whole number at least 1",
+    ),
+    "no sparsity": (
+        pursuit.thresholding,
+        (ATOMS, SIGNAL),
+        {"sparsity": 0},
+        "sparsity is 0: take a whole number from 1 to 4",
+    ),
+    "more than all atoms": (
+        pursuit.orthogonal_matching_pursuit,
+        (ATOMS, SIGNAL),
+        {"sparsity": 5},
+        "sparsity is 5: take a whole number from 1 to 4",
+    ),
+    "no steps of matching": (
+        pursuit.matching_pursuit,
+        (ATOMS, SIGNAL),
+        {"steps": 0},
+        "steps is 0: take a whole number",
+    ),
+    "half a pair": (
+        pursuit.lasso,
+        ((np.sin,), SIGNAL, 1.0),
+        {},
+        r"dictionary is a tuple of 1 \(ufunc\): take a matrix \(atoms, features\) or a pair of functions",
+    ),
+    "a pair that does not fit": (
+        pursuit.lasso,
+        ((lambda z: z, lambda x: x[:2]), SIGNAL, 1.0),
+        {},
+        r"dictionary is a pair whose adjoint takes signals \(3,\) to \(2,\)",
+    ),
+    "no atoms": (
+        pursuit.lasso,
+        (np.ones((0, 3)), SIGNAL, 1.0),
+        {},
+        "dictionary has 0 atoms: take at least one",
+    ),
+    "no axes": (pursuit.lasso, (ATOMS, 1.0, 1.0), {}, r"signals has the shape \(\): take \(..., features\)"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_values_and_shapes_are_refused(name, own_errors):
+    function, arguments, options, message = WRONG[name]
+    with pytest.raises(ValueError, match=message):
+        function(*arguments, **options)
+
+
+@pytest.mark.parametrize("name", PURSUITS)
+def test_a_dictionary_of_other_features_is_refused(name, own_errors):
+    with pytest.raises(ValueError, match=r"dictionary has the shape \(4, 3\): take \(atoms, 5\)"):
+        PURSUITS[name](ATOMS, np.ones((2, 5), np.float32))
+
+
+KINDS = {
+    "complex atoms": (pursuit.lasso, (ATOMS.astype(complex), SIGNAL, 1.0), {}, "dictionary is complex"),
+    "complex signals": (pursuit.basis_pursuit, (ATOMS, SIGNAL.astype(complex)), {}, "signals is complex"),
+    "complex penalty": (pursuit.lasso, (ATOMS, SIGNAL, 1j), {}, "penalty is complex"),
+    "complex signals of a pair": (
+        pursuit.orthogonal_matching_pursuit,
+        ((lambda z: z, lambda x: x), SIGNAL.astype(complex)),
+        {"sparsity": 1},
+        "signals is complex",
+    ),
+    "a penalty in words": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, "a"),
+        {},
+        r"penalty is 'a' \(str\): take an array of numbers",
+    ),
+    "a tolerance in words": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, 1.0),
+        {"tolerance": "a"},
+        r"tolerance is 'a' \(str\): take an array of numbers",
+    ),
+    "a count of steps": (
+        pursuit.lasso,
+        (ATOMS, SIGNAL, 1.0),
+        {"max_steps": 8.0},
+        "max_steps is 8.0: take a whole number",
+    ),
+    "a sparsity": (
+        pursuit.thresholding,
+        (ATOMS, SIGNAL),
+        {"sparsity": 2.0},
+        "sparsity is 2.0: take a whole number",
+    ),
+    "a number of steps": (
+        pursuit.matching_pursuit,
+        (ATOMS, SIGNAL),
+        {"steps": "a"},
+        "steps is 'a': take a whole number",
+    ),
+    "an object": (
+        pursuit.lasso,
+        (object(), SIGNAL, 1.0),
+        {},
+        r"dictionary is <object .*: take an array of numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_wrong_kinds_are_refused(name, own_errors):
+    function, arguments, options, message = KINDS[name]
+    with pytest.raises(TypeError, match=message):
+        function(*arguments, **options)

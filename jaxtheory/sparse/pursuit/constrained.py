@@ -1,0 +1,146 @@
+r"""Basis pursuit: the codes of least $\|z\|_1$ that represent a signal exactly."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Real
+
+from jaxtheory.core import checks
+from jaxtheory.core.types import AnyArray, RealScalar
+from jaxtheory.sparse.pursuit import operators
+from jaxtheory.sparse.pursuit.operators import Dictionary
+from jaxtheory.sparse.pursuit.solver import Options, solve
+from jaxtheory.sparse.results import LassoResult
+
+ROUNDS = 100
+"""The largest number of lasso problems that one basis pursuit solves."""
+
+FIRST_PENALTY = 0.1
+"""The first penalty, relative to the one above which all codes are zero."""
+
+DECAY = 0.7
+"""Each penalty relative to the one before: a small one ends sooner, and is harder to start with."""
+
+LEAST_PENALTY = 16
+"""The smallest penalty in units of the root of the dtype's rounding: dual points round by its inverse."""
+
+REACH = 1 / 32
+"""The default tolerance in units of the root of the dtype's rounding."""
+
+
+def basis_pursuit(
+    dictionary: Dictionary,
+    signals: Real[AnyArray, "... features"],
+    *,
+    tolerance: RealScalar | None = None,
+    max_steps: int = 1000,
+) -> LassoResult:
+    r"""Minimize $\|z\|_1$ over the codes that represent the signal exactly: $zD = x$.
+
+    It is solved as lasso problems of falling penalties. To each of them the residual of the one before, in
+    proportion to the penalties, is added back to the signal (Bregman iteration), which ends after finitely
+    many. A signal is done once its residual is at most `tolerance` times its norm and its gap at most
+    `tolerance` times $\|z\|_1$.
+
+    Args:
+        dictionary: The atoms, one in each row, or a pair of functions `(apply, adjoint)`.
+        signals: The signals to represent.
+        tolerance: The residual relative to the signal's norm, and the gap relative to $\|z\|_1$, at which a
+            signal is done; 0 or more. By default it is what the dtype can reach, 1e-5 in single precision.
+        max_steps: The largest number of steps for one lasso problem, at least 1.
+
+    Returns:
+        The codes; the objective is $\|z\|_1$, and the gap how far it is above the value of a dual point. A
+        signal outside of what the atoms span is not converged.
+
+    Raises:
+        ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
+        TypeError: If an argument is complex, or is no array of numbers.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.sparse import pursuit
+        >>> dictionary = jnp.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+        >>> pursuit.basis_pursuit(dictionary, jnp.array([1.2, 1.6])).codes.round(4).tolist()
+        [0.0, 0.0, 2.0]
+
+    References:
+        Chen, Donoho and Saunders, Atomic decomposition by basis pursuit, 1998.
+        Yin, Osher, Goldfarb and Darbon, Bregman iterative algorithms for l1-minimization, 2008.
+    """
+    given = operators.checked(dictionary, signals, "tolerance", tolerance)
+    max_steps = checks.count("max_steps", max_steps)
+    if tolerance is not None:
+        operators.check_tolerance(tolerance)
+    return given.back(
+        _basis_pursuit(
+            given.dictionary,
+            given.signals,
+            given.amount,
+            atoms=given.atoms,
+            options=Options(max_steps, False),
+        )
+    )
+
+
+@partial(jax.jit, static_argnames=("atoms", "options"))
+def _basis_pursuit(
+    dictionary: Any, signals: Float[Array, "... features"], tolerance: Any, *, atoms: int, options: Options
+) -> LassoResult:
+    """Bregman iteration for all signals at once."""
+    rows, finite = operators.finite_rows(signals)
+    dtype, leading = rows.dtype, signals.shape[:-1]
+    root = jnp.sqrt(jnp.finfo(dtype).eps)
+    if tolerance is None:
+        tolerance = REACH * root
+    dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
+    apply, adjoint = operators.functions(dictionary)
+    curvature = operators.gram_curvature(dictionary, atoms, dtype)
+    largest = jnp.max(jnp.abs(adjoint(rows)), axis=1)
+    largest = jnp.where(largest > 0, largest, 1)[:, None]
+    norm = jnp.linalg.norm(rows, axis=1)
+    # Each problem is solved down to rounding: a gap bounds only the square of the residual.
+    zero = jnp.zeros((), dtype)
+
+    def one_problem(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        count, codes, dual, gap, steps, done = carry
+        penalty = jnp.maximum(FIRST_PENALTY * DECAY**count, LEAST_PENALTY * root) * largest
+        target = jnp.where(done[:, None], 0, rows + penalty * dual)
+        start = jnp.where(done[:, None], 0, codes)
+        new = solve(options, dictionary, target, penalty, start, zero, zero, curvature)
+        left = target - apply(new.codes)
+        dual = left / jnp.maximum(penalty, jnp.max(jnp.abs(adjoint(left)), axis=1, keepdims=True))
+        length = jnp.sum(jnp.abs(new.codes), axis=1)
+        distance = length - jnp.sum(rows * dual, axis=1)
+        missing = jnp.linalg.norm(rows - apply(new.codes), axis=1)
+        near = (jnp.abs(distance) <= tolerance * length) & (missing <= tolerance * norm)
+        codes = jnp.where(done[:, None], codes, new.codes)
+        gap, steps = jnp.where(done, gap, distance), steps + jnp.where(done, 0, new.steps)
+        return count + 1, codes, dual, gap, steps, done | near
+
+    def goes_on(carry: tuple[Array, ...]) -> Array:
+        return (carry[0] < ROUNDS) & ~jnp.all(carry[-1])
+
+    zeros = jnp.zeros(len(rows), dtype)
+    start = (
+        jnp.zeros((), int),
+        jnp.zeros((len(rows), atoms), dtype),
+        jnp.zeros_like(rows),
+        zeros,
+        jnp.zeros(len(rows), int),
+        norm == 0,
+    )
+    _, codes, _, gap, steps, done = lax.while_loop(goes_on, one_problem, start)
+    codes, gap = units.codes(codes), units.codes(gap[:, None])[:, 0]
+    objective = jnp.sum(jnp.abs(codes), axis=1)
+    held = jnp.isfinite(objective) & ((objective >= jnp.finfo(dtype).tiny) | (norm == 0))
+    return LassoResult(
+        codes=jnp.where(finite[:, None], codes, jnp.nan).reshape(*leading, atoms),
+        objective=jnp.where(finite, objective, jnp.nan).reshape(leading),
+        gap=jnp.where(finite, gap, jnp.nan).reshape(leading),
+        steps=steps.reshape(leading),
+        converged=(done & finite & held).reshape(leading),
+    )
