@@ -18,7 +18,6 @@ from jaxtheory.core.types import AnyArray, Boundary, Reals, RealScalar
 from jaxtheory.sparse.convolutional.operators import normalize
 from jaxtheory.sparse.convolutional.penalized import (
     check_mask,
-    check_penalty,
     fit_mask,
     fit_penalty,
     solve_lasso,
@@ -63,7 +62,7 @@ def learner(
     be anything, to 1. Its metric `"objective"` is the mean objective before the step on the filters.
 
     Args:
-        penalty: The weight $\lambda > 0$ of the sparsity term, one number or one for each atom, as `lasso`
+        penalty: The weight $\lambda \ge 0$ of the sparsity term, one number or one for each atom, as `lasso`
             takes it.
         nonnegative: Whether codes must be nonnegative.
         boundary: What lies beyond the border: `"periodic"`, the other side, or `"zero"`.
@@ -95,7 +94,7 @@ def learner(
         Garcia-Cardona and Wohlberg, Convolutional dictionary learning: a comparative review and new
         algorithms, 2018.
     """
-    check_penalty(penalty)
+    checks.nonnegative("penalty", penalty)
     checks.one_of("boundary", boundary, ("periodic", "zero"))
     checks.one_of("domain", domain, ("auto", "spatial", "fourier"))
     checks.nonnegative("tolerance", tolerance)

@@ -52,9 +52,8 @@ def lasso(
     Args:
         filters: The filters $d$.
         images: The images $x$, or signals.
-        penalty: The weight $\lambda > 0$ of the sparsity term, one number or one for each atom. Of the
-            weights of atoms some may be 0, which leaves these atoms unpenalized, or infinite, which leaves
-            them out.
+        penalty: The weight $\lambda \ge 0$ of the sparsity term, one number or one for each atom. An infinite
+            weight excludes its atom, and a weight of zero leaves it unpenalized.
         mask: The weights $m$ of the pixels, from 0, for a value that is missing and may be anything, to 1;
             they broadcast to the images.
         nonnegative: Whether codes must be nonnegative.
@@ -70,7 +69,7 @@ def lasso(
         With atoms of weight 0 the gap is an estimate, which takes their codes for as large as at the minimum.
 
     Raises:
-        ValueError: If shapes do not match, a penalty is negative or all are 0, the mask leaves [0, 1],
+        ValueError: If shapes do not match, a penalty is negative, the mask leaves [0, 1],
             filters do not fit on a periodic image, or an option is unknown or out of range.
         TypeError: If an array is not real, or the number of steps is no whole number.
 
@@ -85,7 +84,7 @@ def lasso(
         Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
         Yang and Zhang, Alternating direction algorithms for l1-problems in compressive sensing, 2011.
     """
-    check_penalty(penalty)
+    checks.nonnegative("penalty", penalty)
     check_mask(mask)
     max_steps = checks.count("max_steps", max_steps)
     checks.nonnegative("tolerance", tolerance)
@@ -98,15 +97,6 @@ def lasso(
     if found.objective.dtype == images.dtype:
         return found
     return replace(found, converged=found.converged & jnp.isfinite(found.objective))
-
-
-def check_penalty(penalty: Any) -> None:
-    """Refuses penalties that are negative, and those that are all zero, where they are known."""
-    checks.nonnegative("penalty", penalty)
-    if checks.known(penalty) and np.size(penalty) and not np.any(np.asarray(penalty)):
-        raise ValueError(
-            f"penalty is {np.ravel(np.asarray(penalty))[0]}: take a positive number, or 0 for some atoms only"
-        )
 
 
 def fit_penalty(penalty: Array, atoms: int) -> None:

@@ -213,7 +213,7 @@ def inpaint(
         filters: The filters $d$, such as are learned from images without their smooth part.
         images: The images, or signals.
         mask: The weights $m$ of the pixels.
-        penalty: The weight $\lambda > 0$ of the sparsity term, one number or one for each atom, as `lasso`
+        penalty: The weight $\lambda \ge 0$ of the sparsity term, one number or one for each atom, as `lasso`
             takes it; it is small if the known values are exact.
         smoothness: The weight of the smooth part's gradient, in squared pixels, as `lowpass` takes it.
         boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
@@ -226,7 +226,7 @@ def inpaint(
         The images as the model has them, also where they are known; their smooth part, and the codes.
 
     Raises:
-        ValueError: If shapes do not match, a penalty is negative or all are 0, the mask leaves [0, 1],
+        ValueError: If shapes do not match, a penalty is negative, the mask leaves [0, 1],
             filters do not fit on a periodic image, or an option is unknown or out of range.
         TypeError: If an array is not real, or the number of steps is no whole number.
 
@@ -242,6 +242,8 @@ def inpaint(
     References:
         Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
     """
+    checks.nonnegative("penalty", penalty)
+    check_mask(mask)
     (filters, images, penalty), back = real_arrays(filters=filters, images=images, penalty=penalty)
     Plan.of(filters, images, boundary, domain)
     return back(

@@ -112,7 +112,7 @@ def layered_basis_pursuit(
     Args:
         filters: The filters $D_i$ of each layer.
         images: The images $\hat\Gamma_0$, or signals.
-        penalties: The weights $\xi_i > 0$ of the sparsity terms, for each layer.
+        penalties: The weights $\xi_i \ge 0$ of the sparsity terms, for each layer.
         nonnegative: Whether codes must be nonnegative.
         strides: The strides of each layer, or one for all.
         boundary: What lies beyond the border: `"periodic"`, the other side, or `"zero"`.
@@ -125,7 +125,7 @@ def layered_basis_pursuit(
         that the codes before pose.
 
     Raises:
-        ValueError: If shapes do not match, strides do not divide the images, a penalty is not positive, or an
+        ValueError: If shapes do not match, strides do not divide the images, a penalty is negative, or an
             option is unknown or out of range.
         TypeError: If an array is not real, or the number of steps is no whole number.
 
@@ -142,7 +142,7 @@ def layered_basis_pursuit(
     """
     layout, filters, (images,), back = Layout.prepare(filters, strides, boundary, images=images)
     layout.check_images(filters, images)
-    penalties = layout.per_layer("penalties", penalties, filters, images, positive=True)
+    penalties = layout.per_layer("penalties", penalties, filters, images, positive=False)
     max_steps = checks.count("max_steps", max_steps)
     if tolerance is not None:
         checks.nonnegative("tolerance", tolerance)
@@ -183,9 +183,9 @@ def _pursued(
             (Partial(apply, one), Partial(adjoint, one)),
             images.reshape(*lead, math.prod(event)),
             penalty,
+            tolerance=tolerance,
             max_steps=max_steps,
             nonnegative=nonnegative,
-            **({} if tolerance is None else {"tolerance": tolerance}),
         )
         images = found.codes.reshape(*lead, *shape)
         results.append(replace(found, codes=images))

@@ -162,7 +162,12 @@ def _moved(
         slope = slope + jnp.sum(tangent * direction)
 
     def moved(rate: Array) -> tuple[Array, ...]:
-        return tuple(convolutional.normalize(d - rate * p) for d, p in zip(filters, directions))
+        # An atom that does not move is not rounded anew.
+        still = [jnp.all(p == 0, tuple(range(p.ndim - 1))) for p in directions]
+        return tuple(
+            jnp.where(stays, d, convolutional.normalize(d - rate * p))
+            for d, p, stays in zip(filters, directions, still)
+        )
 
     def too_far(carry: tuple[Array, Array]) -> Array:
         rate, tries = carry

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks, linalg
 from jaxtheory.core.dtypes import real_arrays
@@ -26,13 +26,13 @@ from jaxtheory.sparse.multilayer.model import check_shape
 class Sparsity:
     """How sparse the codes of each layer are, and how large: what the guarantees ask for."""
 
-    stripes: Int[Array, "... layers"]
+    stripes: Real[AnyArray, "... layers"]
     r"""The number of entries of the fullest stripe, $\|\Gamma_i\|^S_{0,\infty}$."""
-    patches: Int[Array, "... layers"]
+    patches: Real[AnyArray, "... layers"]
     r"""The number of entries of the fullest patch, $\|\Gamma_i\|^P_{0,\infty}$."""
-    smallest: Float[Array, "... layers"]
+    smallest: Float[AnyArray, "... layers"]
     r"""The smallest absolute value of an entry, infinite where there is none."""
-    largest: Float[Array, "... layers"]
+    largest: Float[AnyArray, "... layers"]
     """The largest absolute value of an entry."""
 
 

@@ -21,6 +21,7 @@ def _learned(filters, images, penalty):
     return learner.step(learner.init(filters), images)
 
 
+NO_LEADING = "all its arguments are shared; tests/sparse and the rows of `lasso` go through integers"
 CLIPPED = "its step goes as far as the ball, and has no derivative there"
 GAP_MAPPED = "the gap that remains is rounding: tests/sparse maps the codes"
 GAP_RIGID = "the gap and the steps have no derivative: tests/sparse differentiates the codes"
@@ -30,7 +31,15 @@ SHARED = "a module's share of what `lasso` and `learner` refuse, whose tests rea
 EXAMPLES: list[Example] = [
     Example(convolutional.analyze, _coded, None, (1,), (0, 1), export=True, devices=True),
     Example(convolutional.synthesize, _coded, {"boundary": "zero"}, (1,), (0, 1), export=True, devices=True),
-    Example(convolutional.normalize, lambda rng: _coded(rng)[:1], None, (), (0,), vmap=ONE_MODEL),
+    Example(
+        convolutional.normalize,
+        lambda rng: _coded(rng)[:1],
+        None,
+        (),
+        (0,),
+        vmap=ONE_MODEL,
+        integer=NO_LEADING,
+    ),
     Example(
         convolutional.lasso,
         lambda rng: (*_coded(rng), jnp.float32(1.0)),
@@ -51,6 +60,7 @@ EXAMPLES: list[Example] = [
         vmap="one objective, over all images",
         grad=CLIPPED,
         export=True,
+        integer=NO_LEADING,
         tolerance=1e-4,
     ),
     Example(
@@ -88,7 +98,7 @@ EXAMPLES: list[Example] = [
 
 NOT_TRACED: dict[str, str] = {
     "sparse.convolutional.plan.check_filters": SHARED,
-    "sparse.convolutional.penalized.check_penalty": SHARED,
+    "sparse.convolutional.penalized.solve_lasso": "what `lasso` calls once arguments are checked",
     "sparse.convolutional.penalized.fit_penalty": SHARED,
     "sparse.convolutional.penalized.check_mask": SHARED,
     "sparse.convolutional.penalized.fit_mask": SHARED,

@@ -108,6 +108,8 @@ def test_infinite_weights_leave_atoms_out_and_zeros_leave_them_unpenalized(nonne
     best = np.sum((x.ravel() - matrix @ z) ** 2) / 2 + np.sum(weights * np.abs(z))
     np.testing.assert_allclose(free.objective, best, rtol=1e-7)
     assert np.any(free.codes[:, 1])
+    # Without any penalty these atoms explain all of this image.
+    assert nonnegative or convolutional.lasso(filters, x, 0.0, **options).objective < 1e-9
 
 
 def test_codes_scale_with_images_and_filters(rng):
@@ -250,12 +252,6 @@ BAD = {
         {},
         ValueError,
         "take (..., height, width, 1)",
-    ),
-    "no penalty": (
-        (FILTERS, IMAGE, 0.0),
-        {},
-        ValueError,
-        "penalty is 0.0: take a positive number, or 0 for some",
     ),
     "negative": ((FILTERS, IMAGE, -0.5), {}, ValueError, "penalty is -0.5: take a number of 0 or more"),
     "penalties": (

@@ -5,11 +5,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxtheory.sparse import multilayer
 from tests.sparse.multilayer.models import hopping
 
 
+@pytest.mark.beyond
 def test_no_bound_is_broken_by_draws_that_meet_it(x64, rng):
     filters, strides = hopping(rng)
     mu = multilayer.coherences(filters, strides=strides)
