@@ -46,6 +46,7 @@ EXAMPLES: list[Example] = [
         {"tolerance": 1e-4, "max_steps": 100},
         (1,),
         (0, 1, 2),
+        vmap=GAP_MAPPED,
         grad=GAP_RIGID,
         x64=STEPS_ROUNDED,
         export=True,

@@ -95,7 +95,7 @@ def test_errors(rng, own_errors):
         alista.analytic_weight(dictionary * (np.arange(5) != 2)[:, None])
     with pytest.raises(ValueError, match=r"weight has the shape \(4, 4\): take \(5, 4\)"):
         alista.generalized_coherence(dictionary, dictionary[:4])
-    with pytest.raises(ValueError, match="threshold is -1.0: take a positive number"):
+    with pytest.raises(ValueError, match=r"threshold is -1\.0: take a positive number"):
         alista.init(key, dictionary, steps=1, threshold=-1.0)
     with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         alista.init(key, dictionary, steps=0, threshold=1.0)

@@ -82,7 +82,7 @@ def test_errors(rng, own_errors):
         convolutional_lista.init(key, filters, steps=1, penalty=1.0, boundary="mirror")
     with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         convolutional_lista.init(key, filters, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match="penalty is -1.0: take a positive number"):
+    with pytest.raises(ValueError, match=r"penalty is -1\.0: take a positive number"):
         convolutional_lista.init(key, filters, steps=1, penalty=-1.0)
     params = convolutional_lista.init(key, filters, steps=1, penalty=1.0)
     with pytest.raises(ValueError, match=r"x has the shape \(8, 8, 3\): take \(\.\.\., height, width, 2\)"):

@@ -68,7 +68,7 @@ def test_errors(problem, own_errors):
     key = jax.random.key(0)
     with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         lista.init(key, dictionary, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match="penalty is -0.5: take a positive number"):
+    with pytest.raises(ValueError, match=r"penalty is -0\.5: take a positive number"):
         lista.init(key, dictionary, steps=1, penalty=-0.5)
     with pytest.raises(ValueError, match=r"dictionary has the shape \(7,\): take \(atoms, features\)"):
         lista.init(key, dictionary[0], steps=1, penalty=1.0)

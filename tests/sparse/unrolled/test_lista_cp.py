@@ -85,7 +85,7 @@ def test_errors(problem, own_errors):
         lista_cp.init(key, dictionary, steps=1, penalty=1.0, selection=(0.2, 0.1))
     with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         lista_cp.init(key, dictionary, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match="penalty is 0.0: take a positive number"):
+    with pytest.raises(ValueError, match=r"penalty is 0\.0: take a positive number"):
         lista_cp.init(key, dictionary, steps=1, penalty=0.0)
     params = lista_cp.init(key, dictionary, steps=1, penalty=1.0)
     with pytest.raises(ValueError, match=r"x has the shape \(2, 3, 6\): take \(\.\.\., 7\)"):
