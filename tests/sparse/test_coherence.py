@@ -114,7 +114,7 @@ def test_shifts_against_the_dense_dictionary(shape, x64, rng):
     filters = rng.standard_normal(shape)
     filters /= np.sqrt(np.sum(filters**2, axis=tuple(range(len(shape) - 1))))
     size = (9,) if len(shape) == 3 else (7, 8)
-    matrix = dense(filters, size, "circular")
+    matrix = dense(filters, size, "periodic")
     shifts = coherence.shift_coherence(filters)
     np.testing.assert_allclose(np.max(shifts), coherence.mutual_coherence(matrix.T), rtol=1e-12)
     # The atoms at one place, and those at the places beside it.
@@ -128,7 +128,7 @@ def test_shifts_against_the_dense_dictionary(shape, x64, rng):
         np.testing.assert_allclose(shifts[shift], block.max(), atol=1e-12)
 
 
-@pytest.mark.parametrize("boundary", ["circular", "zero"])
+@pytest.mark.parametrize("boundary", ["periodic", "zero"])
 def test_stripes_by_counting(boundary, rng):
     codes = np.float32(rng.standard_normal((2, 7, 9, 3)) * (rng.random((2, 7, 9, 3)) < 0.15))
     found = coherence.stripe_sparsity(codes, (3, 2), boundary=boundary)
@@ -136,7 +136,7 @@ def test_stripes_by_counting(boundary, rng):
         stripes = []
         for i, j in np.ndindex(7, 9):
             rows, columns = np.arange(i - 2, i + 3), np.arange(j - 1, j + 2)
-            if boundary == "circular":
+            if boundary == "periodic":
                 rows, columns = rows % 7, columns % 9
             else:
                 rows, columns = rows[(rows >= 0) & (rows < 7)], columns[(columns >= 0) & (columns < 9)]
@@ -196,9 +196,9 @@ BAD = {
     ),
     "border": (
         lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (1,), boundary="same"),
-        "take 'circular' or 'zero'",
+        "take 'periodic' or 'zero'",
     ),
-    "stripe": (lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (3,)), "do not fit on a circular image"),
+    "stripe": (lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (3,)), "do not fit on a periodic image"),
 }
 
 

@@ -44,6 +44,7 @@ def _learned(filters, images, penalties):
     return learner.step(learner.init(filters), images)
 
 
+FIGURES = "its leading axes are those of a record of figures"
 NO_LEADING = "no one argument is the signal"
 UNIT = "atoms that are rounded to bfloat16 have not unit norm"
 FILTERS_ALONE = "its one argument is a tuple of filters; the rows of `ml_ista` go through integers"
@@ -111,7 +112,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(multilayer.ml_ista, _layered, {"steps": 4}, (1,), (0, 1, 2), export=True, devices=True),
     Example(multilayer.ml_fista, _layered, {"steps": 4}, (1,), (0, 1, 2), export=True, devices=True),
-    Example(multilayer.uniqueness_guarantee, lambda rng: _promised(rng)[:2], None, (1,), (0,)),
+    Example(multilayer.uniqueness_guarantee, lambda rng: _promised(rng)[:2], None, (1,), (0,), integer=FIGURES),
     Example(multilayer.stability_guarantee, _promised, None, (1, 2), (0, 1, 2)),
     Example(multilayer.thresholding_guarantee, _promised, {"kind": "hard"}, (1, 2), (0, 1, 2)),
     Example(multilayer.basis_pursuit_guarantee, _promised, None, (1, 2), (0, 1, 2)),
