@@ -24,8 +24,9 @@ HELD_OUT = 2_000
 SEEDS = (0, 1, 2)
 GOAL = 12.88
 """Mean objective of the held-out patches."""
-OURS = {"steps": 160, "batch": 128, "forgetting": 5.0, "tolerance": 0.03, "max_steps": 20}
-"""Ours."""
+OURS = {"forgetting": 5.0, "tolerance": 0.03, "max_steps": 20}
+STEPS, BATCH = 160, 128
+"""Our learner's options, the number of its steps, and the patches of one."""
 ROUNDS, THEIR_BATCH = 3, 256
 """Scikit-learn's."""
 CASES = [
@@ -72,15 +73,17 @@ def ours(patches: int) -> Callable[[], Learnt]:
     """Online learning of this package."""
     import jax
 
-    from jaxtheory.sparse import dictionary
+    from jaxtheory.sparse import learning
+    from jaxtheory.sparse.dictionary_learning import online, sample_atoms
 
     x, held_out = signals(patches)
     placed = jax.device_put(x)
+    learner = online(PENALTY, **OURS)
 
     def learn(seed: int):
         for_atoms, for_batches = jax.random.split(jax.random.key(seed))
-        state = dictionary.online_init(dictionary.sample_atoms(for_atoms, placed, ATOMS))
-        return dictionary.online(state, placed, PENALTY, for_batches, **OURS)[0].dictionary
+        state = learner.init(sample_atoms(for_atoms, placed, ATOMS))
+        return learning.run(learner, state, placed, for_batches, steps=STEPS, batch=BATCH)[0].dictionary
 
     return lambda: Learnt(jax.block_until_ready([learn(seed) for seed in SEEDS]), held_out)
 
@@ -112,13 +115,15 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     """Our program, for compilation ahead of time."""
     import jax
 
-    from jaxtheory.sparse import dictionary
+    from jaxtheory.sparse import learning
+    from jaxtheory.sparse.dictionary_learning import online
 
-    state = jax.eval_shape(dictionary.online_init, jax.ShapeDtypeStruct((ATOMS, SIZE**2), np.float32))
-    x, penalty = (jax.ShapeDtypeStruct(shape, np.float32) for shape in ((20_000, SIZE**2), ()))
+    learner = online(PENALTY, **OURS)
+    state = jax.eval_shape(learner.init, jax.ShapeDtypeStruct((ATOMS, SIZE**2), np.float32))
+    x = jax.ShapeDtypeStruct((20_000, SIZE**2), np.float32)
     return {
         "online": (
-            jax.jit(partial(dictionary.online, **OURS)),
-            (state, x, penalty, jax.ShapeDtypeStruct((2,), np.uint32)),
+            jax.jit(partial(learning.run, learner, steps=STEPS, batch=BATCH)),
+            (state, x, jax.ShapeDtypeStruct((2,), np.uint32)),
         )
     }

@@ -87,13 +87,18 @@ def axes(name: str, value: Any, *names: str, sizes: Sequence[int | None] = ()) -
     Args:
         name: The parameter's name.
         value: An array.
-        *names: The last axes by name; a first name of `"..."` leaves leading axes free.
+        *names: The last axes by name; a first name of `"..."` leaves leading axes free. Without names it must
+            be one number.
         sizes: The sizes that these axes must have, from the last one backwards or for all; `None` leaves one
             free.
 
     Raises:
         ValueError: If the axes are others.
     """
+    if not names:
+        if np.shape(value):
+            raise ValueError(f"{name} has the shape {np.shape(value)}: take one number")
+        return
     free = names[0] == "..."
     last = names[1:] if free else names
     shape = np.shape(value)

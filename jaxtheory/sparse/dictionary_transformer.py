@@ -6,46 +6,47 @@ It needs scikit-learn: `pip install "jaxtheory[experiments]"`.
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from jaxtheory.sparse import dictionary, pursuit
+from jaxtheory.sparse import pursuit
+from jaxtheory.sparse.dictionary_learning import online, sample_atoms
+from jaxtheory.sparse.learning import Learner, run
 
 
 class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learns a dictionary online; signals become their codes by the lasso.
 
     The objective is that of scikit-learn's `MiniBatchDictionaryLearning` with `alpha=penalty` and
-    `transform_algorithm="lasso_cd"`. Numbers are computed in single precision, unless JAX's double precision
-    is on, and have the dtype of `X`.
+    `transform_algorithm="lasso_cd"`. Numbers are computed in the precision of `X`, double or single.
 
     Args:
-      atoms: number of atoms; by default as many as features, or as signals if those are fewer.
-      penalty: of the codes' absolute values, positive.
-      steps: minibatches to learn from.
-      batch: signals in a minibatch; all of them if they are fewer.
-      forgetting: exponent with which old minibatches lose weight: 0 for not at all.
-      tolerance: duality gap of the codes relative to their objective, in `transform`; while learning, 1e-3 at
-        least.
-      nonnegative: whether codes must be nonnegative.
-      random_state: an integer, a `RandomState` or `None`, of the atoms to start from and the minibatches.
+        atoms: The number of atoms; by default as many as features, or as signals if those are fewer.
+        penalty: The weight of the codes' absolute values, positive.
+        steps: The number of minibatches to learn from in `fit`.
+        batch: The number of signals in a minibatch; all of them if they are fewer.
+        forgetting: The exponent with which old minibatches lose weight, 0 or more; at 0 all count alike.
+        tolerance: The duality gap of the codes that `transform` returns, relative to their objective; by
+            default what the precision can reach.
+        nonnegative: Whether codes must be nonnegative.
+        random_state: An integer, a `RandomState` or `None`, for the first atoms and the minibatches.
 
     Attributes:
-      components_: the atoms, (atoms, features).
-      objective_: mean objective of each minibatch before its step, (steps,).
+        components_: The atoms, (atoms, features). Where all signals are zero, so are they.
+        objective_: The mean objective of each minibatch before its step, (steps,).
+        state_: What learning goes on from, an `OnlineState`.
 
     Example:
-      >>> import numpy as np
-      >>> from jaxtheory.sparse.dictionary_transformer import DictionaryTransformer
-      >>> signals = np.random.default_rng(0).laplace(size=(200, 5))
-      >>> transformer = DictionaryTransformer(atoms=8, penalty=0.5, steps=20, random_state=0)
-      >>> codes = transformer.fit_transform(signals)
-      >>> codes.shape, bool(np.mean(codes == 0) > 0.1)
-      ((200, 8), True)
+        >>> import numpy as np
+        >>> from jaxtheory.sparse.dictionary_transformer import DictionaryTransformer
+        >>> signals = np.random.default_rng(0).laplace(size=(200, 5))
+        >>> transformer = DictionaryTransformer(atoms=8, penalty=0.5, steps=20, random_state=0)
+        >>> codes = transformer.fit_transform(signals)
+        >>> codes.shape, bool(np.mean(codes == 0) > 0.1)
+        ((200, 8), True)
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         steps: int = 1000,
         batch: int = 256,
         forgetting: float = 0.0,
-        tolerance: float = 1e-6,
+        tolerance: float | None = None,
         nonnegative: bool = False,
         random_state: Any = None,
     ) -> None:
@@ -70,79 +71,109 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> "DictionaryTransformer":  # noqa: ARG002
-        """Learns the dictionary.
+        """Learn the dictionary.
 
         Args:
-          X: signals, (n, features).
-          y: ignored.
+            X: The signals, (n, features).
+            y: Ignored.
 
         Returns:
-          The transformer itself.
+            The transformer itself.
 
         Raises:
-          ValueError: if there are more atoms than signals, or a parameter is out of range.
+            ValueError: If there are more atoms than signals, or a parameter is out of range.
         """
         X = validate_data(self, X, dtype=[np.float64, np.float32])
-        signals = jnp.asarray(X)
-        atoms = min(X.shape) if self.atoms is None else self.atoms
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        for_atoms, for_batches = jax.random.split(jax.random.key(seed))
-        state, metrics = dictionary.online(
-            dictionary.online_init(dictionary.sample_atoms(for_atoms, signals, atoms)),
-            signals,
-            self.penalty,
-            for_batches,
-            steps=self.steps,
-            batch=min(self.batch, len(X)),
-            forgetting=self.forgetting,
-            tolerance=max(self.tolerance, 1e-3),
-            nonnegative=self.nonnegative,
-        )
-        self.components_ = np.asarray(state.dictionary, X.dtype)
-        self.objective_ = np.asarray(metrics["objective"], X.dtype)
+        with _precision(X.dtype):
+            learner = self._learner()
+            state, for_batches = self._begun(learner, X)
+            batch = min(self.batch, len(X))
+            state, metrics = run(learner, state, X, for_batches, steps=self.steps, batch=batch)
+            self._keep(state, metrics["objective"])
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> "DictionaryTransformer":  # noqa: ARG002
+        """Take one step of learning on these signals, as one minibatch; the first call draws the atoms.
+
+        Args:
+            X: The signals, (n, features); at the first call at least as many as atoms.
+            y: Ignored.
+
+        Returns:
+            The transformer itself.
+
+        Raises:
+            ValueError: If the signals have other features than those before, or a parameter is out of range.
+        """
+        begins = not hasattr(self, "state_")
+        X = validate_data(self, X, reset=begins, dtype=[np.float64, np.float32])
+        with _precision(X.dtype if begins else self.components_.dtype):
+            learner = self._learner()
+            state = self._begun(learner, X)[0] if begins else self.state_
+            state, metrics = learner.step(state, X)
+            before = [] if begins else self.objective_
+            self._keep(state, np.append(before, metrics["objective"]))
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "n atoms"]:
-        """Returns the codes of signals.
+        """Return the codes of signals.
 
         Args:
-          X: signals, (n, features).
+            X: The signals, (n, features).
 
         Returns:
-          The codes, (n, atoms).
+            The codes.
 
         Raises:
-          ValueError: if the signals do not have the features that were learnt from.
+            ValueError: If the signals have other features than those that were learned from.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        solution = pursuit.lasso(
-            jnp.asarray(self.components_),
-            jnp.asarray(X),
-            self.penalty,
-            tolerance=self.tolerance,
-            nonnegative=self.nonnegative,
-        )
-        return np.asarray(solution.codes, X.dtype)
+        options = {} if self.tolerance is None else {"tolerance": self.tolerance}
+        with _precision(X.dtype):
+            atoms = self.components_.astype(X.dtype)
+            found = pursuit.lasso(atoms, X, self.penalty, nonnegative=self.nonnegative, **options)
+            return np.asarray(found.codes, X.dtype)
 
     def inverse_transform(self, X: Any) -> Float[np.ndarray, "n features"]:
-        """Returns the signals that codes stand for.
+        """Return the signals that codes stand for.
 
         Args:
-          X: codes, (n, atoms).
+            X: The codes, (n, atoms).
 
         Returns:
-          The signals, (n, features).
+            The signals.
         """
         check_is_fitted(self)
         return np.asarray(X) @ self.components_
 
+    def _learner(self) -> Learner:
+        return online(self.penalty, forgetting=self.forgetting, nonnegative=self.nonnegative)
+
+    def _begun(self, learner: Learner, X: np.ndarray) -> tuple[Any, jax.Array]:
+        """The state to begin with, and the key of the minibatches."""
+        atoms = min(X.shape) if self.atoms is None else self.atoms
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        for_atoms, for_batches = jax.random.split(jax.random.key(seed))
+        return learner.init(sample_atoms(for_atoms, X, atoms)), for_batches
+
+    def _keep(self, state: Any, objective: Any) -> None:
+        """Stores what was learned as NumPy's arrays, which know no switch of precision."""
+        self.state_ = jax.tree.map(np.asarray, state)
+        self.components_ = self.state_.dictionary
+        self.objective_ = np.asarray(objective, self.components_.dtype)
+
     @property
     def _n_features_out(self) -> int:
-        """Number of features that `ClassNamePrefixFeaturesOutMixin` names."""
+        """The number of features that `ClassNamePrefixFeaturesOutMixin` names."""
         return len(self.components_)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _precision(dtype: Any) -> Any:
+    """Double precision for the length of a call, where data have it."""
+    return jax.enable_x64(bool(dtype == np.float64 or jax.config.jax_enable_x64))

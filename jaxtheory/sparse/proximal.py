@@ -1,28 +1,34 @@
 r"""Proximal operators of sparsity: $\mathrm{prox}_f(x) = \arg\min_z \frac12 \|z - x\|^2 + f(z)$.
 
 Each is differentiable by autodiff wherever it is smooth, and its derivative is finite everywhere: on a kink
-it is one of the derivatives beside it or their mean. Thresholds are nonnegative; a negative one gives no
-proximal operator, and nobody checks.
+it is one of the derivatives beside it or their mean.
+
+Conventions: `x` has any shape, and thresholds broadcast with it; complex numbers are a `TypeError`.
+Thresholds are 0 or more. A negative one, which a network may learn, is not refused, and gives no proximal
+operator.
 """
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-Values = Float[Array, "..."] | Float[np.ndarray, "..."]
-Amount = Float[Array, "..."] | Float[np.ndarray, "..."] | float | int | np.floating
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.types import AnyArray, Reals
+
+Values = Real[AnyArray, "..."]
+"""Real numbers of any shape."""
 
 
-def soft_threshold(x: Values, threshold: Amount) -> Float[Array, "..."]:
-    r"""Shrinks towards zero, the proximal operator of $t \|z\|_1$: $\mathrm{sign}(x) \max(|x| - t, 0)$.
+def soft_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
+    r"""Shrink towards zero, the proximal operator of $t \|z\|_1$: $\mathrm{sign}(x) \max(|x| - t, 0)$.
 
     Args:
-        x: Any shape.
-        threshold: $t \ge 0$, broadcast with `x`.
+        x: The values.
+        threshold: The threshold $t \ge 0$.
 
     Returns:
-        The shrunken values, in the shape of both.
+        The shrunken values.
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,19 +39,22 @@ def soft_threshold(x: Values, threshold: Amount) -> Float[Array, "..."]:
     References:
         Donoho, De-noising by soft-thresholding, 1995.
     """
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
     # Without `sign`, which a Pallas kernel cannot compute away from its device.
-    return jnp.maximum(x - threshold, 0) - jnp.maximum(-x - threshold, 0)
+    return back(jnp.maximum(x - threshold, 0) - jnp.maximum(-x - threshold, 0))
 
 
-def nonnegative_soft_threshold(x: Values, threshold: Amount) -> Float[Array, "..."]:
-    r"""The proximal operator of $t \|z\|_1$ over $z \ge 0$: $\max(x - t, 0)$, a ReLU with bias $-t$.
+def nonnegative_soft_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
+    r"""Shrink nonnegative values, the proximal operator of $t \|z\|_1$ over $z \ge 0$: $\max(x - t, 0)$.
+
+    It is a ReLU with the bias $-t$.
 
     Args:
-        x: Any shape.
-        threshold: $t \ge 0$, broadcast with `x`.
+        x: The values.
+        threshold: The threshold $t \ge 0$.
 
     Returns:
-        The shrunken values, in the shape of both.
+        The shrunken values.
 
     Example:
         >>> import jax.numpy as jnp
@@ -56,18 +65,19 @@ def nonnegative_soft_threshold(x: Values, threshold: Amount) -> Float[Array, "..
     References:
         Papyan, Romano and Elad, Convolutional neural networks analyzed via convolutional sparse coding, 2017.
     """
-    return jnp.maximum(x - threshold, 0)
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
+    return back(jnp.maximum(x - threshold, 0))
 
 
-def hard_threshold(x: Values, threshold: Amount) -> Float[Array, "..."]:
-    r"""Keeps what exceeds the threshold, a proximal operator of $\frac{t^2}{2} \|z\|_0$: $x \, [|x| > t]$.
+def hard_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
+    r"""Keep what exceeds the threshold, a proximal operator of $\frac{t^2}{2} \|z\|_0$: $x \, [|x| > t]$.
 
     Args:
-        x: Any shape.
-        threshold: $t \ge 0$, broadcast with `x`.
+        x: The values.
+        threshold: The threshold $t \ge 0$.
 
     Returns:
-        The values kept, zeros elsewhere, in the shape of both.
+        The values kept, and zeros elsewhere.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,23 +88,24 @@ def hard_threshold(x: Values, threshold: Amount) -> Float[Array, "..."]:
     References:
         Blumensath and Davies, Iterative thresholding for sparse approximations, 2008.
     """
-    return jnp.where(jnp.abs(x) > threshold, x, 0)
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
+    return back(jnp.where(jnp.abs(x) > threshold, x, 0))
 
 
 def group_soft_threshold(
-    x: Values, threshold: Amount, *, axis: int | tuple[int, ...] = -1
+    x: Values, threshold: Reals, *, axis: int | tuple[int, ...] = -1
 ) -> Float[Array, "..."]:
-    r"""Shrinks groups by their length, the proximal operator of $t \sum_g \|z_g\|_2$.
+    r"""Shrink groups by their length, the proximal operator of $t \sum_g \|z_g\|_2$.
 
     A group $x_g$ becomes $x_g \max(1 - t / \|x_g\|_2, 0)$.
 
     Args:
-        x: Any shape.
-        threshold: $t \ge 0$, broadcast with `x`, of size 1 along `axis`.
-        axis: Along which the members of a group lie.
+        x: The values.
+        threshold: The threshold $t \ge 0$, of size 1 along `axis` if it is an array.
+        axis: The axis, or axes, along which the members of a group lie.
 
     Returns:
-        The shrunken groups, in the shape of both.
+        The shrunken groups.
 
     Example:
         >>> import jax.numpy as jnp
@@ -106,25 +117,27 @@ def group_soft_threshold(
     References:
         Yuan and Lin, Model selection and estimation in regression with grouped variables, 2006.
     """
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
     energy = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
     # Below the smallest normal number a length has no derivative worth the name: such a group counts as zero.
     present = energy > jnp.finfo(energy.dtype).tiny
     length = jnp.sqrt(jnp.where(present, energy, 1))
-    return x * jnp.where(present, jnp.maximum(1 - threshold / length, 0), jnp.equal(threshold, 0))
+    return back(x * jnp.where(present, jnp.maximum(1 - threshold / length, 0), jnp.equal(threshold, 0)))
 
 
-def l0_ball(x: Values, sparsity: int) -> Float[Array, "..."]:
-    r"""Projects on the vectors of at most $k$ nonzeros: keeps the $k$ largest in magnitude of the last axis.
+def l0_ball(x: Real[AnyArray, "... n"], sparsity: int) -> Float[Array, "... n"]:
+    r"""Project on the vectors of at most $k$ nonzeros: keep the $k$ largest in magnitude of the last axis.
 
     Args:
-        x: `(..., n)`.
-        sparsity: $k$, from 0 to n.
+        x: The vectors.
+        sparsity: The number $k$ of values to keep, from 0 to their number.
 
     Returns:
-        `(..., n)`, zeros outside of the largest; of equal ones the first are kept.
+        The vectors with zeros outside of the largest values; of equal ones the first are kept.
 
     Raises:
-        ValueError: If the sparsity is negative or above n.
+        ValueError: If the sparsity is negative or above their number.
+        TypeError: If the sparsity is no whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -135,24 +148,25 @@ def l0_ball(x: Values, sparsity: int) -> Float[Array, "..."]:
     References:
         Blumensath and Davies, Iterative hard thresholding for compressed sensing, 2009.
     """
-    size = jnp.shape(x)[-1]
-    if not 0 <= sparsity <= size:
-        raise ValueError(f"sparsity is {sparsity}: of {size} values, 0 to {size} can be kept")
-    _, kept = jax.lax.top_k(jnp.abs(x), sparsity)
-    mask = jnp.put_along_axis(jnp.zeros(jnp.shape(x), bool), kept, True, axis=-1, inplace=False)
-    return jnp.where(mask, x, 0)
+    (x,), back = real_arrays(x=x)
+    checks.axes("x", x, "...", "n")
+    _, kept = jax.lax.top_k(jnp.abs(x), checks.count("sparsity", sparsity, least=0, most=x.shape[-1]))
+    mask = jnp.put_along_axis(jnp.zeros(x.shape, bool), kept, True, axis=-1, inplace=False)
+    return back(jnp.where(mask, x, 0))
 
 
-def elastic_net(x: Values, l1: Amount, l2: Amount) -> Float[Array, "..."]:
-    r"""The proximal operator of $a \|z\|_1 + \frac{b}{2} \|z\|_2^2$: the soft threshold at $a$, over $1 + b$.
+def elastic_net(x: Values, l1: Reals, l2: Reals) -> Float[Array, "..."]:
+    r"""Shrink towards zero, the proximal operator of $a \|z\|_1 + \frac{b}{2} \|z\|_2^2$.
+
+    It is the soft threshold at $a$, divided by $1 + b$.
 
     Args:
-        x: Any shape.
-        l1: $a \ge 0$, broadcast with `x`.
-        l2: $b \ge 0$, broadcast with `x`.
+        x: The values.
+        l1: The weight $a \ge 0$ of the absolute values.
+        l2: The weight $b \ge 0$ of the squares.
 
     Returns:
-        The shrunken values, in the shape of all three.
+        The shrunken values.
 
     Example:
         >>> import jax.numpy as jnp
@@ -163,4 +177,5 @@ def elastic_net(x: Values, l1: Amount, l2: Amount) -> Float[Array, "..."]:
     References:
         Zou and Hastie, Regularization and variable selection via the elastic net, 2005.
     """
-    return soft_threshold(x, l1) / (1 + l2)
+    (x, l1, l2), back = real_arrays(x=x, l1=l1, l2=l2)
+    return back(soft_threshold(x, l1) / (1 + l2))

@@ -92,3 +92,6 @@ def test_axes():
         checks.axes("signals", np.ones((2, 3)), "...", "features", sizes=(4,))
     with pytest.raises(ValueError, match=r"dictionary has the shape \(3,\): take \(atoms, 4\)"):
         checks.axes("dictionary", np.ones(3), "atoms", "features", sizes=(None, 4))
+    checks.axes("penalty", 2.0)
+    with pytest.raises(ValueError, match=r"penalty has the shape \(2,\): take one number"):
+        checks.axes("penalty", np.ones(2))

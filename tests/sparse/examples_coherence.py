@@ -17,10 +17,19 @@ def _guaranteed(rng):
     return np.float32(rng.uniform(0.05, 0.1)), *(np.float32(rng.uniform(1, 2)) for _ in range(3))
 
 
+NO_INTEGERS = "integers of unit norm are unit vectors: tests/sparse holds them"
+NO_HALVES = "rounded to half precision, atoms have unit norm no longer to single: tests/sparse holds them"
+
 EXAMPLES: list[Example] = [
-    Example(coherence.mutual_coherence, _directions),
-    Example(coherence.babel, _directions),
-    Example(coherence.spark_bound, _directions, grad="a count has no derivative"),
+    Example(coherence.mutual_coherence, _directions, integer=NO_INTEGERS, half=NO_HALVES),
+    Example(coherence.babel, _directions, integer=NO_INTEGERS, half=NO_HALVES),
+    Example(
+        coherence.spark_bound,
+        _directions,
+        grad="a count has no derivative",
+        integer=NO_INTEGERS,
+        half=NO_HALVES,
+    ),
     Example(
         coherence.shift_coherence,
         lambda rng: (np.moveaxis(_directions(rng)[0].reshape(5, 3, 1), 0, -1),),
@@ -28,11 +37,13 @@ EXAMPLES: list[Example] = [
         (),
         (0,),
         vmap="one dictionary at a time",
+        integer=NO_INTEGERS,
+        half=NO_HALVES,
     ),
     Example(
         coherence.stripe_sparsity,
         lambda rng: (float32(rng, 6, 7, 2) * (rng.random((6, 7, 2)) < 0.2),),
-        {"kernel": (2, 3)},
+        {"kernel_size": (2, 3)},
         grad="a count has no derivative",
         devices=True,
     ),
@@ -45,8 +56,9 @@ EXAMPLES: list[Example] = [
 ]
 
 NOT_TRACED: dict[str, str] = {
-    "sparse.coherence.gaussian": "an array of a size, from a key",
-    "sparse.coherence.grassmannian": "a frame of a size, from a key",
-    "sparse.coherence.hadamard_dirac": "a frame of a size",
-    "sparse.coherence.welch_bound": "a number of counts",
+    "sparse.coherence.frames.gaussian": "an array of a size, from a key",
+    "sparse.coherence.frames.grassmannian": "a frame of a size, from a key",
+    "sparse.coherence.frames.hadamard_dirac": "a frame of a size",
+    "sparse.coherence.frames.hadamard_dirac_operators": "a pair of functions of a size",
+    "sparse.coherence.frames.welch_bound": "a number of counts",
 }

@@ -29,7 +29,10 @@ def _init(start):
     return Filtered(start, jnp.int32(0))
 
 
-def running(learner):
+KEEPS_ITS_STATE = "a state is kept in single precision at least, whatever the signals are"
+
+
+def learning_by(learner):
     """The loop with a learner, as a function of the state, the data and the key."""
 
     @wraps(learning.run)
@@ -41,7 +44,7 @@ def running(learner):
 
 EXAMPLES: list[Example] = [
     Example(
-        running(Learner(bind(_init), bind(_step, rate=np.float32(0.5)))),
+        learning_by(Learner(bind(_init), bind(_step, rate=np.float32(0.5)))),
         lambda rng: (_init(float32(rng, 4)), float32(rng, 6, 4), jax.random.key(0)),
         {"steps": 3, "batch": 2},
         (1,),

@@ -8,11 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.fft
+import scipy.linalg
 from scipy.linalg import svdvals
 from sklearn.linear_model import OrthogonalMatchingPursuit
 
 from jaxtheory.sparse import coherence
-from tests.sparse.test_convolutional import dense
+
+
+def periodic(filters, shape):
+    """All atoms (places, atoms, numbers) of filters on a periodic image, or signal."""
+    kernel, atoms = filters.shape[:-2], filters.shape[-1]
+    found = np.zeros((*shape, atoms, *shape, filters.shape[-2]))
+    for place in np.ndindex(*shape):
+        for offset in np.ndindex(*kernel):
+            covered = tuple((p + o) % n for p, o, n in zip(place, offset, shape))
+            found[(*place, slice(None), *covered)] += filters[offset].T
+    return found.reshape(*shape, atoms, -1)
 
 
 def random_dictionary(rng, atoms, features):
@@ -114,11 +125,12 @@ def test_shifts_against_the_dense_dictionary(shape, x64, rng):
     filters = rng.standard_normal(shape)
     filters /= np.sqrt(np.sum(filters**2, axis=tuple(range(len(shape) - 1))))
     size = (9,) if len(shape) == 3 else (7, 8)
-    matrix = dense(filters, size, "periodic")
+    matrix = periodic(filters, size)
+    flat = matrix.reshape(-1, matrix.shape[-1])
     shifts = coherence.shift_coherence(filters)
-    np.testing.assert_allclose(np.max(shifts), coherence.mutual_coherence(matrix.T), rtol=1e-12)
+    np.testing.assert_allclose(np.max(shifts), coherence.mutual_coherence(flat), rtol=1e-12)
     # The atoms at one place, and those at the places beside it.
-    gram = np.abs(matrix.T @ matrix).reshape(*size, shape[-1], *size, shape[-1])
+    gram = np.abs(flat @ flat.T).reshape(*size, shape[-1], *size, shape[-1])
     place = tuple(n // 2 for n in size)
     for shift in np.ndindex(shifts.shape):
         moved = tuple(p + s - k + 1 for p, s, k in zip(place, shift, shape))
@@ -181,24 +193,87 @@ def test_errors_are_infinite_where_nothing_is_promised(x64):
     np.testing.assert_allclose(coherence.basis_pursuit_error(0.2, 1, 1.0), 2 / np.sqrt(0.4))
 
 
+def test_nothing_is_coherent_with_an_orthonormal_basis(x64):
+    assert coherence.mutual_coherence(np.eye(4, dtype=int)) == 0
+    assert coherence.uniqueness_sparsity(0) == np.inf
+    assert coherence.thresholding_sparsity(0.0, 1.0, 2.0, 0.1) == np.inf
+    assert coherence.omp_sparsity(0.0, 1.0, 0.1) == np.inf
+
+
+def test_half_precision_is_computed_in_single(rng):
+    frame = jnp.asarray(random_dictionary(rng, 8, 64), jnp.bfloat16)
+    wide = np.asarray(frame, np.float64)
+    expected = np.max(np.abs(wide @ wide.T - np.diag(np.sum(wide**2, 1))))
+    found = coherence.mutual_coherence(frame)
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_allclose(float(found), expected, rtol=2**-8)
+    assert coherence.shift_coherence(frame.T[:, None, :]).dtype == jnp.bfloat16
+
+
+def test_what_is_real_refuses_complex_numbers(own_errors):
+    for call in (
+        lambda: coherence.shift_coherence(np.ones((1, 1, 1)) + 0j),
+        lambda: coherence.uniqueness_sparsity(0.5 + 0j),
+        lambda: coherence.stability_error(0.1, 2, 1j),
+    ):
+        with pytest.raises(TypeError, match="is complex"):
+            call()
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 64])
+def test_the_fast_transform_is_scipys_matrix(n, x64, rng):
+    matrix = np.concatenate([np.eye(n), scipy.linalg.hadamard(n) / np.sqrt(n)])
+    apply, adjoint = coherence.hadamard_dirac_operators(n)
+    codes, signals = rng.standard_normal((3, 2, 2 * n)), rng.standard_normal((3, 2, n))
+    np.testing.assert_allclose(apply(codes), codes @ matrix, atol=1e-12)
+    np.testing.assert_allclose(adjoint(signals), signals @ matrix.T, atol=1e-12)
+    np.testing.assert_allclose(jax.jit(adjoint)(signals), adjoint(signals), atol=1e-12)
+    np.testing.assert_allclose(matrix, coherence.hadamard_dirac(n), atol=1e-12)
+
+
 ZERO = np.array([[1.0, 0.0], [0.0, 0.0]], np.float32)
 BAD = {
-    "zero atom": (lambda: coherence.mutual_coherence(ZERO), "atom 1 is zero"),
-    "long atom": (lambda: coherence.babel(2 * np.eye(2, dtype=np.float32)), "one has 2: divide each"),
-    "zero filter": (lambda: coherence.shift_coherence(np.zeros((2, 1, 1), np.float32)), "atom 0 is zero"),
-    "filters": (lambda: coherence.shift_coherence(ZERO), "filters have shape (height"),
-    "no power": (lambda: coherence.hadamard_dirac(12), "features are 12: Hadamard's matrices"),
-    "count": (lambda: coherence.welch_bound(0, 2), "atoms is 0: take 1 at least"),
-    "too few": (lambda: coherence.grassmannian(jax.random.key(0), 2, 3), "2 atoms do not span 3 features"),
+    "zero atom": (lambda: coherence.mutual_coherence(ZERO), "zeros or NaN as atom 1: leave it out"),
+    "long atom": (lambda: coherence.babel(2 * np.eye(2)), "has an atom of norm 2: take atoms of unit norm"),
+    "no atoms": (lambda: coherence.babel(np.ones((0, 2))), "has the shape (0, 2): take at least one atom"),
+    "a vector": (
+        lambda: coherence.spark_bound(np.ones(2)),
+        "has the shape (2,): take (..., atoms, features)",
+    ),
+    "zero filter": (lambda: coherence.shift_coherence(np.zeros((2, 1, 1))), "zeros or NaN as atom 0"),
+    "filters": (lambda: coherence.shift_coherence(ZERO), "filters has the shape (2, 2): take (height"),
+    "no power": (lambda: coherence.hadamard_dirac(12), "features is 12: take a power of two"),
+    "no power of operators": (
+        lambda: coherence.hadamard_dirac_operators(6),
+        "features is 6: take a power of two",
+    ),
+    "signals": (
+        lambda: coherence.hadamard_dirac_operators(4)[1](jnp.ones(8)),
+        "signals has the shape (8,): take (..., 4) for (..., features)",
+    ),
+    "codes": (
+        lambda: coherence.hadamard_dirac_operators(4)[0](jnp.ones(4)),
+        "codes has the shape (4,): take (..., 8) for (..., atoms)",
+    ),
+    "count": (lambda: coherence.welch_bound(0, 2), "atoms is 0: take a whole number at least 1"),
+    "too few": (
+        lambda: coherence.grassmannian(jax.random.key(0), 2, 3),
+        "atoms is 2: take a whole number at least 3",
+    ),
+    "mu": (lambda: coherence.uniqueness_sparsity(-0.1), "mu is -0.1: take a number of 0 or more"),
+    "noise": (lambda: coherence.omp_error(0.1, 2, -1.0), "noise is -1.0: take a number of 0 or more"),
     "kernel": (
         lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (1, 1)),
         "take (height, width) or (length,)",
     ),
     "border": (
         lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (1,), boundary="same"),
-        "take 'periodic' or 'zero'",
+        "boundary is 'same': take 'periodic' or 'zero'",
     ),
-    "stripe": (lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (3,)), "do not fit on a periodic image"),
+    "stripe": (
+        lambda: coherence.stripe_sparsity(jnp.ones((4, 1)), (3,)),
+        "kernel_size is (3,): its stripes do not fit on a periodic image of (4,)",
+    ),
 }
 
 

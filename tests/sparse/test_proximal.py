@@ -1,4 +1,6 @@
-"""Proximal operators against minimisation by brute force, their derivatives against finite differences."""
+"""Proximal operators against minimization by brute force, their derivatives against finite differences."""
+
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from scipy.optimize import minimize
 from jaxtheory.sparse import proximal
 
 GRID = np.linspace(-6, 6, 240_001)
-"""Candidates for the minimiser of a function of one number, 5e-5 apart."""
+"""Candidates for the minimizer of a function of one number, 5e-5 apart."""
 
 SCALAR = {
     "soft": (lambda x: proximal.soft_threshold(x, 0.7), lambda z: 0.7 * np.abs(z)),
@@ -23,7 +25,7 @@ SCALAR = {
 
 
 @pytest.mark.parametrize("name", SCALAR)
-def test_a_proximal_operator_minimises_its_objective(name, x64, rng):
+def test_a_proximal_operator_minimizes_its_objective(name, x64, rng):
     operator, penalty = SCALAR[name]
     x = 2 * rng.standard_normal(50)
     found = np.asarray(operator(x))
@@ -67,11 +69,38 @@ def test_the_l0_ball_is_the_nearest_of_all_supports(rng):
     np.testing.assert_array_equal(proximal.l0_ball(jnp.ones(4), 2), [1, 1, 0, 0])
 
 
-def test_a_sparsity_out_of_range_is_refused(own_errors):
-    with pytest.raises(ValueError, match=r"sparsity is 4: of 3 values, 0 to 3 can be kept"):
-        proximal.l0_ball(jnp.ones(3), 4)
-    with pytest.raises(ValueError, match=r"sparsity is -1"):
-        proximal.l0_ball(jnp.ones(3), -1)
+X = np.ones(3, np.float32)
+BAD = {
+    "sparsity": (
+        lambda: proximal.l0_ball(X, 4),
+        ValueError,
+        "sparsity is 4: take a whole number from 0 to 3",
+    ),
+    "negative": (
+        lambda: proximal.l0_ball(X, -1),
+        ValueError,
+        "sparsity is -1: take a whole number from 0 to 3",
+    ),
+    "half": (lambda: proximal.l0_ball(X, 1.5), TypeError, "sparsity is 1.5: take a whole number"),
+    "one number": (lambda: proximal.l0_ball(X[0], 0), ValueError, "x has the shape (): take (..., n)"),
+    "complex": (
+        lambda: proximal.group_soft_threshold(1j * X, 1.0),
+        TypeError,
+        "x is complex (complex64): take real numbers",
+    ),
+    "words": (
+        lambda: proximal.soft_threshold("a", 1.0),
+        TypeError,
+        "x is 'a' (str): take an array of numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_errors_say_what_to_do(name, own_errors):
+    call, error, message = BAD[name]
+    with pytest.raises(error, match=re.escape(message)):
+        call()
 
 
 def test_nonnegative_soft_thresholding_is_a_relu_in_equal_bits(rng):
