@@ -112,7 +112,9 @@ EXAMPLES: list[Example] = [
     ),
     Example(multilayer.ml_ista, _layered, {"steps": 4}, (1,), (0, 1, 2), export=True, devices=True),
     Example(multilayer.ml_fista, _layered, {"steps": 4}, (1,), (0, 1, 2), export=True, devices=True),
-    Example(multilayer.uniqueness_guarantee, lambda rng: _promised(rng)[:2], None, (1,), (0,), integer=FIGURES),
+    Example(
+        multilayer.uniqueness_guarantee, lambda rng: _promised(rng)[:2], None, (1,), (0,), integer=FIGURES
+    ),
     Example(multilayer.stability_guarantee, _promised, None, (1, 2), (0, 1, 2)),
     Example(multilayer.thresholding_guarantee, _promised, {"kind": "hard"}, (1, 2), (0, 1, 2)),
     Example(multilayer.basis_pursuit_guarantee, _promised, None, (1, 2), (0, 1, 2)),
