@@ -115,7 +115,7 @@ def solve(
         # to the least objective, provided that codes are as large there as here.
         residual = x - synthesis
         products = plan.correlate(filters, spectra, power * residual)
-        size = products if nonnegative else jnp.abs(products)
+        size = jnp.max(products if nonnegative else jnp.abs(products), (1, 2), keepdims=True)
         beyond = jnp.max(jnp.where(free_of_charge, jnp.maximum(size, 0), 0))
         price = jnp.where(free_of_charge, beyond, penalty)
         scale = 1 / jnp.maximum(1, jnp.max(size / jnp.where(price > 0, price, jnp.inf)))
