@@ -138,7 +138,8 @@ def sample(
         $(X, \Gamma_1, \dots, \Gamma_L)$, as `synthesize` gives them.
 
     Raises:
-        ValueError: If shapes do not match, strides do not divide the shape, or there are not so many places.
+        ValueError: If shapes do not match, strides do not divide the shape, there are not so many places, or
+            an absolute value is negative.
         TypeError: If `key` is no random key, or the sparsity is no whole number.
 
     Example:
@@ -159,6 +160,8 @@ def sample(
     grid = layout.shapes(shape)[-1]
     places = math.prod(grid) * filters[-1].shape[-1]
     sparsity = checks.count("sparsity", sparsity, least=0, most=places)
+    checks.nonnegative("smallest", smallest)
+    checks.nonnegative("largest", largest)
     dtype = filters[-1].dtype
     for_place, for_size, for_sign = jax.random.split(key, 3)
     values = jax.random.uniform(for_size, (sparsity,), dtype, smallest, largest)

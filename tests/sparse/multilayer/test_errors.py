@@ -106,6 +106,12 @@ OTHERS = {
         "sparsity is 17: take a whole number from 0 to 16",
     ),
     "shape": (multilayer.sample, (KEY, [ONE], (8, 8), 1), {}, "shape is (8, 8): take (length,)"),
+    "sizes": (
+        multilayer.sample,
+        (KEY, [ONE], (8,), 1),
+        {"smallest": -1.0},
+        "smallest is -1.0: take a number of",
+    ),
     "odd": (multilayer.sample, (KEY, [ONE], (9,), 1), {"strides": 2}, "multiples of 2"),
     "norms": (multilayer.squared_norms, ([ONE], (9,)), {"strides": 2}, "multiples of 2"),
     "codes": (

@@ -1,12 +1,14 @@
 """Layered pursuits against dense matrices, Flax and scikit-learn."""
 
 import flax.nnx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
 
 from jaxtheory.sparse import multilayer
+from jaxtheory.sparse.multilayer import layered
 from tests.sparse.multilayer.models import CASES, made, matrices, soft
 
 
@@ -84,3 +86,20 @@ def test_layered_basis_pursuit_solves_scikit_learns_lasso_in_each_layer(x64, rng
             assert 0 < np.count_nonzero(codes) < codes.size
             np.testing.assert_allclose(objective(codes), objective(best), rtol=1e-9)
             below = codes
+
+
+def test_the_tolerance_is_no_part_of_the_program(rng):
+    filters, x = [np.float32(rng.standard_normal((3, 1, 2)))], np.float32(rng.standard_normal((8, 1)))
+
+    @jax.jit
+    def solved(tolerance):
+        return multilayer.layered_basis_pursuit(filters, x, [0.3], tolerance=tolerance)[0]
+
+    coarse, fine = solved(0.5), solved(1e-4)
+    assert coarse.converged
+    assert fine.converged
+    assert fine.gap <= 1e-4 * fine.objective
+    before = layered._pursued._cache_size()
+    for tolerance in (1e-2, 1e-3):
+        multilayer.layered_basis_pursuit(filters, x, [0.3], tolerance=tolerance)
+    assert layered._pursued._cache_size() == before + 1
