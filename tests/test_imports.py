@@ -83,5 +83,6 @@ def loaded_after(statement: str) -> set[str]:
 def test_importing_is_light():
     heavy = {"flax", "optax", "matplotlib", "sklearn", "scipy", "rich", "tyro", "orbax", "torch"}
     assert not loaded_after("import jaxtheory") & (heavy | {"jax"})
+    assert not loaded_after("import jaxtheory.lab") & (heavy | {"jax", "xarray"})
     harmonic = loaded_after("import jaxtheory.harmonic.scattering2d")
     assert not harmonic & (heavy - {"scipy"})  # jax itself loads scipy

@@ -2,26 +2,29 @@
 
 An experiment needs these names only; everything else is loaded by what uses it:
 
-- `Claim`, `Measured` and the expectations `at_most`, `at_least`, `below`, `above`, `between`, `equal_to`;
 - `Lab`, which an experiment's `run(config, lab)` receives, and `experiment`, which makes `lab` optional;
-- `Sweep` and `paired_difference`.
+- `Claim`, `Need`, and the expectations `at_most`, `at_least`, `below`, `above`, `between`, `equal_to` and
+  `published`;
+- `Measured`, made by `mean` of a sweep's results, by `exact` of what has no luck in it, and by `proportion`;
+- `Range` for the fields of a configuration; `Training`, what `Lab.train` returns;
+- the module `jaxtheory.lab.plots`.
 """
 
-from jaxtheory.lab.record.claims import (
-    Claim,
-    Claims,
+from jaxtheory.lab.record.claims import Claim, Claims, Need, Verdict
+from jaxtheory.lab.record.expectations import (
     Expected,
-    Measured,
-    Verdict,
     above,
     at_least,
     at_most,
     below,
     between,
     equal_to,
+    published,
 )
-from jaxtheory.lab.record.laboratory import Lab, experiment
-from jaxtheory.lab.record.sweeps import Sweep, paired_difference
+from jaxtheory.lab.record.laboratory import Lab, Training, experiment
+from jaxtheory.lab.record.measured import Measured, exact, proportion
+from jaxtheory.lab.record.ranges import Range, check_config
+from jaxtheory.lab.record.sweeps import mean
 
 __all__ = [
     "Claim",
@@ -29,14 +32,20 @@ __all__ = [
     "Expected",
     "Lab",
     "Measured",
-    "Sweep",
+    "Need",
+    "Range",
+    "Training",
     "Verdict",
     "above",
     "at_least",
     "at_most",
     "below",
     "between",
+    "check_config",
     "equal_to",
+    "exact",
     "experiment",
-    "paired_difference",
+    "mean",
+    "proportion",
+    "published",
 ]

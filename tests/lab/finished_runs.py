@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from jaxtheory.lab.record import runs
-from jaxtheory.lab.record.claims import Claim, Measured, at_least, at_most, below, between, equal_to
+from jaxtheory.lab import Claim, Measured, Need, at_least, at_most, below, between, equal_to, exact
+from jaxtheory.lab.record import digests, runs
 
 EXPERIMENT = '"""{claim}\n\nLecture: {section}, "A slide".\nSource: Somebody, 2013.\n"""\n'
 
@@ -24,7 +24,7 @@ def claims(scale=1.0):
             below(0.0, unit="points", source="table 4"),
             [
                 Measured(-2.1, 0.2, 5, {"size": 300}, paired=True),
-                Measured(0.1, 0.09, 5, {"size": 4000}, True),
+                Measured(0.1, 0.09, 5, {"size": 4000}, paired=True),
             ],
         ),
         Claim(
@@ -35,13 +35,13 @@ def claims(scale=1.0):
         Claim(
             "The bank is a frame.",
             equal_to(1.0, tolerance=1e-5, source="definition"),
-            Measured(1.000003, None),
+            exact(1.000003),
         ),
         Claim(
             "All digits are told apart.",
             at_least(99.5, unit="%", source="text"),
             None,
-            reason="needs 60,000 digits",
+            needs=Need("60,000 digits", False, "give the folder of the whole MNIST as --data-dir"),
         ),
     ]
 
@@ -96,6 +96,7 @@ def write_run(
         (directory / "figures" / f"figure_{i}.png").write_bytes(content)
         listed.append({"name": f"figure {i}", "file": f"figures/figure_{i}.png", "caption": caption})
     findings = {
+        "format": runs.FORMAT,
         "experiment": file.stem,
         "section": file.parent.name,
         "claim": "Scattering classifies digits better than pixels do.",
@@ -112,7 +113,7 @@ def write_run(
     } | changes
     environment = {
         "python": "3.11.7", "jax": "0.10.2", "machine": "2-core x86-64, 24 GiB", "devices": 1,
-        "source": runs.source_digest(file), "config": {}, "seed": 0,
+        "source": digests.source_digest(file), "config": {}, "seed": 0,
     }  # fmt: skip
     (directory / "config.json").write_text(json.dumps({"sizes": [300, 4000], "J": 3, "wavelet": "morlet"}))
     (directory / "environment.json").write_text(json.dumps(environment))

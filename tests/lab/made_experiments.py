@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxtheory.lab import Claim, Lab, Measured, above, experiment
+from jaxtheory.lab import Claim, Lab, Measured, above, exact, experiment, mean
 
 LOG = Path(__file__).with_suffix(".log")
 
@@ -48,7 +48,7 @@ def run(config, lab):
         return size**config.power
 
     powers = lab.sweep("power", power, size=config.sizes)
-    return [Claim("Powers grow.", above(3.0, source="arithmetic"), powers.at(size=max(config.sizes)))]
+    return [Claim("Powers grow.", above(3.0, source="arithmetic"), exact(powers.max()))]
 '''
 
 FAITHLESS = '''
@@ -63,7 +63,7 @@ QUICK = Config()
 
 @experiment
 def run(config, lab):
-    one = Claim("One is one.", above(0, source="arithmetic"), Measured(1))
+    one = Claim("One is one.", above(0, source="arithmetic"), exact(1))
     {body}
 '''
 

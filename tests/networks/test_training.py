@@ -595,7 +595,7 @@ def main(directory):
         print(int(now.step), flush=True)
         return run(now)
 
-    end, metrics = lab.Lab(directory).train("digits", segment, start, SEGMENTS)
+    end, metrics, _ = lab.Lab(directory).train("digits", segment, start, SEGMENTS)
     leaves = jax.tree.leaves((end, metrics))
     np.savez(f"{directory}/end.npz", *leaves)
 
@@ -636,7 +636,7 @@ def test_a_training_that_is_killed_ends_the_same(tmp_path, monkeypatch):
     import killed_training
 
     start, segment = killed_training.start_and_segment()
-    end, metrics = Lab(tmp_path / "undisturbed").train("digits", segment, start, killed_training.SEGMENTS)
+    end, metrics, _ = Lab(tmp_path / "undisturbed").train("digits", segment, start, killed_training.SEGMENTS)
     assert metrics["loss"].shape == (25, 7)
     assert end.step == 175
     assert_same(found, jax.tree.leaves((end, metrics)))

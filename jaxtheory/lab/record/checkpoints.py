@@ -1,12 +1,14 @@
 """Checkpoints of trainings, kept by orbax: whole or not at all, the two newest."""
 
+import contextlib
 import io
 import logging
 import os
 import re
 import shutil
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +32,28 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = folder.absolute()
         self._say = say
+        self._stack = contextlib.ExitStack()
         options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
         with storage.failing_clearly(folder):
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            place = self._stack.enter_context(_in_utf8(self._folder))
+            self._manager = ocp.CheckpointManager(place, options=options)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._manager.close()
+        self._stack.close()
 
-    def newest(self, template: Any) -> tuple[int, Any, list[Any]]:
-        """Segments done, the state then and the metrics until then; the template if nothing whole is kept."""
+    def newest(self, template: Any) -> tuple[int, Any, list[Any], float]:
+        """Return the segments done, the state then, and metrics and seconds until then.
+
+        Args:
+            template: The state at the start, which is returned if nothing whole is kept.
+
+        Returns:
+            Segments, state, metrics and seconds.
+        """
         import jax
         import orbax.checkpoint as ocp
 
@@ -55,9 +67,10 @@ class Checkpoints:
                     ),
                 )
                 state = kept["state"][STATE]
-                history = storage.unpack(
+                told = storage.unpack(
                     io.BytesIO(kept["history"]["packed"].tobytes()), {"checksum": _checksum(state)}
                 )
+                history, seconds = told["metrics"], float(told["seconds"])
             except Exception as error:  # a damaged checkpoint raises whatever its readers do
                 reason = " ".join(str(error).split())
                 place = self._folder / str(done)
@@ -66,16 +79,28 @@ class Checkpoints:
                     shutil.rmtree(place)
                 self._manager.reload()
                 continue
-            return done, state, history
-        return 0, template, []
+            return done, state, history, seconds
+        return 0, template, [], 0.0
 
-    def save(self, done: int, state: Any, history: list[Any]) -> None:
-        """Keeps the state after so many segments, and the metrics until then."""
+    def save(self, done: int, state: Any, history: list[Any], seconds: float) -> None:
+        """Keep the state after a number of segments, and metrics and seconds until then.
+
+        Args:
+            done: The number of segments.
+            state: The state after them, a pytree of arrays.
+            history: The metrics of each.
+            seconds: How long they took.
+
+        Raises:
+            OSError: If it cannot be written; `storage.failing_clearly` makes it one line.
+            ValueError: If the state is nothing that orbax stores.
+        """
         import orbax.checkpoint as ocp
 
         # Packed as one array: without a template orbax makes other containers of tuples and lists.
         packed = io.BytesIO()
-        storage.pack(packed, history, {"checksum": _checksum(state)})
+        told = {"metrics": history, "seconds": np.float64(seconds)}
+        storage.pack(packed, told, {"checksum": _checksum(state)})
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave({STATE: state}),
             history=ocp.args.StandardSave({"packed": np.frombuffer(packed.getvalue(), np.uint8)}),
@@ -88,6 +113,21 @@ class Checkpoints:
                 if not (found := re.search(r"os_error_code='(\d+)'", str(error))):
                     raise
                 raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+
+
+@contextlib.contextmanager
+def _in_utf8(folder: Path) -> Iterator[Path]:
+    """A path to a folder that orbax can read: a link, where the folder's name is no UTF-8."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="jaxtheory-") as holder:
+            link = Path(holder) / "checkpoint"
+            link.symlink_to(folder, target_is_directory=True)
+            yield link
+    else:
+        yield folder
 
 
 def _checksum(state: Any) -> int:

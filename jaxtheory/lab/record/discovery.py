@@ -36,7 +36,14 @@ class Experiment:
         return f"{self.section}/{self.name}"
 
     def load(self) -> ModuleType:
-        """Imports the experiment."""
+        """Import the experiment.
+
+        Returns:
+            Its module.
+
+        Raises:
+            Failure: If importing it fails.
+        """
         inside = self.path.is_relative_to(PACKAGE)
         try:
             if inside:
@@ -52,13 +59,16 @@ class Experiment:
 
 
 def find(folder: Path | None = None) -> list[Experiment]:
-    """The experiments of the package, or of another folder, by section.
+    """Return the experiments of the package, or of another folder, by section.
 
     Args:
         folder: A folder with files, or with folders (the sections) of files.
 
     Returns:
         One entry for each file, in order; a file that cannot be parsed says so in place of its claim.
+
+    Raises:
+        Usage: If there is no such folder.
     """
     folder = PACKAGE / "experiments" if folder is None else folder.expanduser().resolve()
     if not folder.is_dir():
@@ -74,7 +84,18 @@ def find(folder: Path | None = None) -> list[Experiment]:
 
 
 def choose(name: str, experiments: list[Experiment]) -> Experiment:
-    """The experiment of a name, which may have its section before it; Usage with the nearest names."""
+    """Return the experiment of a name.
+
+    Args:
+        name: The name, which may have its section before it.
+        experiments: Those that there are.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        Usage: If none or several have this name; the error tells the nearest ones.
+    """
     found = [one for one in experiments if name in (one.name, one.id)]
     if len(found) == 1:
         return found[0]
@@ -86,7 +107,7 @@ def choose(name: str, experiments: list[Experiment]) -> Experiment:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The names that a wrong one may have meant, as the end of a sentence."""
+    """Return the names that a wrong one may have meant, as the end of a sentence."""
     close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

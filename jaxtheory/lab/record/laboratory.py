@@ -3,47 +3,60 @@
 import contextlib
 import functools
 import inspect
-import io
 import itertools
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jaxtheory.lab.errors import Broken, Failure
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim, Claims
-from jaxtheory.lab.record.sweeps import Grid, Sweep, as_point
+from jaxtheory.lab.record.clock import Clock
+from jaxtheory.lab.record.grids import Grid, generator, ragged, random_key
+from jaxtheory.lab.record.pictures import png
+from jaxtheory.lab.record.points import as_point, shapes_of
+from jaxtheory.lab.record.sweeps import Dims, axis_names, labeled
 from jaxtheory.lab.show.progress import Display, Task, in_notebook
 
-FIGURE_LIMIT = 200_000
-"""Bytes of a figure: fifty experiments make a page under 10 MB."""
-RESOLUTIONS = (120, 100, 80, 60)
-"""Dots an inch that a figure is tried at until it is small enough."""
-LONGEST_SIDE = 4000
-"""Pixels of a figure's longest side at the highest resolution."""
+if TYPE_CHECKING:
+    import jax
+    import xarray as xr
+
 BETWEEN_CHECKPOINTS = 5.0
 """Seconds that a killed training loses at most, beyond the segment that it was in."""
 
 
+class Training(NamedTuple):
+    """What a training ends with."""
+
+    state: Any
+    """The last state."""
+    metrics: Any
+    """The metrics of all segments, with a new leading axis."""
+    seconds: float
+    """How long it took, over all the times that it was stopped; compilation is included."""
+
+
 class Lab:
-    """Keeps what an experiment computes, so that a rerun computes only what is missing.
+    """Keep what an experiment computes, so that a rerun computes only what is missing.
 
     Args:
         directory: Where a run is kept. By default a temporary folder that goes with the lab: nothing is
             resumed, as a notebook's functions may change from call to call.
         data_dir: A folder of data; by default the one that the environment names in JAXTHEORY_DATA.
         quick: Whether this is the small form.
-        seed: What the keys of sweeps are folded from.
+        seed: What all randomness is folded from.
         display: Where progress is shown; by default bars in a terminal, lines elsewhere.
     """
 
@@ -69,6 +82,7 @@ class Lab:
         self.figures: list[dict[str, str]] = []
         self._display = display or Display()
         self._used: set[str] = set()
+        self._left: Counter[str] | None = None  # lines of a stopped run that this one has not come to
         self._clock = Clock(self.directory / "seconds.json")
 
     @property
@@ -80,62 +94,141 @@ class Lab:
         self,
         name: str,
         function: Callable[..., Any],
+        /,
         *,
-        together: Sequence[str] = (),
+        together: str | Sequence[str] = (),
+        common: str | Sequence[str] = (),
+        stream: str = "",
+        points: Sequence[Mapping[str, Any]] | None = None,
+        dims: Dims | None = None,
         unit: str = "",
         **axes: Iterable[Any],
-    ) -> Sweep:
-        """A function on a grid of independent points, each stored when it is done.
+    ) -> "xr.DataArray | xr.Dataset":
+        """Evaluate a function on a grid of independent points, each stored when it is done.
 
-        The function is called with one keyword argument for each axis, and with `key`, a random key folded
-        from the lab's seed, the sweep's name and the point's coordinates, if its signature has one. It
-        returns a number, an array, or a dictionary of those.
+        The function is called with the axes that its signature names, and with `key` (a random key of JAX's)
+        or `rng` (a generator of NumPy's) if its signature names them. An axis that it does not name, as
+        `draw`, gives each of its points draws of their own. Randomness is folded from the lab's seed, the
+        stream, and the point's coordinates on the axes that are not in `common`. The function returns a
+        number, an array, or a dictionary of those, which may be nested.
 
         Args:
             name: The sweep's name, unique in the experiment.
             function: What is called at each point.
             together: Axes that are handed over whole, as a tuple of their points, in one call: the function
                 returns a leading axis for each, in the order named here, and `key` has these axes too.
-            unit: The unit of the values.
+            common: Axes whose points share their draws, for paired comparisons.
+            stream: What randomness is folded from in place of the sweep's name; sweeps of one stream share
+                their draws.
+            points: The points of a ragged grid, each a dictionary of coordinates, in place of axes.
+            dims: Names of the axes of arrays at a point: a tuple, or a dictionary of tuples for points that
+                are dictionaries. By default they are the array's name and a number, as `codes_0`.
+            unit: The unit of the values, kept as `attrs["unit"]`.
             **axes: The points of each axis: numbers, texts, or tuples of them.
 
         Returns:
-            The values on the grid.
+            A `DataArray` whose axes are named, or a `Dataset` of them for dictionaries. Parts of nested
+            dictionaries are called `outer/inner`. Where a ragged grid has no point there is NaN, and the
+            coordinate `computed` is false.
 
         Raises:
-            ValueError: For a grid that is none, or points of different shapes.
+            ValueError: For a grid that is none, an axis on which nothing can depend, or points of different
+                shapes.
             TypeError: For axes, coordinates or values that cannot be stored.
 
         Example:
-            >>> squares = Lab().sweep("squares", lambda x, draw: x**2 + draw, x=(1, 2, 3), draw=range(2))
-            >>> squares.values.tolist()
-            [[1, 2], [4, 5], [9, 10]]
-            >>> squares.at(x=3).value
-            9.5
+            >>> errors = Lab().sweep("squares", lambda x, draw: x**2 + draw, x=(1, 2, 3), draw=range(2))
+            >>> errors.sel(x=3).values.tolist()
+            [9, 10]
         """
-        together = (together,) if isinstance(together, str) else tuple(together)
-        grid = Grid(name, axes, together)
+        together, common = map(_names, (together, common))
+        if points is not None and axes:
+            raise ValueError(f"sweep '{name}' has points= and axes ({', '.join(axes)}): give one of the two")
+        if points is not None:
+            grid = ragged(name, points, together=together, common=common, stream=stream)
+        else:
+            grid = Grid(name, axes, together, common, stream)
+        call_at = grid.caller(function, self.seed)
         folder = self._folder("points", name)
-        takes_key = _takes(function, "key")
-        batch = {axis: grid.axes[axis] for axis in grid.together}
-        paths = [(folder / f"{_digest(call, batch)}.npz", call) for call in grid.calls()]
+        batch = grid.batch
+        shared = (stream, sorted(common)) if stream or common else ()
+        paths = [(folder / f"{_digest(call, batch, shared)}.npz", call) for call in grid.calls()]
         stored = [self._stored(path, {**call, **batch}) for path, call in paths]
         missing = [i for i, one in enumerate(stored) if one is None]
         if missing:
             with self._task(name, len(paths), len(paths) - len(missing)) as task:
                 for i in missing:
                     path, call = paths[i]
-                    key = {"key": grid.key(self.seed, call)} if takes_key else {}
-                    point = as_point(name, call, function(**call, **batch, **key))
+                    point = as_point(name, call, call_at(call))
                     grid.check(call, point, next((one for one in stored if one is not None), point))
+                    axis_names(grid, shapes_of(point, len(batch)), dims)
                     storage.write_tree(path, point, {**call, **batch})
                     stored[i] = point
                     self._clock.store()
                     task.advance()
-        return Sweep(name, grid.axes, grid.gather(stored), unit)
+        return labeled(grid, grid.gather(stored), unit=unit, dims=dims)
+
+    def key(self, name: str, /, **coordinates: Any) -> "jax.Array":
+        """Return a random key for what is outside of sweeps, folded from the lab's seed and a name.
+
+        Args:
+            name: The name of a stream. That of a sweep, with the coordinates of a point on the axes that are
+                not common, gives that point's key.
+            **coordinates: What else the key is folded from.
+
+        Returns:
+            The key.
+        """
+        return random_key(self.seed, name, coordinates)
+
+    def rng(self, name: str, /, **coordinates: Any) -> np.random.Generator:
+        """Return a generator of NumPy's for what is outside of sweeps; see `key`.
+
+        Args:
+            name: The name of a stream.
+            **coordinates: What else the generator is seeded with.
+
+        Returns:
+            A new generator, which gives the same numbers at each call.
+        """
+        return generator(self.seed, name, coordinates)
+
+    def load(self, source: ModuleType | Callable[..., Any], /, **options: Any) -> Any:
+        """Load data, and name it for the findings with its digest.
+
+        Args:
+            source: A module of data with a function `load`, or such a function. It takes the lab's folder of
+                data as `source`, and returns what has a `description` and a `digest`.
+            **options: What else it takes, as `seed`.
+
+        Returns:
+            The data.
+
+        Raises:
+            TypeError: If the source cannot be called, or its data says not what it is.
+
+        Example:
+            >>> from jaxtheory.data import mnist
+            >>> lab = Lab()
+            >>> len(lab.load(mnist).train_labels), len(lab.data)
+            (4000, 1)
+        """
+        function = getattr(source, "load", source)
+        if not callable(function):
+            raise TypeError(f"source is {source!r:.60}: take a module of data with load, or such a function")
+        if _takes(function, "source"):
+            options = {"source": self.data_dir} | options
+        data = function(**options)
+        if not all(isinstance(getattr(data, name, None), str) for name in ("description", "digest")):
+            raise TypeError(
+                f"data of type {type(data).__name__} has no description and digest: "
+                "load it yourself, and name it with lab.uses(...)"
+            )
+        self.uses(f"{data.description} (SHA-256 {data.digest[:12]})")
+        return data
 
     def cached(self, name: str, function: Callable[..., Any]) -> Any:
-        """What a function returns, stored at the first call and loaded at the next.
+        """Return what a function returns, stored at the first call and loaded at the next.
 
         Args:
             name: The name, unique in the experiment.
@@ -165,8 +258,8 @@ class Lab:
 
     def train(
         self, name: str, segment: Callable[[Any], tuple[Any, Any]], state: Any, segments: int
-    ) -> tuple[Any, Any]:
-        """Drives a training segment by segment, with checkpoints: a killed one goes on from the newest.
+    ) -> Training:
+        """Drive a training segment by segment, with checkpoints: a killed one goes on from the newest.
 
         Args:
             name: The name, unique in the experiment.
@@ -176,11 +269,15 @@ class Lab:
             segments: How many times it is called.
 
         Returns:
-            The last state, and the metrics of all segments with a new leading axis.
+            The last state, the metrics of all segments with a new leading axis, and the seconds that all of
+            them took, whatever stopped the training in between.
+
+        Raises:
+            ValueError: For no segments, or fewer than it has gone on for already.
 
         Example:
-            >>> state, loss = Lab().train("halving", lambda x: (x / 2, x**2), np.float32(1), segments=3)
-            >>> state.item(), loss.tolist()
+            >>> halving = Lab().train("halving", lambda x: (x / 2, x**2), np.float32(1), segments=3)
+            >>> halving.state.item(), halving.metrics.tolist()
             (0.125, [1.0, 0.25, 0.0625])
         """
         import jax
@@ -191,7 +288,7 @@ class Lab:
             raise ValueError(f"training '{name}' has {segments} segments: give at least one")
         state = jax.tree.map(jax.numpy.asarray, state)
         with Checkpoints(self._folder("checkpoint", name), self._display.say) as checkpoints:
-            done, state, history = checkpoints.newest(state)
+            done, state, history, before = checkpoints.newest(state)
             if done > segments:
                 raise ValueError(
                     f"training '{name}' has gone on for {done} segments in {self.directory}, more than "
@@ -199,20 +296,23 @@ class Lab:
                 )
             if done < segments:
                 with self._task(name, segments, done) as task:
-                    saved = time.monotonic()
+                    saved = started = time.monotonic()
                     for number in range(done + 1, segments + 1):
                         state, metrics = segment(state)
                         # Waiting keeps the progress honest and the memory small.
                         history.append(jax.tree.map(np.asarray, jax.block_until_ready(metrics)))
-                        if number == segments or time.monotonic() - saved >= BETWEEN_CHECKPOINTS:
-                            checkpoints.save(number, state, history)
+                        now = time.monotonic()
+                        if number == segments or now - saved >= BETWEEN_CHECKPOINTS:
+                            seconds = before + now - started
+                            checkpoints.save(number, state, history, seconds)
                             self._clock.store()
                             saved = time.monotonic()
                         task.advance()
-        return state, jax.tree.map(lambda *parts: np.stack(parts), *history)
+                before = seconds
+        return Training(state, jax.tree.map(lambda *parts: np.stack(parts), *history), before)
 
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
-        """Keeps a Matplotlib figure as a picture, and closes it.
+        """Keep a Matplotlib figure as a picture, and closes it.
 
         Args:
             name: The name, unique in the experiment.
@@ -222,7 +322,7 @@ class Lab:
         Raises:
             ValueError: For a figure of enormous size.
         """
-        picture = _picture(name, figure)
+        picture = png(name, figure)
         file = f"figures/{storage.slug(name)}.png"
         storage.write(self.directory / file, lambda target: target.write(picture))
         self.figures = [one for one in self.figures if one["name"] != name]
@@ -233,29 +333,41 @@ class Lab:
             display(Image(picture))
 
     def record(self, **figures: Any) -> None:
-        """Adds a line to `metrics.jsonl`; a line that a stopped run left there is not written again."""
+        """Add a line to `metrics.jsonl`; one that a stopped run left there already is not written again."""
         line = json.dumps(storage.as_json(figures), ensure_ascii=False)
         path = self.directory / "metrics.jsonl"
-        if line not in storage.read_lines(path):
+        if self._left is None:
+            self._left = Counter(storage.read_lines(path))
+        if self._left[line] > 0:
+            self._left[line] -= 1
+        else:
             storage.append_line(path, line)
 
     def note(self, text: str) -> None:
-        """Adds a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
+        """Add a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
         self.notes.append(str(text))
 
     def uses(self, description: str) -> None:
-        """Names the data, for the findings; what is computed hereafter is kept for this data only."""
+        """Name the data, for the findings; what is computed hereafter is kept for this data only."""
         if description not in self.data:
             self.data.append(str(description))
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Shows the progress of work of the experiment's own, advanced with `.advance(n=1)`."""
+        """Show the progress of work of the experiment's own.
+
+        Args:
+            label: What is being done.
+            total: How many pieces of work there are, if that is known.
+
+        Yields:
+            The task, to be advanced with `.advance(n=1)`.
+        """
         with self._task(label, total) as task:
             yield task
 
     def say(self, text: str) -> None:
-        """Shows a line of text beside the progress."""
+        """Show a line of text beside the progress."""
         self._display.say(text)
 
     def _task(self, label: str, total: int | None, before: int = 0):
@@ -287,30 +399,15 @@ class Lab:
             raise Failure(f"cannot read {path}: {error.strerror or error}") from error
 
 
-class Clock:
-    """The seconds that a run has taken, over all the times that it was stopped."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._before = 0.0
-        with contextlib.suppress(OSError, Broken, TypeError, ValueError):
-            self._before = float(storage.read_json(path))
-        self._started = self._stored = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """The seconds until now."""
-        return self._before + time.monotonic() - self._started
-
-    def store(self) -> None:
-        """Keeps the seconds until now, now and then."""
-        if time.monotonic() - self._stored >= 1:
-            self._stored = time.monotonic()
-            storage.write_json(self._path, round(self.seconds, 1))
-
-
 def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
-    """Makes the lab of an experiment's `run(config, lab)` optional, and its claims a table in notebooks."""
+    """Make the lab of an experiment's `run(config, lab)` optional, and its claims a table in notebooks.
+
+    Args:
+        run: The function of a configuration and a lab, which returns a list of claims.
+
+    Returns:
+        The same function, whose lab is a new one by default.
+    """
 
     @functools.wraps(run)
     def with_default_lab(config: Any, lab: Lab | None = None) -> Claims:
@@ -320,6 +417,13 @@ def experiment(run: Callable[..., Sequence[Claim]]) -> Callable[..., Claims]:
         return Claims(claims)
 
     return with_default_lab
+
+
+def _names(axes: Any) -> Any:
+    """One name or several as a tuple; what is neither stays, to be refused."""
+    if isinstance(axes, str):
+        return (axes,)
+    return tuple(axes) if isinstance(axes, list | tuple) else axes
 
 
 def _takes(function: Callable[..., Any], parameter: str) -> bool:
@@ -332,36 +436,6 @@ def _takes(function: Callable[..., Any], parameter: str) -> bool:
     return found is not None and parameter not in already
 
 
-def _digest(call: dict[str, Any], batch: dict[str, Any]) -> str:
-    return sha256(repr(list(itertools.chain(call.items(), batch.items()))).encode()).hexdigest()[:24]
-
-
-def _picture(name: str, figure: Any) -> bytes:
-    """A figure as PNG, at the highest resolution at which it is small enough."""
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    if not isinstance(figure, Figure):
-        raise TypeError(f"figure '{name}' is a {type(figure).__name__}: give a matplotlib Figure")
-    width, height = figure.get_size_inches() * RESOLUTIONS[0]
-    if not max(width, height) <= LONGEST_SIDE:
-        raise ValueError(
-            f"figure '{name}' is {width:,.0f} x {height:,.0f} pixels at {RESOLUTIONS[0]} dots an inch: "
-            f"make its longest side at most {LONGEST_SIDE // RESOLUTIONS[0]} inches"
-        )
-    for dpi in RESOLUTIONS:
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=dpi)
-        if drawn.tell() > FIGURE_LIMIT:
-            full, drawn = Image.open(drawn).convert("RGB"), io.BytesIO()
-            full.quantize(256).save(drawn, "png", optimize=True)
-        if drawn.tell() <= FIGURE_LIMIT:
-            break
-    else:
-        raise ValueError(
-            f"figure '{name}' takes {drawn.tell() // 1000:,} kB even at {dpi} dots an inch, more than "
-            f"{FIGURE_LIMIT // 1000} kB: make it smaller or draw fewer pixels"
-        )
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close(figure)
-    return drawn.getvalue()
+def _digest(call: dict[str, Any], batch: dict[str, Any], shared: tuple[Any, ...]) -> str:
+    place = list(itertools.chain(call.items(), batch.items()))
+    return sha256(repr([place, *shared] if shared else place).encode()).hexdigest()[:24]

@@ -1,19 +1,15 @@
 """Runs: a directory for each configuration, data and source, held by one process, and gone on with."""
 
-import ast
 import contextlib
 import dataclasses
 import datetime as dt
-import functools
 import json
 import os
 import platform
 import shutil
-import socket
-import threading
-import time
+import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -24,33 +20,24 @@ from jaxtheory.data.errors import DataError
 from jaxtheory.lab.errors import Broken, Failure, LabError
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim
-from jaxtheory.lab.record.discovery import PACKAGE, Experiment
+from jaxtheory.lab.record.digests import data_digest, source_digest
+from jaxtheory.lab.record.discovery import Experiment
 from jaxtheory.lab.record.laboratory import Lab
+from jaxtheory.lab.record.locks import held
+from jaxtheory.lab.record.ranges import check_config
 from jaxtheory.lab.show.progress import Display
 
-CARRIERS = {
-    "commands/interrupts",
-    "commands/main",
-    "machines/bench",
-    "machines/bench_worker",
-    "machines/compiled_cost",
-    "machines/doctor",
-    "machines/programs",
-    "machines/tpu_check",
-    "record/discovery",
-    "show/progress",
-    "show/report",
-    "show/verdicts",
+FORMAT = 2
+"""The version of `findings.json`: findings of another are left out, and computed again."""
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("experiment", "section", "claim", "lecture", "source", "form", "command"), str),
+    "seconds": (int, float),
+    "finished": str,
+    **dict.fromkeys(("data", "notes", "claims", "figures"), list),
 }
-"""Modules of the lab that find, show and compare but make no number: they leave finished runs as they are."""
-WHOLE = 1 << 26
-"""Bytes up to which a file of data is read whole for its hash."""
-SAMPLE = 1 << 16
-"""Bytes at either end that tell a longer one from others of its length."""
-HEARTBEAT = 10.0
-"""Seconds between two signs of life, where a file cannot be locked."""
-SETTLING = 0.5
-"""Seconds until it shows which of two that began at once wrote its sign of life last."""
+"""What findings hold."""
+CLAIM_FIELDS = {"statement", "expected", "measured", "measured_text", "verdict", "close", "needs", "reason"}
+"""What each of their claims holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +60,7 @@ def conduct(
     options: Options,
     display: Display | None = None,
 ) -> tuple[dict[str, Any], Path]:
-    """Runs an experiment, or goes on with it, or reads what it found.
+    """Run an experiment, or go on with it, or read what it found.
 
     Args:
         experiment: Which one.
@@ -86,18 +73,21 @@ def conduct(
         The findings and the directory that holds them.
 
     Raises:
+        Usage: If a field of the configuration is out of its range.
         Failure: If the experiment raises, is running elsewhere, or cannot be stored.
     """
+    check_config(config)
     identity = identify(experiment, config, options)
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = options.runs / experiment.name / digest
     display = display or Display()
+    words = {"claim": experiment.claim, "lecture": experiment.lecture, "source": experiment.source}
     if not options.fresh and (findings := read_findings(directory, display.say)):
-        return findings, directory
+        return findings | words, directory  # rewording a docstring leaves a run as it is
     with held(directory):
         _clear(directory, everything=options.fresh)
         if findings := read_findings(directory, display.say):  # another process has just ended
-            return findings, directory
+            return findings | words, directory
         storage.write_json(directory / "config.json", identity["config"])
         storage.write_json(
             directory / "environment.json", {**environment(), **identity, "form": options.form}
@@ -107,11 +97,10 @@ def conduct(
         )
         claims = _claims(experiment, run, config, lab)
         findings = {
+            "format": FORMAT,
             "experiment": experiment.name,
             "section": experiment.section,
-            "claim": experiment.claim,
-            "lecture": experiment.lecture,
-            "source": experiment.source,
+            **words,
             "form": options.form,
             "command": options.command,
             "seconds": round(lab.seconds, 1),
@@ -133,7 +122,7 @@ def _claims(experiment: Experiment, run: Callable[..., Any], config: Any, lab: L
     except (LabError, DataError):  # their one line says all
         raise
     except (Exception, SystemExit) as error:
-        storage.write(kept, lambda file: file.write(traceback.format_exc().encode()))
+        storage.write(kept, lambda file: file.write(storage.encoded(traceback.format_exc())))
         message = " ".join(str(error).split())
         raise Failure(
             f"{experiment.id} failed: {type(error).__name__}: {message:.500} "
@@ -157,35 +146,76 @@ def _checked(claims: Any) -> list[Claim]:
 
 
 def read_findings(directory: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any] | None:
-    """What a finished run found; None, and a line if the file is damaged, for one that is not finished."""
-    path = directory / "findings.json"
+    """Return what a finished run found.
+
+    Args:
+        directory: The run's.
+        say: Is told in a line why findings that are there cannot be used.
+
+    Returns:
+        The findings; `None` for a run that is not finished, or whose findings are damaged or of another
+        version.
+
+    Raises:
+        Failure: If the file cannot be read.
+    """
+    try:
+        return _read_whole(directory / "findings.json")
+    except Broken as error:
+        say(f"{error}: going on with the run")
+        return None
+
+
+def finished(runs: Path, say: Callable[[str], None] | None = None) -> list[tuple[dict[str, Any], Path]]:
+    """Return findings and directory of every finished run, the newest first.
+
+    Args:
+        runs: Folder of the runs.
+        say: Is told in a line of each file that cannot be used; by default it is a line of standard error.
+
+    Returns:
+        Pairs of findings and directory.
+
+    Raises:
+        Failure: If a file cannot be read.
+    """
+    found = []
+    for path in sorted(runs.glob("*/*/findings.json")):
+        try:
+            if findings := _read_whole(path):
+                found.append((findings, path.parent))
+        except Broken as error:
+            line = f"{error}: it is left out, and its command computes it again"
+            if say is None:
+                shown = storage.encoded(f"jaxtheory: {line}").decode()
+                print(shown, file=sys.stderr)
+            else:
+                say(line)
+    return sorted(found, key=lambda one: one[0]["finished"], reverse=True)
+
+
+def _read_whole(path: Path) -> dict[str, Any] | None:
+    """Findings of this version, or None where there are none; Broken for others."""
     try:
         findings = storage.read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except Broken as error:
-        say(f"{error}: going on with the run")
-        return None
     except OSError as error:
         raise Failure(f"cannot read {path}: {error.strerror or error}") from error
     if not isinstance(findings, dict) or not findings.get("claims"):
-        say(f"{path} holds no claims: going on with the run")
-        return None
+        raise Broken(f"{path} holds no claims")
+    if findings.get("format") != FORMAT:
+        raise Broken(f"{path} is of another version of jaxtheory")
+    for name, kind in FIELDS.items():
+        if not isinstance(findings.get(name), kind):
+            raise Broken(f"{path} has no '{name}' as findings have it")
+    if not all(isinstance(one, dict) and one.keys() >= CLAIM_FIELDS for one in findings["claims"]):
+        raise Broken(f"{path} has claims that lack something")
     return findings
 
 
-def finished(runs: Path) -> list[tuple[dict[str, Any], Path]]:
-    """Findings and directory of every finished run, the newest first."""
-    found = [(read_findings(path.parent), path.parent) for path in runs.glob("*/*/findings.json")]
-    return sorted(
-        ((findings, path) for findings, path in found if findings),
-        key=lambda one: one[0]["finished"],
-        reverse=True,
-    )
-
-
 def is_stale(directory: Path, experiment: Experiment) -> bool:
-    """Whether the experiment's source, or that of a module it imports, has changed since the run."""
+    """Return whether what the experiment computes, with all that it reaches, has changed since the run."""
     try:
         return storage.read_json(directory / "environment.json")["source"] != source_digest(experiment.path)
     except (OSError, LabError, KeyError, TypeError):  # what cannot be read or parsed is another source
@@ -193,7 +223,7 @@ def is_stale(directory: Path, experiment: Experiment) -> bool:
 
 
 def identify(experiment: Experiment, config: Any, options: Options) -> dict[str, Any]:
-    """All that a finding depends on."""
+    """Return all that a finding depends on."""
     import jax
 
     return {
@@ -201,81 +231,15 @@ def identify(experiment: Experiment, config: Any, options: Options) -> dict[str,
         "config": dataclasses.asdict(config),  # no NaN or infinity is taken for None here
         "quick": options.quick,
         "seed": options.seed,
-        "data": fingerprint(options.data_dir),
+        "data": data_digest(options.data_dir),
         "dtype": "float64" if jax.config.jax_enable_x64 else "float32",
         "platform": jax.default_backend(),
         "source": source_digest(experiment.path),
     }
 
 
-def fingerprint(data_dir: Path | None) -> str | None:
-    """A hash of the names, lengths and contents of a folder's files, or of a file."""
-    if data_dir is None:
-        return None
-    if not data_dir.exists():
-        raise Failure(f"there is no data folder {data_dir}: give another as --data-dir")
-    digest = sha256()
-    files = (
-        [data_dir] if data_dir.is_file() else sorted(path for path in data_dir.rglob("*") if path.is_file())
-    )
-    try:
-        for path in files:
-            length = path.stat().st_size
-            digest.update(repr((str(path.relative_to(data_dir)), length)).encode())
-            with path.open("rb") as file:
-                digest.update(file.read(length if length <= WHOLE else SAMPLE))
-                if length > WHOLE:
-                    file.seek(-SAMPLE, os.SEEK_END)
-                    digest.update(file.read())
-    except OSError as error:
-        raise Failure(f"cannot read the data {path}: {error.strerror or error}") from error
-    return digest.hexdigest()[:16]
-
-
-def source_digest(file: Path) -> str:
-    """A hash of a file and of all modules of the package that it imports, wherever in the file."""
-    sources = {str(path.name): path.read_bytes() for path in [file]}
-    missing = set(imported(file))
-    while missing:
-        path = missing.pop()
-        name = str(path.relative_to(PACKAGE))
-        if name not in sources:
-            sources[name] = path.read_bytes()
-            missing |= imported(path)
-    return sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
-
-
-def imported(file: Path) -> frozenset[Path]:
-    """The files of the package that a file imports, those of packages on the way included."""
-    return _imported(file, file.stat().st_mtime_ns)
-
-
-@functools.cache
-def _imported(file: Path, _changed: int) -> frozenset[Path]:
-    names = set()
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        raise Failure(f"{file}, line {error.lineno}, cannot be parsed: {error.msg}") from error
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # What is imported may be a module or a name in one.
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    files = set()
-    for name in names:
-        package, *parts = name.split(".")
-        if package != "jaxtheory" or (parts[:1] == ["lab"] and "/".join(parts[1:3]) in CARRIERS):
-            continue
-        for depth in range(len(parts) + 1):
-            place = PACKAGE.joinpath(*parts[:depth])
-            files |= {path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()}
-    return frozenset(files)
-
-
 def environment() -> dict[str, Any]:
-    """What the run was made with, in words that name no machine."""
+    """Return what the run was made with, in words that name no machine."""
     import jax
 
     versions = {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy")}
@@ -289,7 +253,7 @@ def environment() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """The machine in words, as '2-core x86-64, 24 GiB' or with its accelerators before that."""
+    """Return the machine in words, as '2-core x86-64, 24 GiB' or with its accelerators before that."""
     import jax
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -300,80 +264,8 @@ def machine() -> str:
     return words if devices[0].platform == "cpu" else f"{len(devices)} x {devices[0].device_kind}, {words}"
 
 
-@contextlib.contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """Holds a run's directory, so that no second process computes the same; Failure if one does."""
-    path = directory / "lock"
-    with storage.failing_clearly(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-    busy = Failure(f"{directory} is being computed by another process: wait for it, or stop it")
-    with file, contextlib.ExitStack() as stack:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise busy from None
-        except (ImportError, OSError):  # a file system without locks, as a mounted drive
-            stack.enter_context(_heartbeat(directory / "heartbeat.json", busy))
-        yield
-
-
-@contextlib.contextmanager
-def _heartbeat(path: Path, busy: Failure) -> Iterator[None]:
-    """Holds a directory by a file that is written again and again while the run goes on."""
-    me = [socket.gethostname(), os.getpid()]
-
-    def sign():
-        storage.write_json(path, {"process": me, "time": time.time()})
-
-    def taken() -> bool:
-        with contextlib.suppress(OSError, Broken, KeyError, TypeError):
-            other = storage.read_json(path)
-            lately = time.time() - other["time"] < 3 * HEARTBEAT
-            return other["process"] != me and lately and not _ended(*other["process"])
-        return False
-
-    if taken():
-        raise busy
-    sign()
-    time.sleep(SETTLING)
-    if taken():  # another began at the same moment, and wrote last
-        raise busy
-    ended = threading.Event()
-
-    def beat():
-        while not ended.wait(HEARTBEAT):
-            with contextlib.suppress(LabError):
-                sign()
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def _ended(host: str, pid: int) -> bool:
-    """Whether a process of this host is known to have ended."""
-    if host != socket.gethostname() or os.name != "posix":  # elsewhere signal 0 is none
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _clear(directory: Path, *, everything: bool) -> None:
-    """Removes files that a kill left unfinished, or all that is stored."""
+    """Remove files that a kill left unfinished, or all that is stored."""
     with storage.failing_clearly(directory):
         for path in directory.rglob(f"{storage.ASIDE}*"):
             path.unlink(missing_ok=True)

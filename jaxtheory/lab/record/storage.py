@@ -5,7 +5,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from io import BufferedIOBase
 from pathlib import Path
@@ -29,9 +29,18 @@ ASIDE = ".aside-"
 
 
 def slug(name: str) -> str:
-    """A file name for a name: its own text where it can be, and a hash where another name could share it.
+    """Return a file name for a name: its own text where it can be, with a hash where others could share it.
 
     Some file systems take capitals for small letters, so a name with capitals gets a hash.
+
+    Args:
+        name: Any text that is not empty.
+
+    Returns:
+        A name of at most 69 letters, digits, dots, dashes and underscores.
+
+    Raises:
+        ValueError: If the name is empty.
     """
     if not name.strip():
         raise ValueError("what is stored needs a name, got an empty one")
@@ -40,8 +49,18 @@ def slug(name: str) -> str:
 
 
 @contextlib.contextmanager
-def failing_clearly(path: Path):
-    """Turns what the file system refuses into one line that names the file."""
+def failing_clearly(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line that names the file.
+
+    Args:
+        path: What is written within the block.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        Failure: If the file system refuses.
+    """
     try:
         yield
     except OSError as error:
@@ -55,7 +74,7 @@ def failing_clearly(path: Path):
 
 
 def write(path: Path, fill: Callable[[BufferedIOBase], Any]) -> None:
-    """Writes a file aside and renames it, so that it is there whole or not at all."""
+    """Write a file aside and renames it, so that it is there whole or not at all."""
     aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
     with failing_clearly(path):
         try:
@@ -70,13 +89,28 @@ def write(path: Path, fill: Callable[[BufferedIOBase], Any]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON; a number that JSON lacks (NaN, infinity) becomes null."""
+    """Write JSON; a number that JSON lacks (NaN, infinity) becomes null."""
     text = json.dumps(as_json(value), indent=1, ensure_ascii=False, allow_nan=False)
-    write(path, lambda file: file.write(text.encode() + b"\n"))
+    write(path, lambda file: file.write(encoded(text) + b"\n"))
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as UTF-8; bytes of a folder's name that are none become escapes, as JSON reads them."""
+    return text.encode(errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON; `Broken` for a file that is none."""
+    """Return the content of a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        Broken: If it is no whole JSON file.
+    """
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
@@ -84,7 +118,7 @@ def read_json(path: Path) -> Any:
 
 
 def pack(file: BufferedIOBase, tree: Any, about: Mapping[str, Any] | None = None) -> None:
-    """Writes a pytree of arrays made of dicts, tuples and lists as npz, with facts about it."""
+    """Write a pytree of arrays made of dicts, tuples and lists as npz, with facts about it."""
     arrays: list[np.ndarray] = []
     structure = json.dumps({"tree": _describe(tree, arrays), "about": as_json(about or {})})
     members = {f"a{i}": array for i, array in enumerate(arrays)}
@@ -93,7 +127,18 @@ def pack(file: BufferedIOBase, tree: Any, about: Mapping[str, Any] | None = None
 
 
 def unpack(file: BufferedIOBase, about: Mapping[str, Any] | None = None) -> Any:
-    """Reads what `pack` wrote; `Broken` for what is damaged or about something else."""
+    """Return the tree that `pack` wrote.
+
+    Args:
+        file: Where it was written.
+        about: The facts that were written with it.
+
+    Returns:
+        The tree, of NumPy arrays.
+
+    Raises:
+        Broken: If the file is damaged, or about something else.
+    """
     expected = as_json(about or {})
     try:
         with np.load(file, allow_pickle=False) as members:
@@ -108,7 +153,18 @@ def unpack(file: BufferedIOBase, about: Mapping[str, Any] | None = None) -> Any:
 
 
 def read_tree(path: Path, about: Mapping[str, Any] | None = None) -> Any:
-    """Reads what `write_tree` stored; `Broken`, naming the file, for what is damaged or about another."""
+    """Return the tree that `write_tree` stored.
+
+    Args:
+        path: The file.
+        about: The facts that were written with it.
+
+    Returns:
+        The tree, of NumPy arrays.
+
+    Raises:
+        Broken: If the file, which is named, is damaged or about something else.
+    """
     with path.open("rb") as file:
         try:
             return unpack(file, about)
@@ -117,12 +173,12 @@ def read_tree(path: Path, about: Mapping[str, Any] | None = None) -> Any:
 
 
 def write_tree(path: Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
-    """Stores a pytree in a file that is there whole or not at all."""
+    """Store a pytree in a file that is there whole or not at all."""
     write(path, lambda file: pack(file, tree, about))
 
 
 def as_read(tree: Any) -> Any:
-    """A pytree as it comes back from a file: of NumPy arrays that may be written to."""
+    """Return a pytree as it comes back from a file: of NumPy arrays that may be written to."""
     arrays: list[np.ndarray] = []
     description = _describe(tree, arrays)
     members = {f"a{i}": np.require(array, requirements="W") for i, array in enumerate(arrays)}
@@ -130,18 +186,28 @@ def as_read(tree: Any) -> Any:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds a line to a log in one write, after cutting off a line that a kill left unfinished."""
+    """Add a line to a log in one write, after cutting off a line that a kill left unfinished."""
     with failing_clearly(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             file.seek(0)
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)
-            file.write(line.encode() + b"\n")
+            file.write(encoded(line) + b"\n")
 
 
 def read_lines(path: Path) -> list[str]:
-    """The whole lines of a log."""
+    """Return the whole lines of a log.
+
+    Args:
+        path: The log, which need not be there.
+
+    Returns:
+        Its lines without their ends.
+
+    Raises:
+        Failure: If it cannot be read.
+    """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -192,7 +258,17 @@ def _rebuild(description: Any, members: Mapping[str, np.ndarray]) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """A record as JSON can hold it: arrays as lists, NaN and infinity as None."""
+    """Return a record as JSON can hold it: arrays as lists, NaN and infinity as None.
+
+    Args:
+        value: Numbers, texts, arrays, and lists and dictionaries of them.
+
+    Returns:
+        The same of Python's numbers, texts, lists and dictionaries.
+
+    Raises:
+        TypeError: For anything else.
+    """
     if isinstance(value, Mapping):
         return {str(key): as_json(part) for key, part in value.items()}
     if isinstance(value, tuple | list):

@@ -1,250 +1,219 @@
-"""Sweeps: a named grid of independent points, and the figures that are read off it."""
+"""Results of sweeps as xarray's arrays with named axes, and the means that are read off them."""
 
-import hashlib
+from __future__ import annotations
+
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxtheory.lab.record.claims import Measured
+from jaxtheory.lab.record.grids import Grid, labels
+from jaxtheory.lab.record.measured import Measured
+from jaxtheory.lab.record.points import Point, shapes_of
 
-COORDINATES = (bool, int, float, str, type(None))
+if TYPE_CHECKING:
+    import xarray as xr
 
-
-@dataclass(frozen=True)
-class Sweep:
-    """The values of a function on a grid: one leading axis of `values` for each of `axes`."""
-
-    name: str
-    axes: Mapping[str, tuple[Any, ...]]
-    values: np.ndarray | dict[str, np.ndarray]  # (*lengths of the axes, *shape of a point)
-    unit: str = ""
-
-    def __getitem__(self, key: str) -> "Sweep":
-        """The sweep of one of the figures of a function that returned a dictionary."""
-        if not isinstance(self.values, dict):
-            raise TypeError(
-                f"the points of sweep '{self.name}' are no dictionaries: take it without [{key!r}]"
-            )
-        if key not in self.values:
-            raise KeyError(f"sweep '{self.name}' holds {', '.join(self.values)}, not {key!r}")
-        return replace(self, name=f"{self.name}: {key}", values=self.values[key])
-
-    def at(self, **coordinates: Any) -> Measured:
-        """The mean over the axes that are left, with its standard error over their points.
-
-        Args:
-            **coordinates: A coordinate for each of the axes that are held fixed.
-
-        Returns:
-            The mean; a single point has no standard error.
-
-        Raises:
-            ValueError: For an axis or a coordinate that the sweep has not.
-        """
-        left = self.numbers()
-        # From the last axis on, so that the positions of the others stay.
-        for position, (name, points) in reversed(list(enumerate(self.axes.items()))):
-            if name in coordinates:
-                left = np.take(left, self._position(name, points, coordinates[name]), position)
-        for name in coordinates:
-            if name not in self.axes:
-                raise ValueError(f"sweep '{self.name}' has the axes {', '.join(self.axes)}, not '{name}'")
-        return _mean(left.ravel(), at=coordinates)
-
-    def _position(self, name: str, points: tuple[Any, ...], value: Any) -> int:
-        if value not in points:
-            raise ValueError(f"axis '{name}' of sweep '{self.name}' has the points {points}, not {value!r}")
-        return points.index(value)
-
-    def numbers(self) -> np.ndarray:
-        """The values, one number a point."""
-        if isinstance(self.values, dict):
-            raise TypeError(f"the points of sweep '{self.name}' are dictionaries: take one, as sweep['name']")
-        shape = self.values.shape[len(self.axes) :]
-        if shape:
-            raise TypeError(
-                f"the points of sweep '{self.name}' are arrays {shape}: reduce them to numbers first"
-            )
-        return np.asarray(self.values, np.float64)
+Dims = Mapping[str, Sequence[str]] | Sequence[str]
+"""Names of the axes that the arrays at a point have: of each array by its name, or of the one."""
 
 
-def paired_difference(a: Sweep, b: Sweep, over: str = "draw") -> list[Measured]:
-    """Mean difference of two sweeps over the same grid, paired over one axis.
+def labeled(
+    grid: Grid, values: Point, *, unit: str = "", dims: Dims | None = None
+) -> xr.DataArray | xr.Dataset:
+    """Return a sweep's values with named axes, coordinates and unit.
 
     Args:
-        a: The sweep that is subtracted from.
-        b: The one that is subtracted, over the same axes.
-        over: The axis of the pairs.
+        grid: The grid.
+        values: An array, or arrays by name, with a leading axis for each of the grid's.
+        unit: The unit of the values.
+        dims: Names of the axes that follow the grid's; by default the array's name and a number.
 
     Returns:
-        One measurement for each point of the other axes, with its standard error over the pairs.
+        A `DataArray`, or a `Dataset` for arrays by name. Coordinates are numbers, truth values or texts; a
+        tuple becomes a text. A ragged grid has the coordinate `computed`.
 
     Raises:
-        ValueError: If the sweeps' axes differ or lack the axis of the pairs.
+        ValueError: If the names do not fit, as `axis_names` says.
+        TypeError: If `dims` is no sequence of names, or no dictionary of them.
     """
-    if dict(a.axes) != dict(b.axes) or list(a.axes) != list(b.axes):
-        raise ValueError(
-            f"sweeps '{a.name}' and '{b.name}' have different axes: {dict(a.axes)}, {dict(b.axes)}"
-        )
-    if over not in a.axes:
-        raise ValueError(f"sweep '{a.name}' has the axes {', '.join(a.axes)}, not '{over}'")
-    difference = np.moveaxis(a.numbers() - b.numbers(), list(a.axes).index(over), -1)
-    others = {name: points for name, points in a.axes.items() if name != over}
-    places = itertools.product(*others.values())
-    return [
-        _mean(row, at=dict(zip(others, place)), paired=True)
-        for place, row in zip(places, difference.reshape(-1, difference.shape[-1]))
-    ]
+    import xarray as xr
+
+    named = values if isinstance(values, dict) else {grid.name: values}
+    names = axis_names(grid, shapes_of(values, len(grid.axes)), dims)
+    coordinates: dict[str, Any] = {axis: list(labels(points)) for axis, points in grid.axes.items()}
+    if grid.points is not None:
+        coordinates["computed"] = (tuple(grid.axes), grid.computed())
+    arrays = {
+        name: xr.DataArray(array, coordinates, (*grid.axes, *names[name]), name=name, attrs={"unit": unit})
+        for name, array in named.items()
+    }
+    if not isinstance(values, dict):
+        return arrays[grid.name]
+    return xr.Dataset(arrays, attrs={"unit": unit, "name": grid.name})
 
 
-def _mean(values: np.ndarray, *, at: Mapping[str, Any], paired: bool = False) -> Measured:
-    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
-    return Measured(values.mean(), error, len(values), dict(at), paired)
+def axis_names(
+    grid: Grid, shapes: tuple[int, ...] | Mapping[str, tuple[int, ...]], dims: Dims | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the names of the axes that arrays at a point have.
 
+    Args:
+        grid: The grid.
+        shapes: The shape of the array at a point, or those of arrays by name.
+        dims: What the names are, as in `labeled`.
 
-@dataclass(frozen=True)
-class Grid:
-    """The calls that a sweep consists of: one for each point of the axes that are not taken together."""
+    Returns:
+        The names for each array; that of a single one is the grid's.
 
-    name: str
-    axes: Mapping[str, Any]  # what can be iterated over, and then a tuple
-    together: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        if not self.axes:
-            raise ValueError(f"sweep '{self.name}' has no axis: name at least one, as size=(300, 1000)")
-        if "key" in self.axes:
+    Raises:
+        ValueError: If `dims` names an array that is not there, an axis of the grid, or another number of axes
+            than the array has; if an axis would have two lengths; or if an array is called as an axis is.
+        TypeError: If `dims` is no sequence of names, or no dictionary of them.
+    """
+    told = f"dims= of sweep '{grid.name}'"
+    several = isinstance(shapes, Mapping)
+    if several:
+        if taken := [name for name in shapes if name in (*grid.axes, "computed")]:
             raise ValueError(
-                f"an axis of sweep '{self.name}' is called 'key', as the random key is: name it otherwise"
+                f"a point of sweep '{grid.name}' has a part called '{taken[0]}', as an axis is: "
+                "name it otherwise"
             )
-        axes = {}
-        for name, axis in self.axes.items():
-            if isinstance(axis, str) or not isinstance(axis, Iterable):
-                raise TypeError(
-                    f"axis '{name}' of sweep '{self.name}' is {axis!r:.80}: give a tuple of its points"
-                )
-            axes[name] = tuple(_coordinate(self.name, name, value) for value in axis)
-        object.__setattr__(self, "axes", axes)
-        for name, points in axes.items():
-            if not points:
-                raise ValueError(f"axis '{name}' of sweep '{self.name}' has no points")
-            if len(set(points)) < len(points):
-                raise ValueError(f"axis '{name}' of sweep '{self.name}' names a point twice: {points}")
-        unknown = set(self.together) - set(axes)
-        if unknown:
+    else:
+        shapes = {grid.name: shapes}
+        dims = {grid.name: dims} if dims is not None and not isinstance(dims, Mapping) else dims
+    dims = {} if dims is None else dims
+    if not isinstance(dims, Mapping):
+        raise TypeError(f"{told} is {dims!r:.60}: its points are dictionaries, so give names for each array")
+    if unknown := set(dims) - set(shapes):
+        raise ValueError(f"{told} names {min(unknown)!r}, but its points hold {', '.join(shapes)}")
+    found: dict[str, tuple[str, ...]] = {}
+    lengths: dict[str, int] = {}
+    for name, shape in shapes.items():
+        names = dims.get(name, tuple(f"{name}_{k}" for k in range(len(shape))))
+        if isinstance(names, str) or not all(isinstance(one, str) and one for one in names):
+            raise TypeError(f"{told} is {names!r:.60} for '{name}': give a tuple of names, as ('atom',)")
+        found[name] = tuple(names)
+        if len(found[name]) != len(shape):
             raise ValueError(
-                f"together= names {', '.join(sorted(unknown))}, but the axes of sweep '{self.name}' "
-                f"are {', '.join(axes)}"
+                f"{told} gives {len(found[name])} names for '{name}', whose points have {len(shape)} axes"
             )
-        if len(set(self.together)) < len(self.together):
-            raise ValueError(f"together= names an axis of sweep '{self.name}' twice: {self.together}")
-
-    @property
-    def apart(self) -> dict[str, tuple[Any, ...]]:
-        """The axes along which the function is called again and again."""
-        return {name: points for name, points in self.axes.items() if name not in self.together}
-
-    def calls(self) -> Iterator[dict[str, Any]]:
-        """The coordinates of each call, those taken together left out."""
-        apart = self.apart
-        return (dict(zip(apart, point)) for point in itertools.product(*apart.values()))
-
-    def key(self, seed: int, coordinates: Mapping[str, Any]):
-        """Random keys of a call: one, or an array of them with an axis for each that is taken together.
-
-        A point's key depends on the seed, the sweep's name and the point's coordinates only, so it is the
-        same however many points there are and whichever are taken together.
-        """
-        import jax
-
-        def fold(words):
-            return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), words[0]), words[1])
-
-        batch = [self.axes[name] for name in self.together]
-        words = np.stack(
-            [
-                np.frombuffer(self._hash({**coordinates, **dict(zip(self.together, point))})[:8], "<u4")
-                for point in itertools.product(*batch)
-            ]
-        )
-        return jax.vmap(fold)(words).reshape(*map(len, batch)) if batch else fold(words[0])
-
-    def _hash(self, coordinates: Mapping[str, Any]) -> bytes:
-        place = [(name, coordinates[name]) for name in sorted(coordinates)]
-        return hashlib.sha256(repr((self.name, place)).encode()).digest()
-
-    def gather(
-        self, results: Sequence[np.ndarray | dict[str, np.ndarray]]
-    ) -> np.ndarray | dict[str, np.ndarray]:
-        """The results of all calls as arrays with one leading axis for each of the sweep's."""
-        first = results[0]
-        if isinstance(first, dict):
-            return {key: self._gather([result[key] for result in results]) for key in first}
-        return self._gather(results)
-
-    def _gather(self, results: Sequence[np.ndarray]) -> np.ndarray:
-        apart = [len(points) for points in self.apart.values()]
-        stacked = np.stack(results)
-        stacked = stacked.reshape(*apart, *stacked.shape[1:])
-        # Axes came in the order "apart, then together"; they go in the order in which they were named.
-        came = [*self.apart, *self.together]
-        order = [came.index(name) for name in self.axes]
-        return stacked.transpose(*order, *range(len(came), stacked.ndim))
-
-    def check(
-        self,
-        coordinates: Mapping[str, Any],
-        result: np.ndarray | dict[str, np.ndarray],
-        other: np.ndarray | dict[str, np.ndarray],
-    ) -> None:
-        """Raises ValueError for a result unlike another, or without an axis for each taken together."""
-        if _form(result) != _form(other):
-            raise ValueError(
-                f"the points of sweep '{self.name}' differ in form: {_form(other)} before, "
-                f"{_form(result)} at {dict(coordinates)}"
-            )
-        batch = tuple(len(self.axes[name]) for name in self.together)
-        for name, array in result.items() if isinstance(result, dict) else [("", result)]:
-            if array.shape[: len(batch)] != batch:
+        for axis, length in zip(found[name], shape):
+            if axis in grid.axes or found[name].count(axis) > 1:
+                raise ValueError(f"{told} uses the name '{axis}' twice: it is another axis")
+            if lengths.setdefault(axis, length) != length:
                 raise ValueError(
-                    f"sweep '{self.name}' takes {', '.join(self.together)} together: a call returns arrays "
-                    f"that begin with {batch}; {name or 'the array'} has {array.shape} at {dict(coordinates)}"
+                    f"{told} calls axes of lengths {lengths[axis]} and {length} '{axis}': "
+                    "give each its own name"
                 )
+    if several and (taken := [name for name in shapes if name in lengths]):
+        raise ValueError(f"{told} calls an axis '{taken[0]}', as one of the arrays is: name it otherwise")
+    return found
 
 
-def as_point(sweep: str, coordinates: Mapping[str, Any], result: Any) -> np.ndarray | dict[str, np.ndarray]:
-    """What a sweep's function returned, as arrays; TypeError for what is no number, array or dict of them."""
-    named = result if isinstance(result, Mapping) else {"": result}
-    try:
-        # Copies, as the function may write its next result into the same array.
-        arrays = {str(key): np.array(part) for key, part in named.items()}
-    except (ValueError, TypeError):  # rows of different lengths, keys for random numbers
-        arrays = {}
-    if not arrays or any(array.dtype.hasobject for array in arrays.values()):
-        shown = " ".join(repr(result).split())
-        raise TypeError(
-            f"a point of sweep '{sweep}' is a number, an array or a dictionary of them; "
-            f"the function returned {type(result).__name__} {shown:.80} at {dict(coordinates)}"
-        )
-    return arrays if isinstance(result, Mapping) else arrays[""]
+def mean(
+    array: xr.DataArray, *, over: str | Sequence[str], paired: bool = False, of: str = ""
+) -> tuple[Measured, ...]:
+    """Return the mean over draws with its standard error, at each point of the axes that are left.
+
+    The standard error of n draws is their sample standard deviation over the square root of n; a single draw
+    has none, and decides no claim. What a ragged grid lacks is left out.
+
+    Args:
+        array: Numbers, as a sweep gives them, or a difference of two for paired comparisons.
+        over: The axis or axes of the draws, which are taken for independent; `()` for none, so that each
+            point is one draw.
+        paired: Whether the numbers are differences within pairs, so that they can be a tie.
+        of: What is counted by n, in the plural; by default the name of the axis with an s, or points
+            of several axes.
+
+    Returns:
+        A measurement for each point of the other axes, in their order; one if no axis is left.
+
+    Raises:
+        TypeError: If `array` is no `DataArray` of numbers, or `over` no name.
+        ValueError: If `over` names what is no axis, or nothing is there to be averaged.
+
+    Example:
+        >>> from jaxtheory.lab import Lab
+        >>> errors = Lab().sweep("error", lambda size, draw: size + draw, size=(10, 20), draw=range(5))
+        >>> [one.text for one in mean(errors, over="draw")]
+        ['size 10: 12.00 ± 0.71 (n = 5)', 'size 20: 22.00 ± 0.71 (n = 5)']
+    """
+    axes = _over(array, over)
+    values = _numbers(array)
+    rest = [axis for axis in array.dims if axis not in axes]
+    moved = array.transpose(*rest, *axes)
+    values = values.transpose([array.dims.index(axis) for axis in moved.dims])
+    is_there = _computed(array, moved)
+    lengths = [array.sizes[axis] for axis in rest]
+    values, is_there = (one.reshape(*lengths, -1) for one in (values, is_there))
+    counted = of or _plural(axes)
+    places = [place for place in itertools.product(*map(range, lengths)) if is_there[place].any()]
+    if not places:
+        raise ValueError(f"array '{array.name}' has no point that was computed: there is nothing to average")
+    return tuple(
+        _mean(values[place][is_there[place]], _at(moved, rest, place), paired, counted) for place in places
+    )
 
 
-def _form(result: np.ndarray | dict[str, np.ndarray]) -> Any:
-    return {key: array.shape for key, array in result.items()} if isinstance(result, dict) else result.shape
+def _plural(axes: Sequence[str]) -> str:
+    """What is counted along axes."""
+    if len(axes) > 1:
+        return "points"
+    return f"{axes[0]}s" if axes and len(axes[0]) > 1 else "draws"
 
 
-def _coordinate(sweep: str, axis: str, value: Any) -> Any:
-    """A coordinate as plain Python, whose text is the same in every process."""
-    if isinstance(value, tuple | list):
-        return tuple(_coordinate(sweep, axis, part) for part in value)
-    value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, COORDINATES):
-        raise TypeError(
-            f"axis '{axis}' of sweep '{sweep}' holds a {type(value).__name__}: coordinates are numbers, "
-            "texts or tuples of them, so that a stored point is found again"
-        )
-    return value
+def _over(array: Any, over: Any) -> tuple[str, ...]:
+    import xarray as xr
+
+    if isinstance(array, xr.Dataset):
+        raise TypeError(f"this Dataset holds {', '.join(map(str, array))}: take one, as dataset['name']")
+    if not isinstance(array, xr.DataArray):
+        raise TypeError(f"array is a {type(array).__name__}: take a DataArray, as lab.sweep gives it")
+    axes = (over,) if isinstance(over, str) else over
+    if not isinstance(axes, Sequence) or not all(isinstance(axis, str) for axis in axes):
+        raise TypeError(f"over is {over!r:.40}: take the name of an axis, or several in a tuple")
+    for axis in axes:
+        if axis not in array.dims:
+            axes_text = ", ".join(map(str, array.dims)) or "none"
+            raise ValueError(f"over names '{axis}', but the axes are {axes_text}")
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"over names an axis twice: {tuple(axes)}")
+    return tuple(axes)
+
+
+def _numbers(array: xr.DataArray) -> np.ndarray:
+    values = np.asarray(array.values)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"the array holds {values.dtype}: take numbers")
+    return values.astype(np.float64)
+
+
+def _computed(array: xr.DataArray, moved: xr.DataArray) -> np.ndarray:
+    """Which points there are, in the order of the axes that were moved."""
+    import xarray as xr
+
+    if "computed" not in array.coords:
+        return np.ones(moved.shape, bool)
+    return xr.broadcast(moved.coords["computed"], moved)[0].transpose(*moved.dims).values
+
+
+def _at(array: xr.DataArray, rest: Sequence[str], place: Sequence[int]) -> dict[str, Any]:
+    """Where a mean stands: the points of the axes that are left, and those that were chosen before."""
+    position = dict(zip(rest, place))
+    at = {
+        name: coordinate.values[()] if not coordinate.dims else coordinate.values[position[name]]
+        for name, coordinate in array.coords.items()
+        if name != "computed" and (not coordinate.dims or (name in position and coordinate.dims == (name,)))
+    }
+    return at | {axis: k for axis, k in position.items() if axis not in at}
+
+
+def _mean(values: np.ndarray, at: Mapping[str, Any], paired: bool, of: str) -> Measured:
+    if len(values) == 1:
+        return Measured(values[0], at=at, paired=paired, of=of)
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return Measured(values.mean(), error, len(values), at, paired, of)

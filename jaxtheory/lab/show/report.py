@@ -19,7 +19,7 @@ from jaxtheory.lab.record import discovery
 from jaxtheory.lab.record import runs as lab_runs
 from jaxtheory.lab.record.claims import Verdict
 from jaxtheory.lab.record.discovery import Experiment
-from jaxtheory.lab.record.laboratory import FIGURE_LIMIT
+from jaxtheory.lab.record.pictures import FIGURE_LIMIT
 from jaxtheory.lab.record.storage import read_json, write
 from jaxtheory.lab.show.progress import duration
 

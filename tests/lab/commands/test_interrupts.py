@@ -6,7 +6,7 @@ import pytest
 
 from jaxtheory.lab.commands import interrupts
 from jaxtheory.lab.errors import Failure
-from jaxtheory.lab.record import runs
+from jaxtheory.lab.record import locks
 from tests.lab import made_experiments as made
 
 LONG = '''
@@ -78,13 +78,13 @@ def test_ctrl_c_ends_the_children_too_and_starts_no_others(tmp_path):
     time.sleep(0.5)
     for file in files[:2]:
         [directory] = made.logged(file)
-        with runs.held(tmp_path / directory):  # a child that went on would hold it
+        with locks.held(tmp_path / directory):  # a child that went on would hold it
             pass
     assert not (tmp_path / "runs" / "long_2").exists()
 
 
 def test_a_lock_that_is_held_is_noticed_by_that_check(tmp_path):
-    with runs.held(tmp_path), pytest.raises(Failure, match="is being computed"), runs.held(tmp_path):
+    with locks.held(tmp_path), pytest.raises(Failure, match="is being computed"), locks.held(tmp_path):
         pass
 
 

@@ -1,6 +1,9 @@
+import os
 import resource
 import shutil
+import time
 from collections import namedtuple
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +12,7 @@ import optax
 import pytest
 
 from jaxtheory.lab.errors import Failure
-from jaxtheory.lab.record.laboratory import Lab
+from jaxtheory.lab.record.laboratory import Lab, Training
 from jaxtheory.lab.show.progress import Display, Silent
 
 ADAM = optax.adam(1e-2)
@@ -79,6 +82,7 @@ def failing_at(number, function):
 
 def bits(tree):
     """Containers and bits of a tree."""
+    tree = tree[:2] if isinstance(tree, Training) else tree
     leaves, structure = jax.tree.flatten(tree)
     leaves = [
         jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
@@ -108,7 +112,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(train, said):
 
 
 def test_a_state_may_be_one_array_and_two_checkpoints_stay(train, tmp_path):
-    state, sums = train(grow, np.float32(1), 4)
+    state, sums, _ = train(grow, np.float32(1), 4)
     assert (state.item(), sums.tolist()) == (1.5**4, [1.5**k for k in range(4)])
     assert sorted(path.name for path in (tmp_path / "checkpoint" / "fit").iterdir()) == ["3", "4"]
 
@@ -236,3 +240,25 @@ def test_trainings_that_cannot_be_gone_on_with_say_so(train):
         TypeError, match="only arrays in dicts, tuples and lists are stored, and this holds a pair"
     ):
         train(lambda state: (state, pair(1.0, 2.0)), np.float32(1), 4)
+
+
+def test_the_seconds_of_a_training_go_on_where_it_was_stopped(train):
+    def slow(state):
+        time.sleep(0.05)
+        return grow(state)
+
+    stopped, _ = failing_at(4, slow)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(stopped, np.float32(1), 5)
+    whole = train(slow, np.float32(1), 5)
+    assert 0.25 <= whole.seconds < 30
+    assert train(failing_at(1, grow)[0], np.float32(1), 5).seconds == whole.seconds
+
+
+def test_a_folder_whose_name_is_no_text_holds_checkpoints(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/runs \xff"))
+    lab = Lab(folder, display=Display(Silent()))
+    state, sums, _ = lab.train("fit", grow, np.float32(1), 3)
+    again = Lab(folder, display=Display(Silent())).train("fit", failing_at(1, grow)[0], np.float32(1), 3)
+    assert (again.state.item(), again.metrics.tolist()) == (state.item(), sums.tolist())
+    assert sorted(path.name for path in (folder / "checkpoint" / "fit").iterdir()) == ["2", "3"]

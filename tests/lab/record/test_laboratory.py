@@ -1,3 +1,4 @@
+import contextlib
 import cProfile
 import errno
 import gc
@@ -5,20 +6,20 @@ import json
 import os
 import pstats
 import re
+from collections import namedtuple
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
 
+from jaxtheory.lab import Claim, Claims, at_most, exact
 from jaxtheory.lab.errors import Failure
 from jaxtheory.lab.record import storage
-from jaxtheory.lab.record.claims import Claim, Claims, Measured, at_most
-from jaxtheory.lab.record.laboratory import FIGURE_LIMIT, Lab, experiment
+from jaxtheory.lab.record.laboratory import Lab, experiment
 from jaxtheory.lab.show.progress import Display, Silent
 
 
@@ -64,14 +65,12 @@ def test_a_stopped_sweep_computes_only_what_is_missing(lab, said):
     again = Calls()
     whole = lab().sweep("error", again, unit="%", **axes)
     assert again == [(2, 1), (3, 0), (3, 1)]
-    assert (whole.name, dict(whole.axes), whole.unit) == ("error", {"x": (1, 2, 3), "draw": (0, 1)}, "%")
+    assert (whole.attrs, whole.sizes) == ({"name": "error", "unit": "%"}, {"x": 3, "draw": 2, "vector_0": 3})
     assert whole["sum"].values.tolist() == [[1, 2], [2, 3], [3, 4]]
     never = Calls()
-    stored = lab().sweep("error", never, **axes)
+    stored = lab().sweep("error", never, unit="%", **axes)
     assert never == []
-    for name, array in whole.values.items():
-        np.testing.assert_array_equal(stored.values[name], array)
-        assert stored.values[name].dtype == array.dtype
+    assert stored.identical(whole)
     assert said.lines == []
 
 
@@ -97,14 +96,15 @@ def test_axes_taken_together_are_one_batch(lab, together):
             return np.add.outer(draw, x) + normal
         return np.asarray(x) + np.asarray(draw) + normal
 
-    found = lab().sweep("normal", drawn, together=together, x=(10, 20), draw=(0, 1, 2)).values
+    found = lab().sweep("normal", drawn, together=together, x=(10, 20), draw=(0, 1, 2))
     one_by_one = Lab(display=Display(Silent())).sweep(
         "normal",
         lambda x, draw, key: x + draw + np.asarray(jax.random.normal(key)),
         x=(10, 20),
         draw=(0, 1, 2),
     )
-    np.testing.assert_allclose(found, one_by_one.values, rtol=1e-6)
+    assert (found.dims, found.shape) == (("x", "draw"), (2, 3))
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-6)
     assert (
         calls
         == {
@@ -116,18 +116,124 @@ def test_axes_taken_together_are_one_batch(lab, together):
     )
 
 
-def test_only_functions_that_name_a_key_are_given_one(lab):
+def test_a_function_is_given_what_it_names(lab):
     key, axes, mine = jax.random.key(7), {"x": (1, 2)}, lab()
     bits = jax.random.key_data
 
     def plain(x, key):
+        return x + 0 * np.asarray(bits(key))
+
+    def drawn(key):
         return np.asarray(bits(key))
 
-    given = mine.sweep("a", plain, **axes).values
+    given = mine.sweep("a", drawn, **axes)
     assert not np.array_equal(given[0], given[1])
-    np.testing.assert_array_equal(mine.sweep("b", partial(plain, key=key), **axes).values, [bits(key)] * 2)
-    assert mine.sweep("c", jax.jit(lambda x, key: bits(key) + 0 * x), **axes).values.shape == (2, 2)
-    assert mine.sweep("d", dict, **axes)["x"].values.tolist() == [1, 2]  # a builtin without a signature
+    np.testing.assert_array_equal(mine.sweep("b", partial(plain, key=key), **axes), [[1, 1], [2, 2]])
+    assert mine.sweep("c", jax.jit(lambda x, key: bits(key) + 0 * x), **axes).shape == (2, 2)
+    numbers = mine.sweep("e", lambda rng: rng.random(3), draw=range(2))
+    assert len(np.unique(numbers)) == 6
+    np.testing.assert_array_equal(numbers.sel(draw=1), mine.rng("e", draw=1).random(3))
+    np.testing.assert_array_equal(given.sel(x=2), bits(mine.key("a", x=2)))
+    with pytest.raises(ValueError, match="axis 'draw' of sweep 'f' changes nothing: its function neither"):
+        mine.sweep("f", lambda x: x, x=(1, 2), draw=range(2))
+
+
+def test_axes_in_common_share_their_draws(lab, tmp_path):
+    def error(by, rng):
+        return {"a": 0, "b": 1}[by] + rng.random()
+
+    axes = {"by": ("a", "b"), "draw": range(3)}
+    errors = lab().sweep("error", error, common="by", **axes)
+    np.testing.assert_allclose(errors.sel(by="b") - errors.sel(by="a"), 1)
+    assert len(np.unique(errors.sel(by="a"))) == 3
+    # Points that were drawn otherwise are not taken for these.
+    apart = lab().sweep("error", error, **axes)
+    assert not np.any(np.isclose(apart, errors))
+    streamed = lab().sweep("error", error, common=("by",), stream="other", **axes)
+    assert not np.any(np.isclose(streamed, errors))
+    np.testing.assert_array_equal(lab().sweep("again", error, common="by", stream="error", **axes), errors)
+    assert len(list((tmp_path / "points" / "error").iterdir())) == 18
+
+
+def test_a_ragged_grid_computes_its_points_only(lab, said):
+    points = [{"size": 300, "draw": 0}, {"size": 300, "draw": 1}, {"size": 4000, "draw": 0}]
+    calls = []
+
+    def error(size, rng):
+        calls.append(size)
+        return {"error": size, "of": {"luck": rng.random()}}
+
+    found = lab().sweep("error", error, points=points, unit="%")
+    assert calls == [300, 300, 4000]
+    np.testing.assert_array_equal(found["error"], [[300, 300], [4000, np.nan]])
+    np.testing.assert_array_equal(found.computed, [[True, True], [True, False]])
+    grown = lab().sweep("error", error, points=[*points, {"size": 5, "draw": 3}], unit="%")
+    assert calls == [300, 300, 4000, 5]
+    assert grown["of/luck"].sel(size=300, draw=1) == found["of/luck"].sel(size=300, draw=1)
+    with pytest.raises(ValueError, match=r"sweep 'both' has points= and axes \(x\): give one of the two"):
+        lab().sweep("both", error, points=points, x=(1, 2))
+
+
+def test_options_of_a_sweep_that_are_none_are_refused(lab, own_errors):
+    for option in ("together", "common"):
+        with pytest.raises(TypeError, match=rf"{option}= of sweep 'a' is 3: give names of its axes"):
+            lab().sweep("a", jax.random.normal, x=(1, 2), **{option: 3})
+        with pytest.raises(ValueError, match=rf"{option}= names y, but the axes of sweep 'a' are x"):
+            lab().sweep("a", jax.random.normal, x=(1, 2), **{option: "y"})
+    calls = []
+
+    def array(x):
+        calls.append(x)
+        return np.zeros(3)
+
+    with pytest.raises(ValueError, match=r"dims= of sweep 'a' gives 2 names for 'a', whose points have 1 ax"):
+        lab().sweep("a", array, x=(3, 4, 5), dims=("row", "column"))
+    assert calls == [3]  # at the first point, not after the last
+    with pytest.raises(ValueError, match="sweep 'b' has a part called 'x', as an axis is: name it otherwise"):
+        lab().sweep("b", lambda x: {"x": x}, x=(1, 2))
+
+
+def test_named_dimensions_reach_the_result(lab):
+    codes = lab().sweep("codes", lambda x: {"codes": np.full(3, x)}, dims={"codes": ("atom",)}, x=(1, 2))
+    assert codes["codes"].sum("atom").values.tolist() == [3, 6]
+
+
+def test_everything_random_depends_on_the_seed(lab):
+    def numbers(mine):
+        key = jax.random.key_data(mine.key("picture")).tolist()
+        return [
+            mine.rng("picture").random(),
+            key,
+            mine.rng("other").random(),
+            mine.rng("picture", i=1).random(),
+        ]
+
+    assert numbers(lab(seed=3)) == numbers(lab(seed=3))
+    first, second = numbers(lab(seed=3)), numbers(lab(seed=4))
+    assert all(one != other for one, other in zip(first, second))
+    assert len({first[0], first[2], first[3]}) == 3
+
+
+def test_data_are_loaded_and_named_in_one_call(lab, tmp_path, own_errors):
+    data = namedtuple("data", "numbers description digest")
+    asked = []
+
+    def load(source=None, *, seed=0):
+        asked.append((source, seed))
+        return data([1, 2], "two numbers", "0123456789abcdef")
+
+    mine = lab(data_dir=tmp_path)
+    assert mine.load(load, seed=4).numbers == [1, 2]
+    assert mine.load(load, source="elsewhere").numbers == [1, 2]
+    module = ModuleType("numbers")
+    module.load = load
+    mine.load(module)
+    assert asked == [(tmp_path, 4), ("elsewhere", 0), (tmp_path, 0)]
+    assert mine.data == ["two numbers (SHA-256 0123456789ab)"]
+    with pytest.raises(TypeError, match=r"data of type list has no description and digest: load it yourself"):
+        mine.load(lambda: [1, 2])
+    with pytest.raises(TypeError, match="source is 3: take a module of data with load, or such a function"):
+        mine.load(3)
 
 
 def test_points_of_another_form_are_refused_at_once(lab):
@@ -156,8 +262,7 @@ def test_a_damaged_point_is_computed_again_with_a_line_that_says_why(lab, tmp_pa
     again = Calls()
     after = lab().sweep("error", again, **axes)
     assert len(again) == 2
-    for name in before.values:
-        np.testing.assert_array_equal(before.values[name], after.values[name])
+    assert after.identical(before)
     texts = sorted(said.lines)
     assert len(texts) == 2
     assert any(re.fullmatch(rf"{first} is damaged \(.*\): computing it again", text) for text in texts)
@@ -207,7 +312,7 @@ def test_other_data_and_other_seeds_share_nothing(lab):
         for one in data:
             mine.uses(one)
         return int(mine.cached("n", lambda: len(data))), int(
-            mine.sweep("m", lambda x: len(data) + x, x=(0,)).at().value
+            mine.sweep("m", lambda x: len(data) + x, x=(0,))[0]
         )
 
     assert counted(lab()) == (0, 0)
@@ -220,24 +325,35 @@ def test_other_data_and_other_seeds_share_nothing(lab):
     assert with_data.data == ["digits"]
 
     def normal(mine):
-        return mine.sweep("normal", lambda x, key: x + np.asarray(jax.random.normal(key)), x=(0,)).at().value
+        return mine.sweep("normal", lambda key: np.asarray(jax.random.normal(key)), x=(0,)).item()
 
     first, second = normal(lab(seed=0)), normal(lab(seed=1))
     assert first != second
     assert (normal(lab(seed=0)), normal(lab(seed=1))) == (first, second)
 
 
-def test_progress_reaches_a_cached_function(lab):
-    reached = []
+class Watched(Display):
+    """Keeps the progress that it is told of."""
 
+    def __init__(self):
+        super().__init__(Silent())
+        self.told = []
+
+    @contextlib.contextmanager
+    def task(self, label, total, before=0):
+        self.told.append((label, total, before))
+        yield lambda done, total: self.told.append((done, total))
+
+
+def test_progress_reaches_a_cached_function(tmp_path):
     def counting(progress):
         for done in range(3):
             progress(done + 1, 3)
-            reached.append(progress.status)
         return np.zeros(1)
 
-    lab().cached("counting", counting)
-    assert [text.split(",")[0] for text in reached] == ["1 of 3", "2 of 3", "3 of 3"]
+    display = Watched()
+    Lab(tmp_path, display=display).cached("counting", counting)
+    assert display.told == [("counting", None, 0), (1, 3), (2, 3), (3, 3)]
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(lab, tmp_path, monkeypatch):
@@ -290,62 +406,22 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, said):
         mine.record(a=1)
 
 
-def test_figures_are_pictures_below_the_limit_and_closed(lab, tmp_path):
-    mine = lab()
-    figure, axes = plt.subplots(figsize=(6, 4))
-    axes.plot([1, 2])
-    mine.figure("Error by size", figure, "A caption.")
-    assert not plt.fignum_exists(figure.number)
-    noisy, axes = plt.subplots(figsize=(7, 7))
-    axes.imshow(np.random.default_rng(0).random((600, 600, 3)))
-    mine.figure("noise", noisy)
-    assert [(one["name"], one["caption"]) for one in mine.figures] == [
-        ("Error by size", "A caption."), ("noise", ""),
-    ]  # fmt: skip
-    for one in mine.figures:
-        assert (tmp_path / one["file"]).stat().st_size <= FIGURE_LIMIT
-        with Image.open(tmp_path / one["file"]) as picture:
-            assert picture.format == "PNG"
-            assert min(picture.size) > 300
-    mine.figure("noise", Figure(), "Calmer.")
-    assert [one["caption"] for one in mine.figures] == ["A caption.", "Calmer."]
+def test_a_rerun_records_no_line_twice_and_a_run_may(lab, tmp_path):
+    def lines():
+        return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
 
+    first, second = {"loss": 0.5, "text": "a\u2028b", "step": 1}, {"loss": None, "step": 2}
 
-def test_figures_too_large_say_what_to_do(lab, tmp_path, monkeypatch, own_errors):
-    for size in ((400, 4), (4, 34), (1e9, 1e9)):
-        with pytest.raises(
-            ValueError, match=r"figure 'big' is [\d,]+ x [\d,]+ pixels at 120 dots an inch: make its"
-        ):
-            lab().figure("big", Figure(figsize=size))
-    with pytest.raises(TypeError, match="figure 'axes' is a Axes: give a matplotlib Figure"):
-        lab().figure("axes", Figure().subplots())
-    monkeypatch.setattr("jaxtheory.lab.record.laboratory.FIGURE_LIMIT", 1000)
-    figure = Figure()
-    figure.subplots().plot([1, 2])
-    with pytest.raises(
-        ValueError, match=r"figure 'many' takes \d+ kB even at 60 dots an inch, more than 1 kB: make"
-    ):
-        lab().figure("many", figure)
-    assert not (tmp_path / "figures").exists()
+    def record(mine, until):
+        for figures in [first, second, first, first][:until]:
+            mine.record(**{name: np.nan if value is None else value for name, value in figures.items()})
 
-
-def test_a_rerun_records_no_line_twice(lab, tmp_path):
-    for _ in range(2):
-        mine = lab()
-        mine.record(loss=np.float32(0.5), text="a\u2028b", step=1)
-        mine.record(loss=float("nan"), step=2)
-    lines = (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]
-    assert [json.loads(line) for line in lines] == [
-        {"loss": 0.5, "text": "a\u2028b", "step": 1}, {"loss": None, "step": 2},
-    ]  # fmt: skip
-
-
-def test_seconds_go_on_where_the_run_was_stopped(lab, tmp_path):
-    (tmp_path / "seconds.json").write_text("100.0")
-    assert 100 <= lab().seconds < 110
-    for damaged in ("", "null", '"x"'):
-        (tmp_path / "seconds.json").write_text(damaged)
-        assert lab().seconds < 10
+    record(lab(), 2)
+    assert lines() == [first, second]
+    record(lab(), 4)
+    assert lines() == [first, second, first, first]
+    record(lab(), 4)
+    assert lines() == [first, second, first, first]
 
 
 def test_a_lab_without_a_folder_leaves_none():
@@ -372,7 +448,7 @@ def test_an_experiment_needs_no_lab_and_returns_a_table(own_errors):
     @experiment
     def run(config, lab):
         labs.append(lab)
-        return [Claim("It is so.", at_most(1, source="x"), Measured(config))]
+        return [Claim("It is so.", at_most(1, source="x"), exact(config))]
 
     found = run(0.5)
     assert isinstance(found, Claims)
@@ -396,7 +472,7 @@ def test_a_trivial_point_costs_little(lab, tmp_path, monkeypatch):
     real = storage.write
 
     def drawn(x, key):
-        return 2.0 * x
+        return 2.0 * x + 0 * len(key.shape)
 
     monkeypatch.setattr(storage, "write", lambda path, fill: (written.append(path), real(path, fill)))
     lab().sweep("warm", drawn, x=range(2))
@@ -406,5 +482,7 @@ def test_a_trivial_point_costs_little(lab, tmp_path, monkeypatch):
     lab().sweep("trivial", drawn, x=range(200))
     profile.disable()
     assert pstats.Stats(profile).total_calls / 200 < 5000
-    assert len([path for path in written if path.parent.name == "trivial"]) == 200
-    assert len(written) <= 201
+    # Beside the points only the clock is kept, once a second, however long they take.
+    points = [path for path in written if path.name != "seconds.json"]
+    assert len(points) == 200
+    assert {path.parent.name for path in points} == {"trivial"}

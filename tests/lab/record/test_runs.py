@@ -5,10 +5,7 @@ import math
 import os
 import resource
 import socket
-import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +13,8 @@ import jax
 import pytest
 
 from jaxtheory.data.errors import MissingDataError
-from jaxtheory.lab.errors import Failure
-from jaxtheory.lab.record import discovery, runs, storage
+from jaxtheory.lab.errors import Failure, Usage
+from jaxtheory.lab.record import discovery, locks, runs
 from jaxtheory.lab.show.progress import Display, Silent
 from tests.lab import made_experiments as made
 
@@ -61,6 +58,24 @@ def test_a_finished_run_is_read_and_not_run_again(conduct, file):
     assert json.loads((directory / "config.json").read_text()) == {"sizes": [1, 2, 3], "power": 2.0}
     assert conduct(file) == (findings, directory)
     assert made.logged(file) == ["1", "2", "3"]
+
+
+def test_a_reworded_docstring_leaves_a_finished_run_as_it_is(conduct, file):
+    findings, directory = conduct(file)
+    [experiment] = discovery.find(file.parent.parent)
+    text = file.read_text()
+    reworded = text.replace("Powers grow.\n", "All powers grow.\n").replace("Which numbers.", "The numbers.")
+    reworded = reworded.replace("sizes: tuple[int, ...]", "sizes: tuple").replace(
+        "log(size)", "log(size)  # !"
+    )
+    assert reworded.count("All powers grow.\n") == 1
+    file.write_text(reworded)
+    assert not runs.is_stale(directory, experiment)
+    assert conduct(file) == (findings | {"claim": "All powers grow."}, directory)
+    assert made.logged(file) == ["1", "2", "3"]
+    file.write_text(text.replace("above(3.0", "above(2.0"))
+    assert runs.is_stale(directory, experiment)
+    assert conduct(file)[1] != directory
 
 
 def test_fresh_computes_everything_again(conduct, file):
@@ -107,68 +122,6 @@ def test_infinity_is_another_configuration_than_none(file):
     assert len(digests) == 6
 
 
-def test_the_source_is_that_of_all_modules_that_python_loads():
-    """What the interpreter has loaded after importing an experiment is the witness."""
-    code = """if True:
-        import sys
-        import jaxtheory.experiments.harmonic.scattering_mnist
-
-        for name, module in sys.modules.items():
-            if name.split(".")[0] == "jaxtheory" and module.__file__:
-                print(module.__file__)
-    """
-    listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {Path(line) for line in listed.stdout.splitlines()}
-    experiment = discovery.choose("scattering_mnist", discovery.find())
-    known, missing = {experiment.path}, {experiment.path}
-    while missing:
-        missing |= runs.imported(missing.pop()) - known
-        known |= missing
-    carriers = {discovery.PACKAGE / "lab" / f"{name}.py" for name in runs.CARRIERS}
-    # The packages that hold the experiments and the carriers are on the way to the file, and hold nothing.
-    folders = ("experiments", "experiments/harmonic", "lab/show", "lab/machines", "lab/commands")
-    around = {discovery.PACKAGE / name / "__init__.py" for name in folders}
-    assert all(path.read_text().count("\n") <= 1 for path in around)
-    assert loaded - carriers - around <= known
-    assert discovery.PACKAGE / "harmonic" / "scattering2d.py" in loaded & known
-
-
-def test_a_changed_module_is_another_source_wherever_it_is_imported(tmp_path, monkeypatch):
-    package = tmp_path / "jaxtheory"
-    for name in (
-        "__init__",
-        "lab/__init__",
-        "lab/record/claims",
-        "lab/show/report",
-        "sparse/__init__",
-        "sparse/pursuit",
-        "far",
-    ):
-        path = package / f"{name}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
-    (package / "sparse" / "pursuit.py").write_text("def run():\n    import jaxtheory.far\n")
-    file = tmp_path / "one.py"
-    file.write_text(
-        "from jaxtheory.lab.record import claims\nfrom jaxtheory.lab.show import report\n\n"
-        "def run():\n    from jaxtheory.sparse import pursuit\n"
-    )
-    monkeypatch.setattr(runs, "PACKAGE", package)
-
-    def changes(name):
-        before = runs.source_digest(file)
-        path = package / name
-        path.write_text(path.read_text() + "# mended\n")
-        os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
-        return runs.source_digest(file) != before
-
-    assert changes("lab/record/claims.py")
-    assert changes("sparse/pursuit.py")
-    assert changes("far.py")
-    assert changes("sparse/__init__.py")
-    assert not changes("lab/show/report.py")  # it shows numbers and makes none
-
-
 def test_points_finished_before_an_error_are_kept(conduct, tmp_path):
     file = made.write(
         tmp_path / "made",
@@ -209,7 +162,7 @@ def test_points_finished_before_an_error_are_kept(conduct, tmp_path):
         ("return [one, 1.0]", r"TypeError: run returned \[Claim.*: return a list of claims"),
         ("return [one, one]", "ValueError: two claims have the same statement: word them apart"),
         (
-            'return [one, Claim("Two.", above(1, source=" "), Measured(2))]',
+            'return [one, Claim("Two.", above(1, source=" "), exact(2))]',
             "ValueError: a claim needs a source, but the expectation 'above 1' has none: say where",
         ),
         ('return [Claim("Two.", above(1, source="x"), None)]', "the claim 'Two.' has no measurement: say"),
@@ -232,18 +185,65 @@ def test_data_that_are_refused_say_so_themselves(conduct, tmp_path):
     assert not list(tmp_path.rglob("traceback.txt"))
 
 
-def test_findings_cut_in_half_are_made_again_from_what_is_stored(conduct, file):
+def test_findings_that_cannot_be_used_are_made_again_from_what_is_stored(conduct, file, capsys):
     findings, directory = conduct(file)
     path = directory / "findings.json"
-    for damaged in (path.read_bytes()[:200], b"", b"[]", b"{}", b"\xff\xfe"):
-        path.write_bytes(damaged)
-        assert runs.finished(directory.parent.parent) == []
-        again, _ = conduct(file)
-        assert conduct.heard.lines[0].startswith(str(path))
-        assert conduct.heard.lines[0].endswith(": going on with the run")
-        assert again["claims"] == findings["claims"]
-        assert json.loads(path.read_text()) == again
+    without = {name: value for name, value in findings.items() if name != "finished"}
+    claims = [{name: value for name, value in findings["claims"][0].items() if name != "needs"}]
+    damages = {
+        "is no whole JSON file": (path.read_bytes()[:200], b"", b"\xff\xfe"),
+        "holds no claims": (b"[]", b"{}"),
+        "is of another version of jaxtheory": (
+            json.dumps(findings | {"format": 1}).encode(),
+            json.dumps(findings | {"format": None}).encode(),
+        ),
+        "has no 'finished' as findings have it": (json.dumps(without).encode(),),
+        "has no 'seconds' as findings have it": (json.dumps(findings | {"seconds": "1"}).encode(),),
+        "has claims that lack something": (json.dumps(findings | {"claims": claims}).encode(),),
+    }
+    root = directory.parent.parent
+    for reason, contents in damages.items():
+        for damaged in contents:
+            path.write_bytes(damaged)
+            assert runs.finished(root) == []
+            left_out = f"{path} {reason}: it is left out, and its command computes it again"
+            assert capsys.readouterr().err == f"jaxtheory: {left_out}\n"
+            assert runs.finished(root, (said := []).append) == []
+            assert said == [left_out]
+            again, _ = conduct(file)
+            assert conduct.heard.lines[0] == f"{path} {reason}: going on with the run"
+            assert again["claims"] == findings["claims"]
+            assert json.loads(path.read_text()) == again
     assert made.logged(file) == ["1", "2", "3"]  # not one point was computed again
+
+
+def test_one_file_of_another_version_leaves_the_other_runs(conduct, file, capsys):
+    places = [conduct(file, seed=seed)[1] for seed in range(2)]
+    (places[0] / "findings.json").write_text('{"claims": [1], "finished": "2026-01-01"}')
+    assert [path for _, path in runs.finished(places[0].parent.parent)] == [places[1]]
+    assert "findings.json is of another version" in capsys.readouterr().err
+
+
+def test_a_folder_whose_name_is_no_text_keeps_all(conduct, file, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/runs \xff\xfe"))
+    findings, directory = conduct(file, runs=folder, command=f"jaxtheory run powers --runs {folder}")
+    assert json.loads((directory / "findings.json").read_text()) == findings
+    assert findings["command"].endswith(str(folder))
+    assert conduct(file, runs=folder)[0] == findings
+    assert made.logged(file) == ["1", "2", "3"]
+    assert [path for _, path in runs.finished(folder)] == [directory]
+
+
+def test_a_field_out_of_its_range_is_refused_before_anything_is_computed(conduct, tmp_path):
+    body = made.POWERS.replace("sizes: tuple[int, ...]", "sizes: Annotated[tuple[int, ...], Range(1)]")
+    body = "from typing import Annotated\nfrom jaxtheory.lab import Range\n\n" + body
+    file = made.write(tmp_path / "made", "ranged", body)
+    for sizes, message in (((1, -3), "--sizes is -3: take a whole number at least 1"), ((), "--sizes is em")):
+        with pytest.raises(Usage, match=message) as raised:
+            conduct(file, {"sizes": sizes})
+        assert raised.value.status == 2
+    assert made.logged(file) == []
+    assert not (tmp_path / "runs").exists()
 
 
 def test_what_a_kill_left_unfinished_is_removed(conduct, file):
@@ -324,7 +324,7 @@ def test_a_file_system_that_refuses_a_large_file(conduct, tmp_path):
 def test_two_runs_at_once_are_told_apart_by_a_lock(conduct, file):
     _, directory = conduct(file)
     (directory / "findings.json").unlink()
-    with runs.held(directory):
+    with locks.held(directory):
         with pytest.raises(
             Failure, match=r"powers/\w+ is being computed by another process: wait for it, or stop"
         ):
@@ -332,78 +332,16 @@ def test_two_runs_at_once_are_told_apart_by_a_lock(conduct, file):
         conduct(file, {"power": 3.0})  # another configuration is free
     conduct(file)
     # Finished findings are read even while somebody holds the folder.
-    with runs.held(directory):
+    with locks.held(directory):
         conduct(file)
 
 
-@pytest.fixture
-def no_locks(monkeypatch):
-    """A file system without locks, and a guard that need not wait long."""
-
+def test_a_run_without_locks_ends_with_the_same_findings(conduct, file, monkeypatch):
     def refused(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refused)
-    monkeypatch.setattr(runs, "SETTLING", 0.05)
-
-
-def sign(directory, process, age=0.0):
-    directory.mkdir(exist_ok=True)
-    storage.write_json(directory / "heartbeat.json", {"process": process, "time": time.time() - age})
-
-
-def ended_process():
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
-
-
-def test_without_locks_a_sign_of_life_holds_the_folder(no_locks, tmp_path, monkeypatch):
-    directory = tmp_path / "run"
-    here, elsewhere = socket.gethostname(), "elsewhere"
-    alive = [(here, os.getppid(), 0.0), (here, os.getppid(), 29.0), (elsewhere, 1, 0.0), (elsewhere, 1, 29.0)]
-    for host, process, age in alive:
-        sign(directory, [host, process], age)
-        with pytest.raises(Failure, match="is being computed by another process"), runs.held(directory):
-            pass
-    # A dead one of this host at once, of another after three heartbeats; a hung one of this host, too.
-    dead = [(here, ended_process(), 0.0), (elsewhere, 1, 31.0), (here, os.getppid(), 31.0)]
-    for host, process, age in dead:
-        sign(directory, [host, process], age)
-        with runs.held(directory):
-            mine = json.loads((directory / "heartbeat.json").read_text())
-            assert mine["process"] == [here, os.getpid()]
-        assert not (directory / "heartbeat.json").exists()
-    for garbage in (b"", b"[1]", b'{"time": 1}', b'{"time": "now", "process": []}'):
-        (directory / "heartbeat.json").write_bytes(garbage)
-        with runs.held(directory):
-            pass
-
-
-def test_the_sign_of_life_is_given_again_and_again(no_locks, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "HEARTBEAT", 0.02)
-    with runs.held(tmp_path):
-        first = json.loads((tmp_path / "heartbeat.json").read_text())["time"]
-        deadline = time.monotonic() + 10
-        while json.loads((tmp_path / "heartbeat.json").read_text())["time"] < first + 0.1:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    assert not any(thread.name == "heartbeat" for thread in threading.enumerate())
-
-
-def test_of_two_that_begin_at_the_same_moment_one_goes_on(no_locks, tmp_path, monkeypatch):
-    other = ["elsewhere", 1]
-
-    def meanwhile(_):
-        sign(tmp_path, other)
-
-    monkeypatch.setattr(time, "sleep", meanwhile)
-    with pytest.raises(Failure, match="is being computed"), runs.held(tmp_path):
-        pass
-    assert json.loads((tmp_path / "heartbeat.json").read_text())["process"] == other
-
-
-def test_a_run_without_locks_ends_with_the_same_findings(no_locks, conduct, file):
+    monkeypatch.setattr(locks, "SETTLING", 0.05)
     findings, directory = conduct(file)
     assert findings["claims"][0]["measured"][0]["value"] == 9.0
     assert not (directory / "heartbeat.json").exists()
@@ -432,62 +370,6 @@ def test_a_run_is_stale_once_its_source_is_another_or_cannot_be_read(conduct, fi
     assert not runs.is_stale(directory, experiment)
     (directory / "environment.json").unlink()
     assert runs.is_stale(directory, experiment)
-
-
-def test_a_source_that_cannot_be_parsed_is_named(tmp_path):
-    file = tmp_path / "one.py"
-    file.write_text("x = 1\ndef (:\n")
-    with pytest.raises(Failure, match=r"one.py, line 2, cannot be parsed: invalid syntax"):
-        runs.source_digest(file)
-
-
-def test_data_are_told_by_names_lengths_and_contents(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "WHOLE", 64)
-    monkeypatch.setattr(runs, "SAMPLE", 32)
-    (tmp_path / "deep").mkdir()
-    seen = {runs.fingerprint(None), runs.fingerprint(tmp_path)}
-    small, large = tmp_path / "deep" / "small", tmp_path / "large"
-    small.write_bytes(bytes(64))
-    large.write_bytes(bytes(200))
-
-    def is_new():
-        before = len(seen)
-        seen.add(runs.fingerprint(tmp_path))
-        return len(seen) > before
-
-    def change(file, place):
-        content = bytearray(file.read_bytes())
-        content[place] += 1
-        file.write_bytes(content)
-
-    assert is_new()
-    assert not is_new()
-    for place in range(0, 64, 7):
-        change(small, place)
-        assert is_new()
-    for place in (0, 31, 168, 199):  # 32 bytes at either end
-        change(large, place)
-        assert is_new()
-    change(large, 100)  # of a file that is not read whole
-    assert not is_new()
-    small.rename(tmp_path / "small")
-    assert is_new()
-    (tmp_path / "empty").touch()
-    assert is_new()
-    assert runs.fingerprint(large) not in seen
-    with pytest.raises(Failure, match=r"there is no data folder .*nowhere: give another as --data-dir"):
-        runs.fingerprint(tmp_path / "nowhere")
-
-
-def test_data_that_cannot_be_read_are_named(tmp_path, monkeypatch):
-    (tmp_path / "digits").write_bytes(b"1")
-
-    def refused(self, *_):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", refused)
-    with pytest.raises(Failure, match=r"^cannot read the data .*digits: Permission denied$"):
-        runs.fingerprint(tmp_path)
 
 
 def test_the_environment_names_versions_and_no_machine(conduct, file):
