@@ -27,6 +27,13 @@ def loop_bytes(shape: Shape, steps: int) -> int:
 
     The body reads the Gram matrix, reads the point, the correlations and the codes before, and writes codes
     and point, as if the product went straight into the threshold.
+
+    Args:
+        shape: The sizes of the problem.
+        steps: The number of steps.
+
+    Returns:
+        The number of bytes.
     """
     return 4 * steps * (shape.atoms**2 + 5 * shape.signals * shape.atoms)
 
@@ -36,6 +43,12 @@ def kernel_bytes(shape: Shape) -> int:
 
     Before it, Gram matrix and correlations are read and written in their padded size; after it, codes are
     read in that size and written in theirs.
+
+    Args:
+        shape: The sizes of the problem.
+
+    Returns:
+        The number of bytes.
     """
     from jaxtheory.kernels.fista import tpu
 
@@ -52,7 +65,7 @@ def solver(signals: int, atoms: int, implementation: str | None) -> Callable[[],
     from jaxtheory.kernels.fista import api
 
     operands = jax.device_put([np.float32(one) for one in specs.problem(signals, atoms, atoms // 2)])
-    return partial(api.fista, *operands, steps=STEPS, implementation=implementation)
+    return partial(api.gram_fista, *operands, steps=STEPS, implementation=implementation)
 
 
 def by_numpy(signals: int, atoms: int) -> Callable[[], np.ndarray]:
@@ -95,5 +108,5 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     """The loop, for compilation ahead of time beside the kernel."""
     from jaxtheory.kernels.fista import api
 
-    loop = partial(api.fista, steps=STEPS, implementation="reference")
+    loop = partial(api.gram_fista, steps=STEPS, implementation="reference")
     return {f"{name}, {LOOP}": (loop, specs.operands(shape)) for name, shape in specs.SHAPES.items()}

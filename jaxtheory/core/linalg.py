@@ -72,8 +72,12 @@ def conjugate_gradients(
         target: The right-hand sides.
 
     Returns:
-        The solutions; a row is left as it is once its residual is at the level of rounding.
+        The solutions; a row is left as it is once its residual is at the level of rounding. Each row is
+        scaled by its largest entry, so that no square over- or underflows.
     """
+    sizes = jnp.max(jnp.abs(target), axis=1, keepdims=True)
+    sizes = jnp.where((sizes > 0) & jnp.isfinite(sizes), sizes, 1)
+    target = target / sizes
     goal = jnp.finfo(target.dtype).eps ** 2 * jnp.sum(target**2, axis=1)
 
     def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -92,4 +96,4 @@ def conjugate_gradients(
         return (carry[0] < CONJUGATE_STEPS) & jnp.any(carry[-1] > goal)
 
     start = (jnp.zeros((), int), jnp.zeros_like(target), target, target, jnp.sum(target**2, axis=1))
-    return lax.while_loop(goes_on, step, start)[1]
+    return sizes * lax.while_loop(goes_on, step, start)[1]

@@ -21,10 +21,10 @@ def extrapolate(codes: Array, before: Array, t: Array) -> tuple[Array, Array]:
 
 
 @partial(jax.jit, static_argnames=("steps", "nonnegative"))
-def fista(
+def gram_fista(
     gram: Array, correlations: Array, penalty: Array, step_size: Array, *, steps: int, nonnegative: bool
 ) -> Array:
-    """What `api.fista` computes, of arguments that are checked and of one dtype."""
+    """What `api.gram_fista` computes, of arguments that are checked and of one dtype."""
 
     def step(_: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         before, point, t = carry

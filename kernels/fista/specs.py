@@ -45,7 +45,7 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     """The programs that are expected to hold the kernel on a TPU."""
     from jaxtheory.kernels.fista import api
 
-    solve = partial(api.fista, steps=STEPS)
+    solve = partial(api.gram_fista, steps=STEPS)
     nonnegative = partial(solve, nonnegative=True)
     most = SHAPES["10,000 x 1,024"]
     return {
@@ -72,4 +72,4 @@ def checks() -> dict[str, Problem]:
     """Small problems for `jaxtheory doctor`."""
     from jaxtheory.kernels.fista import api
 
-    return {"20 x 40": Problem(partial(api.fista, steps=30), problem(20, 40, 30))}
+    return {"20 x 40": Problem(partial(api.gram_fista, steps=30), problem(20, 40, 30))}

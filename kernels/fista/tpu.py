@@ -4,6 +4,7 @@ Atoms are padded to the width of a tile, signals to whole blocks; codes of paddi
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,18 @@ def bytes_moved(signals: int, atoms: int, *, penalties: int = 1) -> int:
     return 4 * blocks * width * (width + 2 * block + 1 + (1 if penalties == 1 else block))
 
 
-def _kernel(gram, correlations, scale, threshold, codes, point, *, steps: int, nonnegative: bool) -> None:
+def _kernel(
+    gram: Any,
+    correlations: Any,
+    scale: Any,
+    threshold: Any,
+    codes: Any,
+    point: Any,
+    *,
+    steps: int,
+    nonnegative: bool,
+) -> None:
+    """All steps for one block of codes, on references to the chip's memory."""
     codes[...] = jnp.zeros_like(codes)
     point[...] = jnp.zeros_like(point)
 
@@ -62,10 +74,21 @@ def _kernel(gram, correlations, scale, threshold, codes, point, *, steps: int, n
 
 
 @partial(jax.jit, static_argnames=("steps", "nonnegative"))
-def fista(
+def gram_fista(
     gram: Array, correlations: Array, penalty: Array, step_size: Array, *, steps: int, nonnegative: bool
 ) -> Array:
-    """What `reference.fista` computes, in float32.
+    """Computes what `reference.gram_fista` does, in float32.
+
+    Args:
+        gram: The Gram matrix.
+        correlations: The inner products of signals and atoms.
+        penalty: What broadcasts to the codes.
+        step_size: One number.
+        steps: The number of steps.
+        nonnegative: Whether codes must be nonnegative.
+
+    Returns:
+        The codes after the last step.
 
     Raises:
         NotImplementedError: For another dtype or more atoms than fit.

@@ -14,7 +14,7 @@ def _correlated(rng):
 
 EXAMPLES: list[Example] = [
     Example(
-        fista.fista,
+        fista.gram_fista,
         _correlated,
         {"steps": 6},
         (1,),
@@ -23,7 +23,7 @@ EXAMPLES: list[Example] = [
         devices=True,
     ),
     Example(
-        fista.fista,
+        fista.gram_fista,
         _correlated,
         {"steps": 6, "nonnegative": True, "implementation": "reference"},
         (1,),
@@ -33,15 +33,15 @@ EXAMPLES: list[Example] = [
 ]
 
 NOT_TRACED: dict[str, str] = {
-    "kernels.fista.reference.extrapolate": "a line of the steps; taken through api.fista",
-    "kernels.fista.reference.fista": "taken through api.fista, which checks what it is given",
-    "kernels.fista.reference.shrink": "a line of the steps; taken through api.fista",
+    "kernels.fista.reference.extrapolate": "a line of the steps; taken through api.gram_fista",
+    "kernels.fista.reference.gram_fista": "taken through api.gram_fista, which checks what it is given",
+    "kernels.fista.reference.shrink": "a line of the steps; taken through api.gram_fista",
     "kernels.fista.specs.checks": "small problems by name",
     "kernels.fista.specs.operands": "shapes and dtypes of a size",
     "kernels.fista.specs.problem": "arrays of a size",
     "kernels.fista.specs.programs": "programs by name",
     "kernels.fista.tpu.block_size": "a size from a size",
     "kernels.fista.tpu.bytes_moved": "a number of sizes",
-    "kernels.fista.tpu.fista": "taken through api.fista; tests/kernels holds it against the reference",
+    "kernels.fista.tpu.gram_fista": "tests/kernels holds it against the reference",
     "kernels.fista.tpu.padded_atoms": "a size from a size",
 }

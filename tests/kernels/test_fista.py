@@ -70,7 +70,7 @@ def test_the_reference_takes_the_steps_of_beck_and_teboulle(penalty, nonnegative
     gram, correlations, step_size = prepared(*random_problem(rng, 9, 6, 2, 3))
     penalty = PENALTIES[penalty](rng)
     expected = by_numpy(gram, correlations, penalty, step_size, 25, nonnegative)
-    found = api.fista(gram, correlations, penalty, step_size, steps=25, nonnegative=nonnegative)
+    found = api.gram_fista(gram, correlations, penalty, step_size, steps=25, nonnegative=nonnegative)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
 
@@ -82,11 +82,11 @@ def test_the_kernel_does_what_the_reference_does(penalty, nonnegative, rng):
     operands = single(gram, correlations, PENALTIES[penalty](rng), step_size)
     expected = by_numpy(*operands, 25, nonnegative)
     with pltpu.force_tpu_interpret_mode():
-        found = api.fista(*operands, steps=25, nonnegative=nonnegative, implementation="tpu")
+        found = api.gram_fista(*operands, steps=25, nonnegative=nonnegative, implementation="tpu")
     assert found.shape == (2, 3, 9)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-    plain = api.fista(*operands, steps=25, nonnegative=nonnegative, implementation="reference")
+    plain = api.gram_fista(*operands, steps=25, nonnegative=nonnegative, implementation="reference")
     np.testing.assert_allclose(plain, expected, rtol=0, atol=2e-6)
 
 
@@ -96,13 +96,15 @@ def test_padding_and_blocks_leave_no_trace(signals, atoms, rng):
     operands = single(gram, correlations, rng.uniform(0.1, 0.3, (signals, 1)), step_size)
     expected = by_numpy(*operands, 4)
     with pltpu.force_tpu_interpret_mode():
-        found = api.fista(*operands, steps=4, implementation="tpu")
+        found = api.gram_fista(*operands, steps=4, implementation="tpu")
     np.testing.assert_allclose(found, expected, rtol=0, atol=3e-6)
     assert signals <= 256 or tpu.block_size(signals) < signals
 
 
 def test_no_signals_have_no_codes():
-    assert api.fista(np.eye(3, dtype=np.float32), np.ones((0, 3), np.float32), 0.1, 1.0, steps=2).shape == (
+    assert api.gram_fista(
+        np.eye(3, dtype=np.float32), np.ones((0, 3), np.float32), 0.1, 1.0, steps=2
+    ).shape == (
         0,
         3,
     )
@@ -112,7 +114,7 @@ def test_vmap_is_the_leading_axis(rng):
     gram, correlations, step_size = prepared(*random_problem(rng, 9, 6, 3, 4))
     gram, correlations, step_size = single(gram, correlations, step_size)
     expected = by_numpy(gram, correlations, 0.2, step_size, 10)
-    solve = partial(api.fista, steps=10)
+    solve = partial(api.gram_fista, steps=10)
     with pltpu.force_tpu_interpret_mode():
         mapped = jax.vmap(lambda c: solve(gram, c, 0.2, step_size, implementation="tpu"))(correlations)
     np.testing.assert_allclose(mapped, expected, rtol=0, atol=2e-6)
@@ -131,7 +133,7 @@ def test_a_signal_with_nan_leaves_the_others_alone(rng):
     spoilt[2, 5] = np.nan
     with pltpu.force_tpu_interpret_mode():
         for implementation in ("tpu", "reference"):
-            solve = partial(api.fista, steps=5, implementation=implementation)
+            solve = partial(api.gram_fista, steps=5, implementation=implementation)
             whole = solve(gram, correlations, 0.2, step_size)
             found = np.asarray(solve(gram, spoilt, 0.2, step_size))
             assert np.isnan(found[2]).all()
@@ -145,7 +147,7 @@ def test_many_steps_reach_the_minimum_of_scikit_learn(nonnegative, rng, x64):
     expected = sparse_encode(
         signals, dictionary, algorithm="lasso_cd", alpha=0.3, max_iter=100_000, positive=nonnegative
     )
-    found = api.fista(gram, correlations, 0.3, step_size, steps=3000, nonnegative=nonnegative)
+    found = api.gram_fista(gram, correlations, 0.3, step_size, steps=3000, nonnegative=nonnegative)
     least = objective(dictionary, signals, expected, 0.3)
     reached = objective(dictionary, signals, np.asarray(found), 0.3)
     np.testing.assert_allclose(reached, least, rtol=1e-6)
@@ -159,7 +161,7 @@ def test_the_objective_falls_as_the_theorem_promises(rng, x64):
     best = pursuit.lasso(dictionary, signals, 0.3, tolerance=1e-13).codes
     least = objective(dictionary, signals, np.asarray(best), 0.3)
     for steps in (1, 3, 10, 30, 100):
-        codes = np.asarray(api.fista(gram, correlations, 0.3, step_size, steps=steps))
+        codes = np.asarray(api.gram_fista(gram, correlations, 0.3, step_size, steps=steps))
         bound = 2 * np.square(best).sum(-1) / (step_size * (steps + 1) ** 2)
         assert (objective(dictionary, signals, codes, 0.3) - least <= bound).all()
 
@@ -170,7 +172,7 @@ def test_the_steps_are_differentiable_by_the_reference(rng, x64):
 
     def unrolled(dictionary, signals, penalty):
         gram, correlations = dictionary @ dictionary.T, signals @ dictionary.T
-        codes = api.fista(gram, correlations, penalty, 1 / 8, steps=3000, implementation="reference")
+        codes = api.gram_fista(gram, correlations, penalty, 1 / 8, steps=3000, implementation="reference")
         return jnp.sum(weights * codes)
 
     def implicit(dictionary, signals, penalty):
@@ -189,7 +191,7 @@ def test_the_kernel_declines_a_derivative(implementation, transform, rng):
     gram, correlations, step_size = single(*prepared(*random_problem(rng, 9, 6)))
 
     def total(c):
-        return api.fista(gram, c, 0.2, step_size, steps=3, implementation=implementation).sum()
+        return api.gram_fista(gram, c, 0.2, step_size, steps=3, implementation=implementation).sum()
 
     with pytest.raises(TypeError, match="no derivative of its own: take implementation='reference'"):
         transform(total)(jnp.asarray(correlations))
@@ -212,7 +214,7 @@ def test_what_the_kernel_does_not_take_goes_to_the_reference(atoms, double):
     with jax.enable_x64(double):
         dtype = np.float64 if double else np.float32
         operands = [jax.ShapeDtypeStruct(shape, dtype) for shape in ((atoms, atoms), (4, atoms), (), ())]
-        solve = partial(api.fista, steps=3)
+        solve = partial(api.gram_fista, steps=3)
         text = jax.jit(solve).trace(*operands).lower(lowering_platforms=("tpu",)).as_text()
         assert CALL not in text
         assert "stablehlo.while" in text
@@ -225,7 +227,7 @@ def test_what_the_kernel_does_not_take_goes_to_the_reference(atoms, double):
 def test_half_precision_accumulates_in_single(rng):
     gram, correlations, step_size = prepared(*random_problem(rng, 9, 6, 2))
     gram, correlations = (jnp.asarray(one, jnp.bfloat16) for one in (gram, correlations))
-    found = api.fista(gram, correlations, 0.2, step_size, steps=10)
+    found = api.gram_fista(gram, correlations, 0.2, step_size, steps=10)
     expected = by_numpy(np.float64(gram), np.float64(correlations), 0.2, step_size, 10)
     assert found.dtype == jnp.bfloat16
     np.testing.assert_allclose(np.float64(found), expected, rtol=2**-8, atol=1e-6)
@@ -236,20 +238,23 @@ def test_half_precision_accumulates_in_single(rng):
     [
         (
             {"gram": np.eye(4, 3, dtype=np.float32)},
-            r"Gram matrix is \(4, 3\) and the correlations are \(2, 3\)",
+            r"gram has the shape \(4, 3\): take \(3, 3\) for \(atoms, atoms\)",
         ),
-        ({"gram": np.eye(4, dtype=np.float32)}, r"Gram matrix is \(4, 4\) and the correlations are \(2, 3\)"),
+        ({"gram": np.eye(4, dtype=np.float32)}, r"gram has the shape \(4, 4\): take \(3, 3\)"),
         (
             {"penalty": np.ones(2, np.float32)},
-            r"penalty is \(2,\), which does not broadcast to the codes \(2, 3\)",
+            r"penalty has the shape \(2,\), which does not broadcast to that of the codes \(2, 3\)",
         ),
-        ({"penalty": np.ones((5, 2, 3), np.float32)}, r"penalty is \(5, 2, 3\), which does not broadcast"),
-        ({"penalty": -0.5}, "penalty is -0.5: it is no less than 0"),
-        ({"step_size": np.ones(2, np.float32)}, r"step size is \(2,\): it is one number"),
-        ({"step_size": 0.0}, "step size is 0.0: it is positive"),
-        ({"step_size": float("nan")}, "step size is nan: it is positive"),
-        ({"steps": 0}, "steps is 0: take at least 1"),
-        ({"implementation": "gpu"}, "implementation is 'gpu': take 'tpu', 'reference' or None"),
+        (
+            {"penalty": np.ones((5, 2, 3), np.float32)},
+            r"penalty has the shape \(5, 2, 3\), which does not broadcast",
+        ),
+        ({"penalty": -0.5}, "penalty is -0.5: take a number of 0 or more"),
+        ({"step_size": np.ones(2, np.float32)}, r"step_size has the shape \(2,\): take one number"),
+        ({"step_size": 0.0}, "step_size is 0.0: take a positive number"),
+        ({"step_size": float("nan")}, "step_size is nan: take a positive number"),
+        ({"steps": 0}, "steps is 0: take a whole number at least 1"),
+        ({"implementation": "gpu"}, "implementation is 'gpu': take 'tpu' or 'reference'"),
     ],
 )
 def test_bad_input_is_refused(change, message, own_errors):
@@ -261,7 +266,35 @@ def test_bad_input_is_refused(change, message, own_errors):
         "steps": 2,
     }
     with pytest.raises(ValueError, match=message):
-        api.fista(**arguments | change)
+        api.gram_fista(**arguments | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gram": np.eye(3, dtype=complex)}, "gram is complex"),
+        ({"correlations": np.ones((2, 3), complex)}, "correlations is complex"),
+        ({"penalty": 1j}, "penalty is complex"),
+        ({"penalty": "a"}, r"penalty is 'a' \(str\): take an array of numbers"),
+        ({"steps": 8.0}, "steps is 8.0: take a whole number at least 1"),
+    ],
+)
+def test_wrong_kinds_are_refused(change, message, own_errors):
+    arguments = {
+        "gram": np.eye(3, dtype=np.float32),
+        "correlations": np.ones((2, 3), np.float32),
+        "penalty": 0.1,
+        "step_size": 1.0,
+        "steps": 2,
+    }
+    with pytest.raises(TypeError, match=message):
+        api.gram_fista(**arguments | change)
+
+
+def test_integers_are_computed_as_floats():
+    found = api.gram_fista(np.eye(3, dtype=int), np.array([301, 7, -5]), 0.5, 1.0, steps=1)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.float32([300.5, 6.5, -4.5]))
 
 
 def test_the_doctor_finds_the_kernel_and_its_numbers():
@@ -306,7 +339,7 @@ def test_the_kernel_moves_a_tenth_of_the_loop(name):
     shape = specs.SHAPES[name]
     assert bench.kernel_bytes(shape) <= bench.loop_bytes(shape, specs.STEPS) / 10
     # What it is compared with is no more than what the compiler counts.
-    solve = partial(api.fista, steps=specs.STEPS, implementation="reference")
+    solve = partial(api.gram_fista, steps=specs.STEPS, implementation="reference")
     cost, unknown = compiled_cost.multiplied(jax.jit(solve).lower(*specs.operands(shape)).compile())
     assert unknown == 0
     assert bench.loop_bytes(shape, specs.STEPS) <= cost.bytes

@@ -31,6 +31,10 @@ def with_batches(solver: Solver) -> Solver:
     @folding.def_vmap
     def batched(size: int, is_batched: Any, shared: Any, rows: tuple[Array, ...]) -> tuple[Any, Any]:
         of_shared, of_rows = is_batched
+        if not any(jax.tree.leaves(is_batched)):
+            # So JAX asks for derivatives within a batch of which only the tangents have an axis.
+            found = solver(shared, rows)
+            return found, jax.tree.map(lambda _: False, found)
         if any(jax.tree.leaves(of_shared)):
             leaves, structure = jax.tree.flatten((shared, rows))
             has_axis = jax.tree.leaves((of_shared, of_rows))

@@ -26,6 +26,8 @@ class Problem(NamedTuple):
     """The gap at which a signal is done, relative to its objective."""
     max_steps: int
     nonnegative: bool
+    unpenalized: bool
+    """Whether there may be atoms without a penalty."""
 
     def threshold(self, values: Array, thresholds: Array) -> Array:
         """The proximal operator of the penalty."""
@@ -89,11 +91,15 @@ def settle_unpenalized(problem: Problem, codes: Array, residual: Array, weight: 
             change = jnp.where(jnp.all(codes + change >= 0, axis=1, keepdims=True), change, 0)
         return codes + change, residual - problem.apply(change)
 
+    if not problem.unpenalized:
+        return codes, residual
     return lax.cond(jnp.any(weight == 0), settled, lambda: (codes, residual))
 
 
 def unsettled(problem: Problem, codes: Array, correlations: Array, weight: Array) -> Bool[Array, " n"]:
     """Whether the residual still has a part along an atom without a penalty: then no gap is known."""
+    if not problem.unpenalized:
+        return jnp.zeros(len(codes), bool)
     free = _unpenalized(problem, codes, weight)
     along = jnp.where(free, jnp.abs(correlations), jnp.where(weight == 0, problem.violation(correlations), 0))
     # In the units of the solver, the largest entry of a signal is near one.

@@ -136,6 +136,14 @@ def in_units(dictionary: Any, rows: Float[Array, "n features"], atoms: int) -> t
 
     Solutions of the divided problem, times powers of two, are those of the original one: derivatives take
     these numbers for constants.
+
+    Args:
+        dictionary: A matrix or a pair of functions.
+        rows: The signals, all of them finite.
+        atoms: The number of atoms.
+
+    Returns:
+        The divided dictionary and signals, and what they were divided by.
     """
     if isinstance(dictionary, tuple):
         probe = jax.random.normal(jax.random.key(0), (1, atoms), rows.dtype)

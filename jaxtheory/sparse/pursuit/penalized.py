@@ -5,14 +5,16 @@ features.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Real
 
 from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.types import AnyArray, Reals, RealScalar
 from jaxtheory.sparse.pursuit import operators
 from jaxtheory.sparse.pursuit.operators import Dictionary
@@ -80,9 +82,11 @@ def lasso(
     """
     given = operators.checked(dictionary, signals, "penalty", penalty)
     operators.check_broadcasts("penalty", given.amount.shape, (*given.signals.shape[:-1], given.atoms))
-    checks.nonnegative("penalty", penalty)
-    path = _checked_path(given, given.amount[None], tolerance, max_steps, nonnegative)
-    return given.back(jax.tree.map(lambda leaf: leaf[0], path))
+    options = _options("penalty", penalty, tolerance, max_steps, nonnegative)
+    found = _lasso(
+        given.dictionary, given.signals, given.amount, tolerance, atoms=given.atoms, options=options
+    )
+    return given.back(found)
 
 
 def lasso_path(
@@ -131,71 +135,91 @@ def lasso_path(
         raise ValueError("penalties is one number: take an array with a first axis, or lasso for one penalty")
     codes = (*given.signals.shape[:-1], given.atoms)
     operators.check_broadcasts("penalties", given.amount.shape[1:], codes)
-    checks.nonnegative("penalties", penalties)
-    return given.back(_checked_path(given, given.amount, tolerance, max_steps, nonnegative))
+    options = _options("penalties", penalties, tolerance, max_steps, nonnegative)
+    found = _lasso_path(
+        given.dictionary, given.signals, given.amount, tolerance, atoms=given.atoms, options=options
+    )
+    return given.back(found)
 
 
-def _checked_path(
-    given: operators.Arguments,
-    penalties: Array,
-    tolerance: RealScalar | None,
-    max_steps: int,
-    nonnegative: bool,
-) -> LassoResult:
-    """Checks the options and solves the path."""
-    max_steps = checks.count("max_steps", max_steps)
+def _options(
+    name: str, penalty: Reals, tolerance: RealScalar | None, max_steps: int, nonnegative: bool
+) -> Options:
+    """Checks the numbers that the solver takes, and says which program solves the problem."""
+    checks.nonnegative(name, penalty)
     if tolerance is not None:
         operators.check_tolerance(tolerance)
-    return _path(
-        given.dictionary,
-        given.signals,
-        penalties,
-        tolerance,
-        atoms=given.atoms,
-        options=Options(max_steps, bool(nonnegative)),
-    )
+    unpenalized = not checks.known(penalty) or bool(np.any(np.asarray(as_array(name, penalty)) == 0))
+    return Options(checks.count("max_steps", max_steps), bool(nonnegative), unpenalized)
 
 
-@partial(jax.jit, static_argnames=("atoms", "options"))
-def _path(
-    dictionary: Any,
-    signals: Float[Array, "... features"],
-    penalties: Float[Array, "number ..."],
-    tolerance: Any,
-    *,
-    atoms: int,
-    options: Options,
-) -> LassoResult:
-    """The lasso for each of the penalties."""
-    rows, finite = operators.finite_rows(signals)
-    dtype, leading = rows.dtype, signals.shape[:-1]
-    slack = jnp.asarray(tolerance is None, dtype)
-    if tolerance is None:
-        tolerance = REACH * jnp.finfo(dtype).eps
-    tolerance = jnp.asarray(tolerance, dtype)
-    dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
-    curvature = operators.gram_curvature(lax.stop_gradient(dictionary), atoms, dtype)
+class _Prepared(NamedTuple):
+    """What the lasso shares for all penalties."""
 
-    def solved(start: Array, penalty: Array) -> tuple[Array, LassoResult]:
+    signals: Float[Array, "... features"]
+    rows: Float[Array, "n features"]
+    finite: Bool[Array, " n"]
+    dictionary: Any
+    units: operators.Units
+    curvature: Float[Array, ""]
+    tolerance: Float[Array, ""]
+    slack: Float[Array, ""]
+
+    def solved(self, options: Options, start: Array, penalty: Array) -> tuple[Array, LassoResult]:
+        """The codes in the solver's units, and the result in those of the caller."""
+        leading, atoms, dtype = self.signals.shape[:-1], start.shape[1], start.dtype
         penalty = _for_each_signal(penalty, (*leading, atoms))
         allowed = jnp.all(penalty >= 0, axis=1)
-        weight = units.penalties(jnp.where(allowed[:, None], penalty, 1))
+        weight = self.units.penalties(jnp.where(allowed[:, None], penalty, 1))
         # A penalty that vanishes beside the signal would leave its atom unpenalized.
         held = ~jnp.any((weight == 0) & (penalty > 0), axis=1)
-        one = solve(options, dictionary, rows, weight, start, tolerance, slack, curvature)
-        known = finite & allowed
-        objective, gap = units.squares(one.objective), units.squares(one.gap)
+        one = solve(
+            options, self.dictionary, self.rows, weight, start, self.tolerance, self.slack, self.curvature
+        )
+        known = self.finite & allowed
+        objective, gap = self.units.squares(one.objective), self.units.squares(one.gap)
         held &= _in_range(objective) | ~jnp.any(one.codes != 0, axis=1)
         nan = jnp.asarray(jnp.nan, dtype)
+        codes = jnp.where(known[:, None], self.units.codes(one.codes), nan)
         return lax.stop_gradient(one.codes), LassoResult(
-            codes=jnp.where(known[:, None], units.codes(one.codes), nan).reshape(*leading, atoms),
+            codes=codes.reshape(*leading, atoms),
             objective=jnp.where(known, objective, nan).reshape(leading),
             gap=jnp.where(known, gap, nan).reshape(leading),
             steps=one.steps.reshape(leading),
             converged=(one.converged & known & held).reshape(leading),
         )
 
-    return lax.scan(solved, jnp.zeros((len(rows), atoms), dtype), penalties)[1]
+
+def _prepared(dictionary: Any, signals: Array, tolerance: Any, atoms: int) -> tuple[_Prepared, Array]:
+    """What the lasso shares for all penalties, and codes of zero to start from."""
+    rows, finite = operators.finite_rows(signals)
+    dtype = rows.dtype
+    slack = jnp.asarray(tolerance is None, dtype)
+    if tolerance is None:
+        tolerance = REACH * jnp.finfo(dtype).eps
+    dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
+    curvature = operators.gram_curvature(lax.stop_gradient(dictionary), atoms, dtype)
+    tolerance = jnp.asarray(tolerance, dtype)
+    shared = _Prepared(signals, rows, finite, dictionary, units, curvature, tolerance, slack)
+    return shared, jnp.zeros((len(rows), atoms), dtype)
+
+
+@partial(jax.jit, static_argnames=("atoms", "options"))
+def _lasso(
+    dictionary: Any, signals: Array, penalty: Array, tolerance: Any, *, atoms: int, options: Options
+) -> LassoResult:
+    """The lasso for one penalty."""
+    prepared, start = _prepared(dictionary, signals, tolerance, atoms)
+    return prepared.solved(options, start, penalty)[1]
+
+
+@partial(jax.jit, static_argnames=("atoms", "options"))
+def _lasso_path(
+    dictionary: Any, signals: Array, penalties: Array, tolerance: Any, *, atoms: int, options: Options
+) -> LassoResult:
+    """The lasso for each of the penalties, from the codes of the one before."""
+    prepared, start = _prepared(dictionary, signals, tolerance, atoms)
+    return lax.scan(partial(prepared.solved, options), start, penalties)[1]
 
 
 def _in_range(values: Float[Array, " n"]) -> Bool[Array, " n"]:

@@ -36,6 +36,8 @@ class Options(NamedTuple):
 
     max_steps: int
     nonnegative: bool
+    unpenalized: bool = False
+    """Whether there may be atoms without a penalty."""
 
 
 class Solved(NamedTuple):

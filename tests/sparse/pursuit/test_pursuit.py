@@ -422,6 +422,261 @@ def test_a_penalty_under_jit_that_is_negative_or_nan_is_flagged(problem):
     np.testing.assert_allclose(found.codes[~wrong], expected.codes[~wrong], atol=1e-5)
 
 
+def test_lone_signals_converge_at_the_defaults_as_in_a_batch(rng):
+    dictionary = np.float32(unit(rng.standard_normal((40, 32))))
+    signals = np.float32(rng.standard_normal((60, 32)))
+    together = pursuit.lasso(dictionary, signals, 0.1)
+    mapped = jax.vmap(lambda signal: pursuit.lasso(dictionary, signal, 0.1))(signals)
+    alone = [pursuit.lasso(dictionary, signal, 0.1) for signal in signals]
+    alone = jax.tree.map(lambda *leaves: np.stack(leaves), *alone)
+    with jax.enable_x64(True):
+        exact = pursuit.lasso(np.float64(dictionary), np.float64(signals), 0.1)
+        assert exact.converged.all()
+    for found in (together, mapped, alone):
+        assert found.converged.sum() >= 59
+        np.testing.assert_array_equal(found.converged, together.converged)
+        np.testing.assert_allclose(found.codes, exact.codes, atol=1e-4)
+        np.testing.assert_allclose(found.objective, exact.objective, rtol=4e-6)
+    # A batch is more signals: not another path to nearly the same codes.
+    np.testing.assert_allclose(mapped.codes, together.codes, atol=1e-6)
+
+
+def test_vmap_over_everything_that_a_lasso_takes(problem, x64):
+    dictionary, signals = problem
+    dictionaries = np.stack([dictionary, 2 * dictionary, dictionary[::-1]])
+    penalties = np.array([0.1, 0.2, 0.3])
+    solve = partial(pursuit.lasso, tolerance=1e-12)
+    for axes, arguments in {
+        (None, None, 0): (dictionary, signals, penalties),
+        (0, None, None): (dictionaries, signals, 0.1),
+        (0, 1, 0): (dictionaries, signals[:3].T, penalties),
+    }.items():
+        found = jax.vmap(solve, axes)(*arguments)
+        for i in range(3):
+            own = [a if axis is None else np.take(a, i, axis) for a, axis in zip(arguments, axes)]
+            expected = solve(*own)
+            np.testing.assert_allclose(found.codes[i], expected.codes, atol=1e-6)
+            assert found.converged[i].all()
+    nested = jax.vmap(jax.vmap(lambda x: solve(dictionary, x, 0.1)))(signals.reshape(5, 10, 20))
+    expected = solve(dictionary, signals, 0.1)
+    np.testing.assert_allclose(nested.codes.reshape(50, 30), expected.codes, atol=1e-6)
+    pair = (lambda codes: codes @ dictionary, lambda x: x @ dictionary.T)
+    by_pair = jax.vmap(lambda x: solve(pair, x, 0.1))(signals)
+    np.testing.assert_allclose(by_pair.codes, expected.codes, atol=1e-6)
+
+
+def test_derivatives_through_vmap(problem, x64):
+    dictionary, signals = (jnp.asarray(array) for array in problem)
+
+    def total(dictionary, signals, penalty):
+        result = pursuit.lasso(dictionary, signals, penalty, tolerance=1e-14)
+        return jnp.sum(jnp.sin(result.codes) + result.objective[..., None])
+
+    each = jax.vmap(jax.grad(total, (0, 1, 2)), (None, 0, None))(dictionary, signals, 0.1)
+    whole = jax.grad(total, (0, 1, 2))(dictionary, signals, 0.1)
+    np.testing.assert_allclose(each[0].sum(0), whole[0], atol=1e-5)
+    np.testing.assert_allclose(each[1], whole[1], atol=1e-5)
+    np.testing.assert_allclose(each[2].sum(), whole[2], atol=1e-5)
+    hessian = jax.vmap(jax.jacfwd(jax.grad(total, 1), 1), (None, 0, None))(dictionary, signals[:2], 0.1)
+    alone = jax.jacfwd(jax.grad(total, 1), 1)(dictionary, signals[1], 0.1)
+    np.testing.assert_allclose(hessian[1], alone, atol=1e-5)
+
+
+def test_the_objective_and_its_derivative(problem, rng, x64):
+    dictionary, signals = problem
+    penalty = rng.uniform(0.05, 0.4, 30)
+    result = pursuit.lasso(dictionary, signals, penalty, tolerance=1e-14)
+    np.testing.assert_allclose(
+        result.objective, objective(dictionary, signals, result.codes, penalty), rtol=1e-12
+    )
+
+    def least(dictionary, signals, penalty):
+        return pursuit.lasso(dictionary, signals, penalty, tolerance=1e-14).objective.sum()
+
+    # At a minimum, only what stands in the objective besides the codes moves it.
+    codes = np.asarray(result.codes)
+    residual = signals - codes @ dictionary
+    found = jax.grad(least, (0, 1, 2))(jnp.asarray(dictionary), jnp.asarray(signals), jnp.asarray(penalty))
+    for one, expected in zip(found, (-codes.T @ residual, residual, np.abs(codes).sum(0))):
+        np.testing.assert_allclose(one, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [3, 50])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_an_infinite_penalty_is_the_lasso_without_that_atom(problem, count, nonnegative, x64):
+    dictionary, signals = problem[0], problem[1][:count]
+    penalty = np.full(30, 0.1)
+    penalty[[4, 17]] = np.inf
+    solve = partial(pursuit.lasso, tolerance=1e-13, nonnegative=nonnegative)
+    result = solve(dictionary, signals, penalty)
+    kept = np.isfinite(penalty)
+    expected = solve(dictionary[kept], signals, 0.1)
+    assert (result.codes[:, ~kept] == 0).all()
+    np.testing.assert_allclose(result.codes[:, kept], expected.codes, atol=1e-6)
+    np.testing.assert_allclose(result.objective, expected.objective, rtol=1e-12)
+    assert result.converged.all()
+    slope = jax.grad(lambda penalty: solve(dictionary, signals, penalty).codes.sum())(jnp.asarray(penalty))
+    assert np.isfinite(slope).all()
+    np.testing.assert_array_equal(slope[~kept], 0)
+
+
+@pytest.mark.parametrize("count", [3, 50])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_an_atom_without_a_penalty(problem, count, nonnegative, x64):
+    dictionary, signals = problem[0], problem[1][:count]
+    penalty = np.full((count, 30), 0.1)
+    penalty[:, [4, 17]] = 0
+    penalty[1:, 9] = 0
+    solve = jax.jit(partial(pursuit.lasso, tolerance=1e-12, nonnegative=nonnegative))
+    result = solve(dictionary, signals, penalty)
+    assert result.converged.all()
+    codes = np.asarray(result.codes)
+    correlations = (signals - codes @ dictionary) @ dictionary.T
+    excess = (correlations if nonnegative else np.abs(correlations)) - penalty
+    assert excess.max() < 1e-6
+    on = codes != 0
+    np.testing.assert_allclose(correlations[on], (np.sign(codes) * penalty)[on], atol=1e-6)
+    assert not nonnegative or codes.min() == 0
+    if not nonnegative:
+        assert on[:, [4, 17]].all()
+        # Eliminated, the atoms leave a lasso of what is orthogonal to them.
+        free = dictionary[[4, 17]]
+        outside = np.eye(20) - np.linalg.pinv(free) @ free
+        rest = np.delete(dictionary, [4, 17], axis=0) @ outside
+        expected = pursuit.lasso(rest, signals[0] @ outside, 0.1, tolerance=1e-12)
+        np.testing.assert_allclose(np.delete(codes[0], [4, 17]), expected.codes, atol=1e-6)
+        np.testing.assert_allclose(result.objective[0], expected.objective, rtol=1e-10)
+
+
+def test_no_penalty_at_all_is_least_squares(rng):
+    dictionary, signals = np.float32(rng.standard_normal((6, 20))), np.float32(rng.standard_normal((9, 20)))
+    expected = np.linalg.lstsq(np.float64(dictionary.T), np.float64(signals.T))[0].T
+    pair = (lambda codes: codes @ dictionary, lambda x: x @ dictionary.T)
+    for atoms in (dictionary, pair):
+        result = pursuit.lasso(atoms, signals, 0)
+        assert result.converged.all()
+        np.testing.assert_allclose(result.codes, expected, atol=1e-5)
+
+
+SCALES = [1e19, 1e20, 1e-18, 1e-20]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_codes_scale_with_the_signal(scale, rng):
+    scale = np.float32(scale)
+    dictionary, signals = np.float32(rng.standard_normal((20, 10))), np.float32(rng.standard_normal((5, 10)))
+    expected = pursuit.lasso(dictionary, signals, 1.0)
+    assert expected.converged.all()
+    by_signal = pursuit.lasso(dictionary, scale * signals, scale)
+    np.testing.assert_allclose(by_signal.codes / scale, expected.codes, atol=2e-5)
+    held = (by_signal.objective >= np.finfo(np.float32).tiny) & np.isfinite(by_signal.objective)
+    np.testing.assert_array_equal(by_signal.converged, held)
+    by_atoms = pursuit.lasso(scale * dictionary, signals, scale)
+    assert by_atoms.converged.all()
+    np.testing.assert_allclose(by_atoms.codes * scale, expected.codes, atol=2e-5)
+    slope = jax.grad(lambda x: pursuit.lasso(dictionary, x, scale).codes.sum())(scale * signals)
+    usual = jax.grad(lambda x: pursuit.lasso(dictionary, x, 1.0).codes.sum())(signals)
+    np.testing.assert_allclose(slope, usual, atol=1e-4)
+    # Beside the atoms and signals, the penalty is nothing, or it is all.
+    by_both = pursuit.lasso(scale * dictionary, scale * signals, np.float32(1.0))
+    assert by_both.converged.all() == (scale < 1)
+    assert not (scale < 1 and by_both.codes.any())
+
+
+@pytest.mark.parametrize("count", [5, 50])
+def test_a_dictionary_of_zeros_has_codes_of_zero(count, rng):
+    dictionary, signals = np.zeros((20, 10), np.float32), np.float32(rng.standard_normal((count, 10)))
+    result = pursuit.lasso(dictionary, signals, 0.1)
+    assert not result.codes.any()
+    assert result.converged.all()
+    np.testing.assert_allclose(result.objective, (signals**2).sum(1) / 2, rtol=1e-5)
+    slope = jax.grad(lambda d: pursuit.lasso(d, signals, 0.1).codes.sum())(dictionary)
+    np.testing.assert_array_equal(slope, 0)
+    exactly = pursuit.basis_pursuit(dictionary, signals)
+    assert not exactly.codes.any()
+    assert not exactly.converged.any()
+    for function in GREEDY.values():
+        result = function(dictionary, signals)
+        assert not result.codes.any()
+        assert (result.steps == 0).all()
+        np.testing.assert_allclose(result.residual, np.linalg.norm(signals, axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("leading", [(0,), (2, 0)])
+@pytest.mark.parametrize("name", PURSUITS)
+def test_no_signals_have_no_codes(name, leading):
+    dictionary = np.eye(5, 4, dtype=np.float32)
+    pair = (lambda codes: codes @ dictionary, lambda x: x @ dictionary.T)
+    for atoms in (dictionary, pair):
+        result = PURSUITS[name](atoms, np.zeros((*leading, 4), np.float32))
+        assert result.codes.shape == (*leading, 5)
+        assert result.steps.shape == leading
+        if name in GREEDY:
+            assert result.support.shape == (*leading, 3)
+
+
+@pytest.mark.parametrize("name", PURSUITS)
+def test_forms_of_input_that_numpy_converts(name, own_errors):
+    dictionary = np.float32([[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, -2, 3]])
+    signals = np.float32([301, 7, -5])
+    expected = PURSUITS[name](dictionary, signals)
+
+    class Foreign:
+        """A tensor of another library."""
+
+        def __array__(self, dtype=None, copy=None):
+            return signals
+
+    pair = (lambda codes: codes @ dictionary, lambda x: x @ dictionary.T)
+    for arguments in (
+        (dictionary.astype(">f4"), signals.astype(">f4")),
+        (dictionary.tolist(), signals.tolist()),
+        (dictionary.astype(int), signals.astype(int)),
+        (dictionary.astype(">i2"), Foreign()),
+        (pair, signals.astype(int)),
+    ):
+        found = PURSUITS[name](*arguments)
+        assert found.codes.dtype == np.float32
+        np.testing.assert_allclose(found.codes, expected.codes, atol=2e-4 * 110)
+
+
+def test_integers_are_not_solved_in_half_precision():
+    dictionary, signal = np.array([[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, -2, 3]]), np.array([301, 7, -5])
+    result = pursuit.lasso(dictionary, signal, 0.5)
+    assert result.codes.dtype == np.float32
+    assert result.converged
+    with jax.enable_x64(True):
+        exact = pursuit.lasso(np.float64(dictionary), np.float64(signal), 0.5).codes
+        assert_stationary(np.float64(dictionary), np.float64(signal), exact, 0.5)
+    np.testing.assert_allclose(result.codes, exact, rtol=1e-4)
+
+
+# The path of these tests has penalties in single precision, and so its result is.
+@pytest.mark.parametrize("name", [name for name in PURSUITS if name != "path"])
+def test_half_precision_is_computed_in_single(name, rng):
+    dictionary = jnp.asarray(unit(rng.standard_normal((40, 32))), jnp.bfloat16)
+    signals = jnp.asarray(rng.standard_normal((50, 32)), jnp.bfloat16)
+    found = PURSUITS[name](dictionary, signals)
+    expected = PURSUITS[name](dictionary.astype(jnp.float32), signals.astype(jnp.float32))
+    assert found.codes.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(found.codes, expected.codes.astype(jnp.bfloat16))
+
+
+def test_an_exact_fit_ends_a_greedy_pursuit(rng):
+    dictionary = np.float32(unit(rng.standard_normal((20, 10))))
+    signal = 2 * dictionary[3] - dictionary[7]
+    result = pursuit.orthogonal_matching_pursuit(dictionary, signal, sparsity=6)
+    theirs = orthogonal_mp(np.float64(dictionary.T), np.float64(signal), n_nonzero_coefs=2)
+    assert result.steps == 2
+    assert sorted(result.support.tolist()) == [-1, -1, -1, -1, 3, 7]
+    np.testing.assert_allclose(result.codes, theirs, atol=1e-5)
+    many = pursuit.orthogonal_matching_pursuit(dictionary, np.stack([signal, 1e-9 * signal]), sparsity=6)
+    assert many.steps.tolist() == [2, 2]
+    once = pursuit.matching_pursuit(dictionary, 3 * dictionary[5], steps=6)
+    assert once.steps == 1
+    assert once.support.tolist() == [5, -1, -1, -1, -1, -1]
+
+
 SIGNAL = np.ones(3, np.float32)
 ATOMS = np.ones((4, 3), np.float32)
 TAKES = r"take a number, one for each atom \(4,\), or one for each signal with a last axis of 1"
