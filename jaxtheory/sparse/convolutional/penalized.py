@@ -66,7 +66,7 @@ def lasso(
     Returns:
         The best codes found, never worse than codes of zero, with their objective and duality gap, the steps
         taken, and whether the tolerance was met. It was not where the dtype cannot hold codes or objective.
-        With atoms of weight 0 the gap is an estimate, which takes their codes for as large as at the minimum.
+        With atoms of weight 0 the gap is an estimate rather than a bound.
 
     Raises:
         ValueError: If shapes do not match, a penalty is negative, the mask leaves [0, 1],

@@ -85,6 +85,7 @@ def solve(
     power = weights**2
     x = plan.embed(image)
     free_of_charge = penalty <= 0
+    energies = jnp.sum(filters**2, axis=(0, 1, 2))[:, None, None]
 
     def metric(r: Array, rho: Array) -> Array:
         """Applies the inverse of 1 + rho D D^T, D with the mask's channel."""
@@ -112,27 +113,30 @@ def solve(
         """Objective, duality gap, the products with the residual, and what makes it feasible in the dual."""
         # Both figures are sums of terms that are nowhere negative. Scaled, no product exceeds its price: the
         # penalty, or, where there is none, the largest product of an atom without one. Then the gap is that
-        # to the least objective, provided that codes are as large there as here.
+        # to the least objective, provided that codes are as large there as here; what codes without a penalty
+        # may still gain is added, as far as it is known from their products.
         residual = x - synthesis
         products = plan.correlate(filters, spectra, power * residual)
-        size = jnp.max(products if nonnegative else jnp.abs(products), (1, 2), keepdims=True)
-        beyond = jnp.max(jnp.where(free_of_charge, jnp.maximum(size, 0), 0))
+        pull = jnp.maximum(products, 0) if nonnegative else jnp.abs(products)
+        size = jnp.max(pull, (1, 2), keepdims=True)
+        gain = jnp.sum(pull**2, (1, 2), keepdims=True) / (2 * jnp.where(energies > 0, energies, 1))
+        beyond = jnp.max(jnp.where(free_of_charge, size, 0))
         price = jnp.where(free_of_charge, beyond, penalty)
         scale = 1 / jnp.maximum(1, jnp.max(size / jnp.where(price > 0, price, jnp.inf)))
         fit = jnp.sum(power * residual**2) / 2
         # An atom's term is zero where its product has the price's size and its code's sign.
         slack = jnp.sum(jnp.maximum(price * jnp.abs(z) - scale * z * products, 0))
-        return fit + jnp.sum(penalty * jnp.abs(z)), fit * (1 - scale) ** 2 + slack, products, scale
+        gap = fit * (1 - scale) ** 2 + slack + jnp.sum(jnp.where(free_of_charge, gain, 0))
+        return fit + jnp.sum(penalty * jnp.abs(z)), gap, products, scale
 
     zeros = jnp.zeros((plan.atoms, *plan.shape), x.dtype)
-    energy = jnp.max(jnp.sum(filters**2, axis=(0, 1, 2)))
     at_zero, gap, first, shorter = measure(zeros, jnp.zeros_like(x))
     state = State(
         z=zeros,
         free=jnp.zeros_like(x) if masked else None,
         u=shorter * power * x,
         sum=jnp.zeros_like(x),
-        rho=0.5 / jnp.maximum(energy, jnp.finfo(x.dtype).tiny),
+        rho=0.5 / jnp.maximum(jnp.max(energies), jnp.finfo(x.dtype).tiny),
         latest=at_zero,
         codes=zeros,
         objective=at_zero,

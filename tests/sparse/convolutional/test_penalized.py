@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 from sklearn.linear_model import Lasso
 
 from jaxtheory.sparse import convolutional
@@ -108,7 +109,15 @@ def test_infinite_weights_leave_atoms_out_and_zeros_leave_them_unpenalized(nonne
     best = np.sum((x.ravel() - matrix @ z) ** 2) / 2 + np.sum(weights * np.abs(z))
     np.testing.assert_allclose(free.objective, best, rtol=1e-7)
     assert np.any(free.codes[:, 1])
-    # Without any penalty these atoms explain all of this image.
+    # Where all others are too expensive, least squares by this atom are left; without any penalty, by all.
+    alone = convolutional.lasso(filters, x, np.array([1e3, 0.0, 1e3]), **options)
+    _, residual = scipy.optimize.nnls(matrix[:, 1::3], x.ravel())
+    if not nonnegative:
+        residual = np.linalg.norm(
+            x.ravel() - matrix[:, 1::3] @ np.linalg.lstsq(matrix[:, 1::3], x.ravel())[0]
+        )
+    assert alone.converged
+    np.testing.assert_allclose(alone.objective, residual**2 / 2, rtol=1e-7)
     assert nonnegative or convolutional.lasso(filters, x, 0.0, **options).objective < 1e-9
 
 
