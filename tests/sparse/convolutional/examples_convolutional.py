@@ -26,7 +26,6 @@ CLIPPED = "its step goes as far as the ball, and has no derivative there"
 GAP_MAPPED = "the gap that remains is rounding: tests/sparse maps the codes"
 GAP_RIGID = "the gap and the steps have no derivative: tests/sparse differentiates the codes"
 STEPS_ROUNDED = "steps are counted by rounding: tests/sparse holds the codes against scikit-learn"
-SHARED = "a module's share of what `lasso` and `learner` refuse, whose tests read its errors"
 
 EXAMPLES: list[Example] = [
     Example(convolutional.analyze, _coded, None, (1,), (0, 1), export=True, devices=True),
@@ -97,12 +96,4 @@ EXAMPLES: list[Example] = [
     ),
 ]
 
-NOT_TRACED: dict[str, str] = {
-    "sparse.convolutional.plan.check_filters": SHARED,
-    "sparse.convolutional.penalized.solve_lasso": "what `lasso` calls once arguments are checked",
-    "sparse.convolutional.penalized.fit_penalty": SHARED,
-    "sparse.convolutional.penalized.check_mask": SHARED,
-    "sparse.convolutional.penalized.fit_mask": SHARED,
-    "sparse.convolutional.solver.gram": "what `lasso` computes of its filters, whose rows go through it",
-    "sparse.convolutional.solver.solve": "the iteration of `lasso`, whose rows go through it",
-}
+NOT_TRACED: dict[str, str] = {}

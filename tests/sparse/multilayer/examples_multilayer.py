@@ -48,7 +48,6 @@ FIGURES = "its leading axes are those of a record of figures"
 NO_LEADING = "no one argument is the signal"
 UNIT = "atoms that are rounded to bfloat16 have not unit norm"
 FILTERS_ALONE = "its one argument is a tuple of filters; the rows of `ml_ista` go through integers"
-SHARED = "a share of what the public functions refuse, whose tests read its errors"
 HALVED = "the size of its step is found by halving, and has no derivative"
 
 EXAMPLES: list[Example] = [
@@ -133,10 +132,4 @@ EXAMPLES: list[Example] = [
 NOT_TRACED: dict[str, str] = {
     "sparse.multilayer.model.init": "arrays of given sizes, from a key",
     "sparse.multilayer.model.sample": "draws from a key; tests/sparse maps it over keys",
-    "sparse.multilayer.model.check_shape": SHARED,
-    "sparse.multilayer.layout.check_strides": SHARED,
-    "sparse.multilayer.layout.check_layers": SHARED,
-    "sparse.multilayer.iterative.default_sizes": "what the rows of `ml_ista` compute where none are given",
-    "sparse.multilayer.iterative.iterate": "what `ml_ista` calls once arguments are checked",
-    "sparse.multilayer.iterative.objective": "a part of what the rows of `ml_ista` return",
 }

@@ -59,7 +59,6 @@ def _by_pair(function):
 
 
 ENDED = _ended(pursuit.lasso)
-INSIDE = "a part of the solver; taken through the public functions of the package"
 
 EXAMPLES: list[Example] = [
     Example(
@@ -173,34 +172,4 @@ EXAMPLES: list[Example] = [
     Example(pursuit.matching_pursuit, _orthogonal, {"steps": 2}, (1,), (0, 1), devices=True),
 ]
 
-NOT_TRACED: dict[str, str] = {
-    f"sparse.pursuit.{name}": INSIDE
-    for name in (
-        "admm.alternate",
-        "admm.inverses",
-        "batching.with_batches",
-        "duality.gap_and_objective",
-        "duality.settle_unpenalized",
-        "duality.unsettled",
-        "newton.signs_after",
-        "newton.stationary_on_support",
-        "operators.atom_norms",
-        "operators.check_broadcasts",
-        "operators.check_tolerance",
-        "operators.checked",
-        "operators.finite_rows",
-        "operators.functions",
-        "operators.gram_curvature",
-        "operators.gram_product",
-        "operators.in_units",
-        "operators.take_atoms",
-        "scheduling.block_size",
-        "scheduling.once",
-        "scheduling.padded",
-        "scheduling.rows",
-        "scheduling.until_done",
-        "scheduling.with_rows",
-        "solver.solve",
-        "steps.advance",
-    )
-}
+NOT_TRACED: dict[str, str] = {}

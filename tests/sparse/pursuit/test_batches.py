@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxtheory.sparse import pursuit
 from tests.sparse.pursuit.problems import unit
