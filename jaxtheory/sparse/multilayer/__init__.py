@@ -7,6 +7,8 @@ being the atoms of the one before. With strides, a layer's atoms stand at every 
 with biases $-\beta_i$, is the layered thresholding of this model.
 
 - `model`: random filters, synthesis, samples;
+- `incoherent`: filters for which guarantees hold;
+- `effective`: what atoms of deeper layers stand for in the image;
 - `norms`: coherences, norms of layers, sparsity of codes;
 - `layered`: pursuits one layer after the other;
 - `iterative`: ML-ISTA and ML-FISTA, all layers at once;
@@ -14,6 +16,7 @@ with biases $-\beta_i$, is the layered thresholding of this model.
 - `learning`: filters of all layers that are learned.
 """
 
+from jaxtheory.sparse.multilayer.effective import effective_filters
 from jaxtheory.sparse.multilayer.guarantees import (
     Guarantee,
     basis_pursuit_guarantee,
@@ -21,6 +24,7 @@ from jaxtheory.sparse.multilayer.guarantees import (
     thresholding_guarantee,
     uniqueness_guarantee,
 )
+from jaxtheory.sparse.multilayer.incoherent import congruences, lapped_transform, perturb
 from jaxtheory.sparse.multilayer.iterative import MultilayerResult, ml_fista, ml_ista
 from jaxtheory.sparse.multilayer.layered import layered_basis_pursuit, layered_thresholding
 from jaxtheory.sparse.multilayer.learning import MultilayerState, learner
@@ -34,13 +38,17 @@ __all__ = [
     "Sparsity",
     "basis_pursuit_guarantee",
     "coherences",
+    "congruences",
+    "effective_filters",
     "init",
+    "lapped_transform",
     "layered_basis_pursuit",
     "layered_thresholding",
     "learner",
     "ml_fista",
     "ml_ista",
     "patch_norm",
+    "perturb",
     "sample",
     "sparsity",
     "squared_norms",
