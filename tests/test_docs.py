@@ -127,7 +127,7 @@ def test_the_page_on_sparse_coding_walks_from_pursuits_to_networks():
     assert found["numbers"] == [604_909, 604_909]
     assert found["logits"].shape == (4, 10)
     assert found["metrics"]["objective"][-10:].mean() < found["metrics"]["objective"][0]
-    assert np.all(np.diff(found["objective"]) < 0)
+    assert np.all(np.diff(found["history"]["objective"]) < 0)
     # The images are white noise of deviation 1: what is left when half of it is taken for noise is smaller.
     assert np.std(found["cleaned"]) < 0.7
     missing = ~np.asarray(found["known"])

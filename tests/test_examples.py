@@ -80,9 +80,10 @@ def public_functions():
             continue
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             module = importlib.import_module(info.name)
-            face = getattr(importlib.import_module(info.name.rpartition(".")[0]), "__all__", None)
+            parent = importlib.import_module(info.name.rpartition(".")[0])
+            face = None if parent is package else getattr(parent, "__all__", None)
             for name, value in vars(module).items():
-                if face and name not in face:
+                if face is not None and name not in face:
                     continue
                 if (
                     not name.startswith("_")

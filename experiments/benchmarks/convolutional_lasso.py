@@ -1,4 +1,4 @@
-"""Convolutional lasso of a photograph by 32 filters of 8 x 8 pixels, circular, against SPORCO.
+"""Convolutional lasso of a photograph by 32 filters of 8 x 8 pixels, periodic, against SPORCO.
 
 The photograph has 256 x 256 pixels and no low frequencies, the filters are random directions. Everybody comes
 to the same objective up to 1e-4, SPORCO with the variable that is sparse, which is the one that meets the

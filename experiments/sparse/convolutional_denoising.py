@@ -1,4 +1,4 @@
-"""Learnt dictionaries, of patches and convolutional, take noise from photographs better than wavelets do.
+"""Learned dictionaries, of patches and convolutional, take noise from photographs better than wavelets do.
 
 Lecture: sparse coding, "can we simultaneously learn the dictionaries and the γ's?".
 Source: Elad and Aharon, Image denoising via sparse and redundant representations over learned dictionaries,
@@ -6,126 +6,123 @@ IEEE TIP 15(12), 2006, for patches; Wohlberg, Efficient algorithms for convoluti
 IEEE TIP 25(1), 2016, for images as a whole; Chang, Yu and Vetterli, Adaptive wavelet thresholding for image
 denoising and compression, IEEE TIP 9(9), 2000, for wavelets (BayesShrink, as scikit-image has it).
 
-Dictionaries are learnt from some photographs without noise and tried on others. What else can be chosen, the
+Dictionaries are learned from some photographs without noise and tried on others. What else can be chosen, the
 wavelet and its levels and the strength of the convolutional penalty, is chosen for each noise by the mean
 PSNR on parts of the first photographs; patches take the paper's numbers. All methods are told the noise's
 deviation, and all results are clipped to the range of intensities. The full form takes about ten minutes on
 two cores.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pywt
+import xarray as xr
+from jaxtyping import Array
+from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_wavelet
 
 from jaxtheory.data import images as real_images
-from jaxtheory.lab import Claim, Lab, Sweep, above, experiment, paired_difference
-from jaxtheory.lab.show.mosaics import mosaic
-from jaxtheory.sparse import convolutional, dictionary
+from jaxtheory.lab import Claim, Lab, Range, above, experiment, mean, plots
+from jaxtheory.sparse import convolutional, dictionary_learning, learning, patches
 
 WHITE = 255
 """The intensity in whose units noise is given."""
 SMOOTHNESS = 5.0
-"""Of the part that filters do not code, in squared pixels."""
+"""Smoothness of the part of an image that filters do not code, in squared pixels."""
 FIDELITY = 30.0
-"""Over the noise: the weight of a pixel itself beside its patches (Elad and Aharon)."""
+"""The weight of a pixel itself beside its patches, over the noise (Elad and Aharon)."""
 USES = 5
-"""Atoms of a patch while they are learnt."""
+"""The number of atoms of a patch while they are learned."""
 WAVELETS = ("db2", "db4", "sym4", "sym8", "coif3")
-METHODS = {"wavelets": "#999999", "convolutional": "#0072b2", "patches": "#d55e00"}
-BAR = "this project's bar"
+METHODS = {
+    "convolutional": "A learned convolutional dictionary",
+    "patches": "A learned dictionary of patches",
+}
+SHOWN = ("clean", "noisy", "wavelets", *METHODS)
+SIDE = 128
+"""Height and width of the pictures, in pixels."""
 
 
 @dataclass(frozen=True)
 class Config:
-    noise: tuple[float, ...] = (10.0, 25.0, 50.0)
+    noise: Annotated[tuple[float, ...], Range(0.1, 255)] = (10.0, 25.0, 50.0)
     """Standard deviations of the noise, white being 255."""
-    learnt_from: tuple[str, ...] = ("china", "flower", "rocket", "aero")
-    """Photographs for the dictionaries and whatever is chosen."""
+    learned_from: tuple[str, ...] = ("china", "flower", "rocket", "aero")
+    """Names of the photographs for the dictionaries and whatever is chosen."""
     tried_on: tuple[str, ...] = ("astronaut", "camera", "chelsea", "coffee", "coins", "ascent")
-    """Other photographs."""
-    largest: int = 512
-    """Photographs are tried on in their middle part of so many pixels a side, at most."""
-    size: int = 8
+    """Names of the photographs that noise is taken from."""
+    largest: Annotated[int, Range(16)] = 512
+    """Largest height and width of these photographs, of which the middle part is taken, in pixels."""
+    size: Annotated[int, Range(2, 16)] = 8
     """Height and width of filters and patches, in pixels."""
-    filters: int = 48
-    """Filters of the convolutional dictionary."""
-    penalty: float = 0.1
-    """With which they are learnt."""
-    parts: int = 40
-    """Parts of photographs that they are learnt from."""
-    side: int = 64
-    """Height and width of those, in pixels."""
-    steps: int = 100
-    """Steps of their learning."""
-    atoms: int = 256
-    """Atoms of the patches' dictionary."""
-    patches: int = 20_000
-    """Patches that they are learnt from."""
-    rounds: int = 30
-    """Steps of K-SVD."""
-    validation: int = 160
+    filters: Annotated[int, Range(1)] = 48
+    """Number of filters of the convolutional dictionary."""
+    penalty: Annotated[float, Range(0, open=True)] = 0.1
+    """Penalty with which the filters are learned."""
+    parts: Annotated[int, Range(1)] = 40
+    """Number of parts of photographs that the filters are learned from."""
+    side: Annotated[int, Range(16)] = 64
+    """Height and width of these parts, in pixels."""
+    steps: Annotated[int, Range(1)] = 100
+    """Number of steps in which the filters are learned."""
+    atoms: Annotated[int, Range(1)] = 256
+    """Number of atoms of the patches' dictionary."""
+    patches: Annotated[int, Range(1)] = 20_000
+    """Number of patches that the atoms are learned from."""
+    rounds: Annotated[int, Range(1)] = 30
+    """Number of steps of K-SVD."""
+    validation: Annotated[int, Range(16)] = 160
     """Height and width of the parts on which settings are chosen, one a photograph, in pixels."""
-    strengths: tuple[float, ...] = (1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25)
-    """Of the convolutional penalty, to choose from."""
-    draws: int = 2
-    """Dictionaries, each with noise of its own."""
+    strengths: Annotated[tuple[float, ...], Range(0, open=True)] = tuple(np.arange(1.5, 3.5, 0.25).tolist())
+    """Strengths of the convolutional penalty to choose from."""
+    draws: Annotated[int, Range(1)] = 2
+    """Number of dictionaries, each with noise of its own."""
 
 
 QUICK = Config(
-    noise=(25.0,), learnt_from=("china", "rocket"), tried_on=("camera", "chelsea", "ascent"), largest=128,
-    size=6, filters=24, parts=10, side=40, steps=15, atoms=64, patches=3000, rounds=6, validation=96,
-    strengths=(2.25, 2.75), draws=1,
+    noise=(25.0,), learned_from=("china", "rocket"), largest=128, size=6, filters=24, parts=10, side=40,
+    steps=30, atoms=64, patches=3000, rounds=6, validation=128, strengths=(2.25, 2.75), draws=1,
 )  # fmt: skip
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:
-    """The middle part of an image, of so many pixels a side or what there is."""
+    """The middle part of an image, of this many pixels a side or what there is."""
     return image[tuple(slice(max(0, n - side) // 2, max(0, n - side) // 2 + side) for n in image.shape)]
 
 
-def psnr(found, clean: np.ndarray) -> float:
+def ratio(found: np.ndarray, clean: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB, for intensities from 0 to 1."""
-    return -10 * float(np.log10(np.mean((np.clip(found, 0, 1) - clean) ** 2)))
+    return peak_signal_noise_ratio(clean, np.clip(found, 0, 1), data_range=1)
 
 
 def learn_filters(
-    config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key
-) -> dict[str, np.ndarray]:
-    """Convolutional filters learnt from parts of photographs without their smooth part."""
-    for_parts, for_start = jax.random.split(key)
+    config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key: Array, rng: np.random.Generator
+) -> np.ndarray:
+    """Convolutional filters learned from parts of photographs without their smooth part."""
     rest = [x - np.asarray(convolutional.lowpass(x[..., None], SMOOTHNESS))[..., 0] for x in photographs]
-    seed = np.asarray(jax.random.key_data(for_parts))
-    parts = jnp.asarray(real_images.patches(rest, config.parts, config.side, seed=seed))[..., None]
-    start = jax.random.normal(for_start, (config.size, config.size, 1, config.filters))
-
-    def segment(state):
-        state = convolutional.learn_step(state, parts, config.penalty, boundary="zero")
-        return state, state.objective
-
-    state, objective = lab.train(
-        f"filters, draw {draw}", segment, convolutional.learn_init(start), config.steps
-    )
-    return {"filters": np.asarray(state.filters), "objective": objective}
+    parts = real_images.patches(rest, config.parts, config.side, seed=rng)[..., None]
+    start = jax.random.normal(key, (config.size, config.size, 1, config.filters))
+    learner = convolutional.learner(config.penalty, boundary="zero")
+    one = partial(learning.run, learner, data=parts, steps=1)
+    training = lab.train(f"filters, draw {draw}", one, learner.init(start), config.steps)
+    return np.asarray(training.state.filters)
 
 
-def learn_patches(
-    config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key
-) -> dict[str, np.ndarray]:
-    """Atoms learnt from patches of photographs without their means."""
-    for_patches, for_start = jax.random.split(key)
-    seed = np.asarray(jax.random.key_data(for_patches))
-    x = real_images.patches(photographs, config.patches, config.size, seed=seed, centred=True)
-    x = jnp.asarray(x.reshape(config.patches, -1))
-    start = dictionary.ksvd_init(dictionary.sample_atoms(for_start, x, config.atoms))
-    step = partial(dictionary.ksvd_step, signals=x, sparsity=USES)
-    state, metrics = lab.train(f"patches, draw {draw}", step, start, config.rounds)
-    return {"atoms": np.asarray(state.dictionary), "error": metrics["error"]}
+def learn_atoms(
+    config: Config, photographs: list[np.ndarray], lab: Lab, draw: int, key: Array, rng: np.random.Generator
+) -> np.ndarray:
+    """Atoms learned from patches of photographs without their means."""
+    x = real_images.patches(photographs, config.patches, config.size, seed=rng, centered=True)
+    x = x.reshape(config.patches, -1)
+    learner = dictionary_learning.ksvd(USES)
+    start = learner.init(dictionary_learning.sample_atoms(key, x, config.atoms))
+    one = partial(learning.run, learner, data=x, steps=1)
+    return np.asarray(lab.train(f"patches, draw {draw}", one, start, config.rounds).state.dictionary)
 
 
 def by_wavelets(noisy: np.ndarray, sigma: float, wavelet: str, levels: int) -> np.ndarray:
@@ -135,33 +132,14 @@ def by_wavelets(noisy: np.ndarray, sigma: float, wavelet: str, levels: int) -> n
     )  # fmt: skip
 
 
-def by_filters(noisy: np.ndarray, sigma: float, filters: np.ndarray, strength: float):
+def by_filters(noisy: np.ndarray, sigma: float, filters: np.ndarray, strength: float) -> Any:
     return convolutional.denoise(filters, noisy[..., None], sigma, strength=strength, smoothness=SMOOTHNESS)
 
 
 def by_patches(noisy: np.ndarray, sigma: float, atoms: np.ndarray) -> np.ndarray:
-    size = (int(np.sqrt(atoms.shape[1])),) * 2
-    return np.asarray(dictionary.denoise(atoms, noisy, sigma, size, fidelity=FIDELITY / (WHITE * sigma)))
-
-
-def choose(
-    config: Config, parts: list[np.ndarray], filters: np.ndarray, noise: float, draw: int, key
-) -> dict[str, np.ndarray]:
-    """Mean PSNR on parts of photographs, for each wavelet and level and for each strength."""
-    del draw  # it only separates the keys
-    sigma = noise / WHITE
-    noisy = [x + sigma * np.asarray(jax.random.normal(jax.random.fold_in(key, i), x.shape))
-             for i, x in enumerate(parts)]  # fmt: skip
-
-    def mean(method) -> float:
-        return np.mean([psnr(method(y), x) for x, y in zip(parts, noisy)])
-
-    def strength(c: float) -> float:
-        return mean(lambda y: np.asarray(by_filters(y, sigma, filters, c).images)[..., 0])
-
-    wavelets = [mean(partial(by_wavelets, sigma=sigma, wavelet=name, levels=levels))
-                for name, levels in settings(len(parts[0]))]  # fmt: skip
-    return {"wavelets": np.array(wavelets), "strengths": np.array([strength(c) for c in config.strengths])}
+    size = int(np.sqrt(atoms.shape[1]))
+    weight = FIDELITY / (WHITE * sigma)
+    return np.asarray(patches.denoise(atoms, noisy[..., None], sigma, size, fidelity=weight))[..., 0]
 
 
 def settings(side: int) -> list[tuple[str, int]]:
@@ -171,162 +149,124 @@ def settings(side: int) -> list[tuple[str, int]]:
     ]
 
 
+def validated(
+    config: Config, parts: list[np.ndarray], dictionaries: xr.DataArray, noise: float, draw: int,
+    rng: np.random.Generator,
+) -> dict[str, list[float]]:  # fmt: skip
+    """Mean PSNR on parts of photographs, for each wavelet and level and for each strength."""
+    sigma, filters = noise / WHITE, dictionaries.sel(draw=draw).values
+    noisy = [np.float32(x + sigma * rng.standard_normal(x.shape)) for x in parts]
+
+    def average(method: Callable[..., np.ndarray], *options: Any) -> float:
+        return np.mean([ratio(method(y, sigma, *options), x) for x, y in zip(parts, noisy)])
+
+    def by_strength(y: np.ndarray, sigma: float, strength: float) -> np.ndarray:
+        return np.asarray(by_filters(y, sigma, filters, strength).images)[..., 0]
+
+    return {
+        "wavelets": [average(by_wavelets, *one) for one in settings(config.validation)],
+        "strengths": [average(by_strength, one) for one in config.strengths],
+    }
+
+
+def denoised(
+    config: Config, filters: xr.DataArray, atoms: xr.DataArray, chosen: xr.Dataset, noise: float,
+    photograph: str, draw: int, rng: np.random.Generator,
+) -> dict[str, Any]:  # fmt: skip
+    """The PSNR of each method on a photograph, and the middle of what it makes of it."""
+    clean, sigma = middle(real_images.load(photograph, gray=True), config.largest), noise / WHITE
+    noisy = np.float32(clean + sigma * rng.standard_normal(clean.shape))
+    best = chosen.sel(noise=noise, draw=draw)
+    wavelet, levels = settings(config.validation)[int(best.wavelets)]
+    convolved = by_filters(noisy, sigma, filters.sel(draw=draw).values, float(best.strengths))
+    found = {
+        "noisy": noisy,
+        "wavelets": by_wavelets(noisy, sigma, wavelet, levels),
+        "convolutional": np.asarray(convolved.images)[..., 0],
+        "patches": by_patches(noisy, sigma, atoms.sel(draw=draw).values),
+    }
+    return {
+        "psnr": {name: ratio(image, clean) for name, image in found.items()},
+        "part": {name: np.float32(middle(image, SIDE)) for name, image in {"clean": clean, **found}.items()},
+        "used": 100 * np.mean(convolved.codes.codes != 0),
+        "converged": bool(convolved.codes.converged),
+    }
+
+
 @experiment
 def run(config: Config, lab: Lab) -> list[Claim]:
-    lab.uses(real_images.describe(*config.learnt_from, *config.tried_on))
-    first = [real_images.load(name, grey=True) for name in config.learnt_from]
+    lab.uses(real_images.describe(*config.learned_from, *config.tried_on))
+    first = [real_images.load(name, gray=True) for name in config.learned_from]
     draws = range(config.draws)
     filters = lab.sweep("filters", partial(learn_filters, config, first, lab), draw=draws)
-    patches = lab.sweep("patches", partial(learn_patches, config, first, lab), draw=draws)
+    atoms = lab.sweep("patches", partial(learn_atoms, config, first, lab), draw=draws)
     parts = [middle(x, config.validation) for x in first]
-    chosen = lab.sweep(
+    scores = lab.sweep(
         "settings",
-        lambda noise, draw, key: choose(config, parts, filters.values["filters"][draw], noise, draw, key),
+        partial(validated, config, parts, filters),
+        dims={"wavelets": ("setting",), "strengths": ("strength",)},
+        unit="dB",
         noise=config.noise,
         draw=draws,
+    ).assign_coords(strength=list(config.strengths))
+    chosen = xr.Dataset(
+        {"wavelets": scores.wavelets.argmax("setting"), "strengths": scores.strengths.idxmax("strength")}
     )
-    grid = settings(config.validation)
-
-    def denoised(noise: float, photograph: str, draw: int, key) -> dict[str, Any]:
-        clean = middle(real_images.load(photograph, grey=True), config.largest)
-        sigma = noise / WHITE
-        noisy = clean + sigma * np.asarray(jax.random.normal(key, clean.shape))
-        place = (config.noise.index(noise), draw)
-        wavelet, levels = grid[int(np.argmax(chosen.values["wavelets"][place]))]
-        strength = config.strengths[int(np.argmax(chosen.values["strengths"][place]))]
-        convolved = by_filters(noisy, sigma, filters.values["filters"][draw], strength)
-        found = {
-            "wavelets": by_wavelets(noisy, sigma, wavelet, levels),
-            "convolutional": np.asarray(convolved.images)[..., 0],
-            "patches": by_patches(noisy, sigma, patches.values["atoms"][draw]),
-        }
-        shown = {"clean": clean, "noisy": noisy, **found}
-        return (
-            {name: psnr(image, clean) for name, image in {"noisy": noisy, **found}.items()}
-            | {f"{name} part": np.float32(middle(image, SHOWN)) for name, image in shown.items()}
-            | {
-                "used": np.mean(convolved.codes.codes != 0),
-                "converged": np.asarray(convolved.codes.converged),
-            }
-        )
-
     found = lab.sweep(
-        "denoised", denoised, unit="dB", noise=config.noise, photograph=config.tried_on, draw=draws
-    )
-    report(config, lab, found, chosen, grid)
+        "denoised", partial(denoised, config, filters, atoms, chosen), unit="dB", noise=config.noise,
+        photograph=config.tried_on, draw=draws,
+    )  # fmt: skip
+    notes(config, found, chosen, lab)
+    # What differs is the photographs.
+    gains = [(found[f"psnr/{name}"] - found["psnr/wavelets"]).mean("draw") for name in METHODS]
+    gain = xr.concat(gains, "learned").assign_coords(learned=list(METHODS))
     lab.figure(
         "gain",
-        plot_gain(found, config),
-        "PSNR above that of wavelets with BayesShrink, on each photograph and their mean.",
-    )
+        plots.dots(
+            gain, x="noise", hue="learned", over="photograph", levels={"wavelets, BayesShrink": 0},
+            xlabel="standard deviation of the noise, white being 255", ylabel="PSNR above wavelets' (dB)",
+        ),
+        "PSNR above that of wavelets with BayesShrink, on each photograph (dots), and its mean.",
+    )  # fmt: skip
+    noise = config.noise[len(config.noise) // 2]
+    part = {name: found[f"part/{name}"].sel(noise=noise).values[0, 0] for name in SHOWN}
+    decibels = [f"{name}\n{ratio(part[name], part['clean']):.1f} dB here" for name in SHOWN[1:]]
     lab.figure(
         "photograph",
-        plot_photograph(found, config),
-        f"The middle of {config.tried_on[0]} with noise of deviation {middle_of(config.noise):g}.",
+        plots.image_rows({"": list(part.values())}, titles=["clean", *decibels], cmap="gray", size=2.1),
+        f"The middle of {config.tried_on[0]} with noise of deviation {noise:g}.",
     )
+    tiles = {
+        f"{config.filters} convolutional filters": np.moveaxis(filters.values[0, :, :, 0], -1, 0),
+        f"{config.atoms} atoms of patches": atoms.values[0].reshape(-1, config.size, config.size),
+    }
     lab.figure(
         "atoms",
-        plot_atoms(filters.values["filters"][0], patches.values["atoms"][0]),
-        "Learnt filters and atoms of patches, each with its own grey scale.",
+        plots.mosaics({f"{name} of {config.size}×{config.size} pixels": one for name, one in tiles.items()}),
+        "Learned filters and atoms of patches, each with its own gray scale.",
     )
-    names = {
-        "convolutional": "A learnt convolutional dictionary",
-        "patches": "A learnt dictionary of patches",
-    }
     return [
         Claim(
             f"{words} takes noise from photographs better than wavelets with BayesShrink, at each noise.",
-            above(0, unit="dB", source=BAR),
-            paired_difference(over_draws(found[name]), over_draws(found["wavelets"]), over="photograph"),
+            above(0, unit="dB", source="this project's bar"),
+            mean(gain.sel(learned=name, drop=True), over="photograph", paired=True),
         )
-        for name, words in names.items()
+        for name, words in METHODS.items()
     ]
 
 
-def over_draws(sweep: Sweep) -> Sweep:
-    """The mean over draws: what differs is the photographs."""
-    axes = {name: points for name, points in sweep.axes.items() if name != "draw"}
-    return Sweep(sweep.name, axes, sweep.numbers().mean(axis=-1), sweep.unit)
-
-
-def report(config: Config, lab: Lab, found: Sweep, chosen: Sweep, grid: list[tuple[str, int]]) -> None:
+def notes(config: Config, found: xr.Dataset, chosen: xr.Dataset, lab: Lab) -> None:
     """Mean PSNR of all methods with what was chosen, and whether pursuits came to their end."""
-    for place, noise in enumerate(config.noise):
-        means = ", ".join(f"{name} {found[name].at(noise=noise).value:.2f}" for name in ("noisy", *METHODS))
-        options = {"wavelets": [f"{name} with {levels} levels" for name, levels in grid]}
-        options["strengths"] = [f"{c:g}" for c in config.strengths]
-        wavelets, strengths = (
-            " or ".join(sorted({words[best] for best in np.argmax(chosen.values[name][place], axis=-1)}))
-            for name, words in options.items()
-        )
+    grid = settings(config.validation)
+    for noise in config.noise:
+        here, best = found.sel(noise=noise).mean(("photograph", "draw")), chosen.sel(noise=noise)
+        means = ", ".join(f"{name} {float(here[f'psnr/{name}']):.2f}" for name in SHOWN[1:])
+        wavelets = " or ".join("{} with {} levels".format(*grid[k]) for k in np.unique(best.wavelets))
+        strengths = " or ".join(f"{strength:g}" for strength in np.unique(best.strengths))
         lab.note(
-            f"noise {noise:g}: mean PSNR in dB: {means}; chosen: {wavelets}, strength "
-            f"{strengths}; {100 * found['used'].at(noise=noise).value:.2g} % of codes are used"
+            f"noise {noise:g}: mean PSNR in dB: {means}; chosen: {wavelets}, strength {strengths}; "
+            f"{float(here.used):.2g} % of codes are used"
         )
-    late = int(np.sum(~found.values["converged"].astype(bool)))
+    late = int((~found.converged.astype(bool)).sum())
     if late:
-        lab.note(f"{late} of {found.values['converged'].size} pursuits stopped short of their tolerance")
-
-
-SHOWN = 128
-"""Pixels a side of the pictures."""
-
-
-def middle_of(values: tuple[float, ...]) -> float:
-    return values[len(values) // 2]
-
-
-def plot_gain(found: Sweep, config: Config):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
-    axes = figure.subplots()
-    wavelets = over_draws(found["wavelets"]).values
-    for shift, (name, colour) in zip((0, -0.12, 0.12), METHODS.items()):
-        gain = over_draws(found[name]).values - wavelets
-        if name == "wavelets":
-            axes.axhline(0, color=colour, lw=1.5, label="wavelets, BayesShrink")
-            continue
-        places = np.arange(len(config.noise)) + shift
-        axes.plot(np.repeat(places, gain.shape[1]), gain.ravel(), "o", ms=4, alpha=0.45, color=colour)
-        axes.plot(places, gain.mean(axis=1), "_", ms=26, mew=3, color=colour, label=name)
-    axes.set_xticks(range(len(config.noise)), [f"{noise:g}" for noise in config.noise])
-    axes.set_xlim(-0.5, len(config.noise) - 0.5)
-    axes.set_xlabel("standard deviation of the noise, white being 255")
-    axes.set_ylabel("PSNR above wavelets' (dB)")
-    axes.grid(alpha=0.3, axis="y")
-    axes.legend(fontsize=8, markerscale=0.5)
-    return figure
-
-
-def plot_photograph(found: Sweep, config: Config):
-    from matplotlib.figure import Figure
-
-    place = (config.noise.index(middle_of(config.noise)), 0, 0)
-    clean = found.values["clean part"][place]
-    figure = Figure(figsize=(11, 2.7), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 5), ("clean", "noisy", *METHODS)):
-        part = found.values[f"{name} part"][place]
-        axes.imshow(part, cmap="gray", vmin=0, vmax=1)
-        label = "" if name == "clean" else f"\n{psnr(part, clean):.1f} dB here"
-        axes.set_title(name + label, fontsize=10)
-        axes.set_xticks([])
-        axes.set_yticks([])
-    return figure
-
-
-def plot_atoms(filters: np.ndarray, atoms: np.ndarray):
-    from matplotlib.figure import Figure
-
-    size = len(filters)
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    shown = {
-        f"{filters.shape[-1]} convolutional filters": np.moveaxis(filters[:, :, 0], -1, 0),
-        f"{len(atoms)} atoms of patches": atoms.reshape(-1, size, size),
-    }
-    for axes, (title, tiles) in zip(figure.subplots(1, 2), shown.items()):
-        axes.imshow(mosaic(tiles), cmap="gray", vmin=-1, vmax=1)
-        axes.set_title(f"{title} of {size}×{size} pixels", fontsize=10)
-        axes.set_xticks([])
-        axes.set_yticks([])
-    return figure
+        lab.note(f"{late} of {found.converged.size} pursuits stopped short of their tolerance")

@@ -1,4 +1,4 @@
-"""Unrolled pursuits with learnt numbers gain the same factor with every layer; ISTA and FISTA are far behind.
+"""Unrolled pursuits with learned numbers gain the same factor at every layer; ISTA and FISTA are far behind.
 
 Lecture: sparse coding, "can we simultaneously learn the dictionaries and the γ's?".
 Source: Chen, Liu, Wang and Yin, Theoretical linear convergence of unfolded ISTA and its practical weights and
@@ -15,452 +15,305 @@ thresholds. The full form takes about five minutes on two cores.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import xarray as xr
+from matplotlib.figure import Figure
 
-from jaxtheory.lab import Claim, Lab, Measured, at_least, at_most, below, equal_to, experiment
+from jaxtheory.kernels.fista.reference import extrapolate
+from jaxtheory.lab import Claim, Lab, Measured, Need, Range, at_least, at_most, below, experiment, mean, plots
 from jaxtheory.networks import training
 from jaxtheory.sparse import coherence
 from jaxtheory.sparse.proximal import soft_threshold
-from jaxtheory.sparse.unrolled import alista, lista_cp
+from jaxtheory.sparse.unrolled import alista, lista, lista_cp, recovery
 
-NETWORKS = {"LISTA-CP": lista_cp.apply, "ALISTA": alista.apply}
+NETWORKS = {"LISTA-CP": lista_cp, "ALISTA": alista}
 CLASSICAL = ("ISTA", "FISTA")
 FIRST = 4
 """The layer from which on the fall is fitted by a line."""
 SEGMENT = 50
-"""Training steps between two looks of the lab."""
-GROUPS = 10
-"""Of test signals, for standard errors."""
+"""The number of training steps between two looks of the lab."""
+DRAWS = 10
+"""The number of draws of test signals."""
+RATES = {"log_threshold": 0.01, "step_size": 0.0005, "weight": 2e-5}
+"""Adam's rates at the start; step sizes that move faster leave the range of the theorem in turns."""
 THEOREM = "Liu et al. 2019, theorem 1"
+EXPERIMENTS = "Chen et al. 2018 and Liu et al. 2019, experiments"
 
 
 @dataclass(frozen=True)
 class Config:
-    features: int = 250
-    """Length of a signal."""
-    atoms: int = 500
-    """Atoms of the dictionary."""
-    layers: int = 16
-    """Layers of the networks, steps of ISTA and FISTA."""
-    density: float = 0.1
-    """Share of nonzeros in the papers' signals."""
-    sparsity: int = 2
-    """Nonzeros where the theorems' hypothesis is met."""
-    batch: int = 256
-    """Fresh signals at each training step."""
-    steps: int = 400
-    """Training steps of a network."""
-    tested: int = 2000
-    """Test signals."""
-    penalties: int = 13
-    """From 0.001 to 1, of which ISTA and FISTA get the best."""
+    features: Annotated[int, Range(2)] = 250
+    """The length of a signal."""
+    atoms: Annotated[int, Range(2)] = 500
+    """The number of atoms of the dictionary."""
+    layers: Annotated[int, Range(FIRST + 2)] = 16
+    """The number of layers of the networks, and of steps of ISTA and FISTA."""
+    density: Annotated[float, Range(0, 1)] = 0.1
+    """The share of nonzeros in the papers' signals."""
+    sparsity: Annotated[int, Range(1)] = 2
+    """The number of nonzeros in signals that are to meet the theorems' hypothesis."""
+    batch: Annotated[int, Range(1)] = 256
+    """The number of fresh signals at each training step."""
+    steps: Annotated[int, Range(1)] = 400
+    """The number of training steps of a network."""
+    tested: Annotated[int, Range(1)] = 200
+    """The number of test signals in each of ten draws."""
+    penalties: Annotated[int, Range(1)] = 13
+    """The number of penalties from 0.001 to 1, of which ISTA and FISTA get the best."""
 
 
-QUICK = Config(features=120, atoms=200, batch=64, steps=50, tested=1000, penalties=7)
+QUICK = Config(features=120, atoms=200, batch=64, steps=50, tested=100, penalties=7)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A kind of signals."""
-
-    name: str
-    nonzeros: float | int  # a share of independent ones, or how many
-    selection: tuple[float, float]  # how many entries the layers trust
-
-    def draw(self, key: jax.Array, number: int, atoms: int, dtype: Any) -> jax.Array:
-        """Sparse codes (number, atoms), standard normal where they are not zero."""
-        places, values = jax.random.split(key)
-        score = jax.random.uniform(places, (number, atoms))
-        if isinstance(self.nonzeros, int):
-            on = score >= jax.lax.top_k(score, self.nonzeros)[0][:, -1:]
-        else:
-            on = score < self.nonzeros
-        return jnp.where(on, jax.random.normal(values, (number, atoms), dtype), 0)
+def kinds(config: Config) -> dict[str, float | int]:
+    """The two kinds of signals: their names, and the share of nonzeros or their number."""
+    return {f"{config.density:.0%} nonzeros": config.density, f"{config.sparsity} nonzeros": config.sparsity}
 
 
-def settings(config: Config) -> list[Setting]:
+def draw(key: jax.Array, nonzeros: float | int, number: int, atoms: int) -> jax.Array:
+    """Sparse codes (number, atoms), standard normal at random places: a share of them, or as many as told."""
+    places, values = jax.random.split(key)
+    score = jax.random.uniform(places, (number, atoms))
+    is_count = isinstance(nonzeros, int)
+    on = score >= jax.lax.top_k(score, nonzeros)[0][:, -1:] if is_count else score < nonzeros
+    return jnp.where(on, jax.random.normal(values, (number, atoms)), 0)
+
+
+def decibels(iterates: Any, codes: Any) -> Any:
+    """The energy of the error of iterates (layers, ..., n, atoms) over that of the codes, (layers, ...)."""
+    errors = ((iterates - codes) ** 2).sum((-2, -1)) / (codes**2).sum((-2, -1))
+    return 10 * (jnp.log10(errors) if isinstance(errors, jax.Array) else np.log10(errors))
+
+
+def filled(held: Any, learned: dict[str, jax.Array]) -> Any:
+    """The network's parameters, of which thresholds are learned by their logarithms."""
+    others = {name: value for name, value in learned.items() if name != "log_threshold"}
+    return replace(held, threshold=jnp.exp(learned["log_threshold"]), **others)
+
+
+def train(
+    lab: Lab, config: Config, dictionary: jax.Array, thresholds: np.ndarray, signals: str, network: str
+) -> tuple[Any, float]:
+    """The network's parameters, trained in segments that the lab stores, and the seconds that it took."""
+    nonzeros, module = kinds(config)[signals], NETWORKS[network]
     # The papers' share of trusted entries for a tenth of nonzeros; the theorems trust none.
-    return [
-        Setting(
-            f"{config.density:.0%} nonzeros", config.density, (0.12 * config.density, 1.2 * config.density)
-        ),
-        Setting(f"{config.sparsity} nonzeros", config.sparsity, (0.0, 0.0)),
-    ]
-
-
-def start(
-    name: str, dictionary: jax.Array, thresholds: np.ndarray, selection: tuple[float, float]
-) -> tuple[Any, Any]:
-    """What is learnt, and the parameters that it is put in: thresholds by their logarithms."""
-    key, layers = jax.random.key(0), len(thresholds)
-    weight = alista.analytic_weight(dictionary)
-    learnt = {"log_threshold": jnp.log(jnp.asarray(thresholds, dictionary.dtype))}
-    if name == "ALISTA":
-        held = alista.init(key, dictionary, steps=layers, threshold=1.0, selection=selection)
-        return learnt | {"step_size": held.step_size}, held
-    held = lista_cp.init(key, dictionary, steps=layers, penalty=1.0, selection=selection)
-    return learnt | {"weight": jnp.broadcast_to(weight, held.weight.shape)}, held
-
-
-def filled(held: Any, learnt: dict[str, jax.Array]) -> Any:
-    """The network's parameters."""
-    others = {name: value for name, value in learnt.items() if name != "log_threshold"}
-    return replace(held, threshold=jnp.exp(learnt["log_threshold"]), **others)
-
-
-def relative_errors(apply: Callable[..., Any], params: Any, codes: jax.Array) -> jax.Array:
-    """The energy of the error after each layer over that of the codes, (layers,)."""
-    signals = jnp.matmul(codes, params.dictionary, precision="highest")
-    errors = apply(params, signals, iterates=True) - codes
-    return jnp.sum(errors**2, axis=(1, 2)) / jnp.sum(codes**2)
-
-
-def mean_decibels(learnt, held, batch, key, *, apply, setting: Setting, number: int):
-    """The objective: the mean over the layers of the errors in decibels, on fresh signals."""
-    del batch
-    atoms, dtype = held.dictionary.shape[0], held.dictionary.dtype
-    errors = relative_errors(apply, filled(held, learnt), setting.draw(key, number, atoms, dtype))
-    return jnp.mean(10 * jnp.log10(errors)), (held, {})
-
-
-def optimiser(steps: int) -> optax.GradientTransformation:
-    """Adam with rates that fall to zero; a weight has many entries, of which each moves little.
-
-    Step sizes that move faster leave the theorem's range in turns, large and small: the last errors are lower
-    for it, and those of every other layer higher.
-    """
-    rates = {"log_threshold": 0.01, "step_size": 0.0005, "weight": 2e-5}
-    return optax.partition(
-        {name: optax.adam(optax.cosine_decay_schedule(rate, steps)) for name, rate in rates.items()},
-        lambda learnt: {name: name for name in learnt},
+    share = nonzeros if isinstance(nonzeros, float) else 0.0
+    options = {"steps": config.layers, "selection": (0.12 * share, 1.2 * share)}
+    start = lab.key("start")
+    learned = {"log_threshold": jnp.log(jnp.asarray(thresholds, dictionary.dtype))}
+    if network == "ALISTA":
+        held = alista.init(start, dictionary, threshold=1.0, **options)
+        learned["step_size"] = held.step_size
+    else:
+        held = lista_cp.init(start, dictionary, penalty=1.0, **options)
+        learned["weight"] = jnp.broadcast_to(alista.analytic_weight(dictionary), held.weight.shape)
+    optimizer = optax.partition(
+        {name: optax.adam(optax.cosine_decay_schedule(rate, config.steps)) for name, rate in RATES.items()},
+        lambda learned: {name: name for name in learned},
     )
 
-
-def first_thresholds(dictionary: jax.Array, setting: Setting, config: Config) -> np.ndarray:
-    """The theorem's where its hypothesis is met, on signals of their own; else a guess."""
-    if setting.nonzeros == config.sparsity and config.sparsity < allowed_sparsity(dictionary):
-        codes = setting.draw(jax.random.key(4), config.tested, config.atoms, dictionary.dtype)
-        return guaranteed(np.asarray(dictionary, float), np.asarray(codes, float), config.layers)[
-            "thresholds"
-        ]
-    return np.geomspace(0.3, 0.01, config.layers)
-
-
-def allowed_sparsity(dictionary: jax.Array) -> float:
-    """Below how many nonzeros the theorem holds."""
-    mu = alista.generalized_coherence(dictionary, alista.analytic_weight(dictionary))
-    return (1 + 1 / float(mu)) / 2
-
-
-def trained(name: str, setting: Setting, dictionary: jax.Array, config: Config, lab: Lab) -> Any:
-    """The network's parameters, trained in segments that the lab stores."""
-    optimizer = optimiser(config.steps)
-    objective = partial(mean_decibels, apply=NETWORKS[name], setting=setting, number=config.batch)
-    thresholds = first_thresholds(dictionary, setting, config)
-    learnt, held = start(name, dictionary, thresholds, setting.selection)
+    def objective(learned: Any, held: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        """The mean over the layers of the errors in decibels, on fresh signals."""
+        del batch
+        codes, params = draw(key, nonzeros, config.batch, config.atoms), filled(held, learned)
+        signals = jnp.matmul(codes, dictionary, precision="highest")
+        return jnp.mean(decibels(module.apply(params, signals, iterates=True), codes)), (held, {})
 
     @jax.jit
-    def segment(state):
-        def step(state, _):
-            return training.step(state, (), objective=objective, optimizer=optimizer)
+    def segment(state: training.TrainingState) -> Any:
+        step = partial(training.step, objective=objective, optimizer=optimizer)
+        return jax.lax.scan(lambda state, _: step(state, ()), state, length=SEGMENT)
 
-        return jax.lax.scan(step, state, length=SEGMENT)
-
-    state, _ = lab.train(
-        f"{name}, {setting.name}",
-        segment,
-        training.init(learnt, jax.random.key(1), held, optimizer=optimizer),
-        -(-config.steps // SEGMENT),
-    )
-    return filled(state.state, state.params)
+    key = lab.key("training", signals=signals)
+    state = training.init(learned, key, optimizer=optimizer, state=held)
+    found = lab.train(f"{network}, {signals}", segment, state, -(-config.steps // SEGMENT))
+    return filled(found.state.state, found.state.params), found.seconds
 
 
-@partial(jax.jit, static_argnames=("steps", "accelerated"))
-def proximal_gradient(
-    dictionary: jax.Array, signals: jax.Array, penalty: jax.Array, *, steps: int, accelerated: bool
-) -> jax.Array:
-    """The iterates (steps, n, atoms) of ISTA, or of FISTA."""
-    gram = jnp.matmul(dictionary.T, dictionary, precision="highest")
-    curvature = jnp.linalg.eigvalsh(gram)[-1]
+@partial(jax.jit, static_argnames="steps")
+def fista(signals: jax.Array, dictionary: jax.Array, penalty: Any, *, steps: int) -> jax.Array:
+    """The iterates (steps, ..., atoms) of FISTA."""
+    product = partial(jnp.matmul, precision="highest")
+    curvature = jnp.linalg.eigvalsh(product(dictionary, dictionary.T))[-1]
 
-    def step(carry, _):
-        codes, moved, t = carry
-        left = signals - jnp.matmul(moved, dictionary, precision="highest")
-        move = jnp.matmul(left, dictionary.T, precision="highest") / curvature
-        new = soft_threshold(moved + move, penalty / curvature)
-        after = (1 + jnp.sqrt(1 + 4 * t**2)) / 2
-        ahead = new + (t - 1) / after * (new - codes) if accelerated else new
-        return (new, ahead, after), new
+    def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
+        before, point, t = carry
+        move = product(signals - product(point, dictionary), dictionary.T) / curvature
+        codes = soft_threshold(point + move, penalty / curvature)
+        return (codes, *extrapolate(codes, before, t)), codes
 
-    zeros = jnp.zeros((len(signals), len(dictionary)), signals.dtype)
+    zeros = jnp.zeros((*signals.shape[:-1], len(dictionary)), signals.dtype)
     return jax.lax.scan(step, (zeros, zeros, jnp.ones((), signals.dtype)), length=steps)[1]
 
 
-def classical_errors(dictionary: jax.Array, codes: jax.Array, config: Config) -> dict[str, np.ndarray]:
-    """Errors of ISTA and FISTA in decibels, (groups, penalties, layers), and the penalties."""
-    penalties = jnp.geomspace(1e-3, 1, config.penalties, dtype=codes.dtype)
-    signals = jnp.matmul(codes, dictionary, precision="highest")
-
-    def of(accelerated: bool, penalty: jax.Array) -> np.ndarray:
-        iterates = proximal_gradient(
-            dictionary, signals, penalty, steps=config.layers, accelerated=accelerated
-        )
-        return by_group(iterates, codes)
-
-    found = {
-        name: decibels(np.stack([of(name == "FISTA", penalty) for penalty in penalties], 1))
-        for name in CLASSICAL
-    }
-    return found | {"penalties": np.asarray(penalties)}
+def tested(
+    config: Config, dictionary: jax.Array, pursue: Callable[[jax.Array], jax.Array], signals: str, keys: Any
+) -> np.ndarray:
+    """Errors in decibels (draws, layers) of a pursuit on all draws of test signals."""
+    options = {"nonzeros": kinds(config)[signals], "number": config.tested, "atoms": config.atoms}
+    codes = jax.vmap(partial(draw, **options))(keys)
+    return np.asarray(decibels(pursue(jnp.matmul(codes, dictionary, precision="highest")), codes)).T
 
 
-def by_group(iterates: jax.Array, codes: jax.Array) -> np.ndarray:
-    """Relative errors (groups, layers) of groups of signals."""
-    layers, number, _ = iterates.shape
-    errors = jnp.sum((iterates - codes) ** 2, axis=-1).reshape(layers, GROUPS, number // GROUPS)
-    energies = jnp.sum(codes**2, axis=-1).reshape(GROUPS, -1)
-    return np.asarray(jnp.sum(errors, -1) / jnp.sum(energies, -1)).T
+def line(errors: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """A line through the errors from layer `FIRST` on: its values, its slope in dB a layer and its R²."""
+    later = errors.sel(layer=slice(FIRST, None))
+    slope, start = later.polyfit("layer", 1)["polyfit_coefficients"].transpose("degree", ...)
+    fitted = start.drop_vars("degree") + slope.drop_vars("degree") * later["layer"]
+    return fitted, slope.drop_vars("degree"), 1 - (later - fitted).var("layer") / later.var("layer")
 
 
-def decibels(ratio: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(ratio)
-
-
-def best_penalty(errors: np.ndarray) -> int:
-    """The penalty of the least mean error after the last layer."""
-    return int(np.argmin(errors[:, :, -1].mean(0)))
-
-
-def line(errors: np.ndarray) -> tuple[float, float]:
-    """Slope in decibels a layer and R² of a line through the errors from layer `FIRST` on."""
-    layers = np.arange(FIRST, errors.size + 1)
-    values = errors[FIRST - 1 :]
-    left = values - np.polyval(np.polyfit(layers, values, 1), layers)
-    return float(np.polyfit(layers, values, 1)[0]), float(1 - left.var() / values.var())
-
-
-def guaranteed(dictionary: np.ndarray, codes: np.ndarray, layers: int) -> dict[str, Any]:
-    """ALISTA with the theorem's thresholds, with step size 1: its largest errors and their bounds.
-
-    The supremum in a threshold is taken over the signals themselves, for which the theorem then holds.
-    """
+def guaranteed(dictionary: Any, codes: Any, layers: int) -> dict[str, Any]:
+    """ALISTA with the theorem's thresholds for these codes: its largest errors and their bounds."""
+    dictionary, codes = np.asarray(dictionary, float), np.asarray(codes, float)
     with jax.enable_x64(True):
-        params = alista.init(jax.random.key(0), dictionary, steps=1, threshold=1.0)
-        mu = float(alista.generalized_coherence(dictionary, params.weight))
-        signals, z, thresholds = codes @ dictionary, np.zeros_like(codes), []
-        for _ in range(layers):
-            thresholds.append(mu * np.abs(z - codes).sum(axis=1).max())
-            moved = z + (signals - z @ dictionary) @ np.asarray(params.weight).T
-            z = np.asarray(soft_threshold(moved, thresholds[-1]))
-        params = replace(
-            params,
-            step_size=np.ones(layers),
-            threshold=np.asarray(thresholds),
-            selected=(0,) * layers,
-        )
-        iterates = np.asarray(alista.apply(params, signals, iterates=True))
-    sparsity = int((codes != 0).sum(axis=1).max())
-    largest = sparsity * np.abs(codes).max()
+        params = alista.init(jax.random.key(0), dictionary, steps=layers, threshold=1.0)
+        theorem = recovery.alista_guarantee(dictionary, params.weight, codes, layers=layers)
+        params = replace(params, threshold=theorem.thresholds)
+        iterates = np.asarray(alista.apply(params, codes @ dictionary, iterates=True))
+    largest = np.linalg.norm(iterates - codes, axis=-1).max(axis=1)
     return {
-        "thresholds": np.asarray(thresholds),
-        "largest": np.linalg.norm(iterates - codes, axis=-1).max(axis=1),
-        "bounds": largest * (mu * (2 * sparsity - 1)) ** np.arange(1, layers + 1),
+        "thresholds": np.asarray(theorem.thresholds),
+        "ratio": (largest / np.asarray(theorem.bounds)).max(),
         "false": int((iterates[:, codes == 0] != 0).sum()),
-        "errors": decibels(((iterates - codes) ** 2).sum((1, 2)) / (codes**2).sum()),
+        "errors": decibels(iterates, codes),
     }
 
 
 @experiment
 def run(config: Config, lab: Lab) -> list[Claim]:
-    atoms = coherence.gaussian(jax.random.key(2), config.atoms, config.features)
-    weight = alista.analytic_weight(atoms)
-    mu = float(coherence.mutual_coherence(atoms))
-    generalised = float(alista.generalized_coherence(atoms, weight))
-    allowed = allowed_sparsity(atoms)
+    dictionary = coherence.gaussian(lab.key("dictionary"), config.atoms, config.features)
+    mu = float(alista.generalized_coherence(dictionary, alista.analytic_weight(dictionary)))
+    allowed = (1 + 1 / mu) / 2
     lab.note(
-        f"mutual coherence μ = {mu:.3f}, generalised coherence μ~ = {generalised:.3f}: the theorems are for "
-        f"fewer than {allowed:.2f} nonzeros; signals have {config.density * config.atoms:g} on average, or "
-        f"{config.sparsity}"
+        f"mutual coherence μ = {float(coherence.mutual_coherence(dictionary)):.3f}, generalized coherence "
+        f"μ~ = {mu:.3f}: the theorems are for fewer than {allowed:.2f} nonzeros; signals have "
+        f"{config.density * config.atoms:g} on average, or {config.sparsity}"
     )
-    errors, learnt = {}, {}
-    for setting in settings(config):
-        codes = setting.draw(jax.random.key(3), config.tested, config.atoms, atoms.dtype)
-        found = lab.cached(f"ISTA and FISTA, {setting.name}", partial(classical_errors, atoms, codes, config))
-        for name in CLASSICAL:
-            best = best_penalty(found[name])
-            errors[setting.name, name] = found[name][:, best]
-            lab.note(f"{setting.name}: the best penalty of {name} is {found['penalties'][best]:.4g}")
-        for name, apply in NETWORKS.items():
-            begun = lab.cached(f"begun: {name}, {setting.name}", lambda: np.asarray(lab.seconds))
-            params = trained(name, setting, atoms, config, lab)
-            ended = lab.cached(f"ended: {name}, {setting.name}", lambda: np.asarray(lab.seconds))
-            learnt[setting.name, name] = params
-            signals = jnp.matmul(codes, atoms, precision="highest")
-            groups = decibels(by_group(apply(params, signals, iterates=True), codes))
-            errors[setting.name, name] = groups
-            slope, fit = line(groups.mean(0))
-            lab.note(
-                f"{setting.name}, {name}: {groups[:, -1].mean():.1f} dB after {config.layers} layers, "
-                f"{slope:.2f} dB a layer from layer {FIRST} on (R² {fit:.3f}), "
-                f"{float(ended - begun):.0f} s of training"
-            )
-    many, few = (setting.name for setting in settings(config))
-    codes = settings(config)[1].draw(jax.random.key(3), config.tested, config.atoms, atoms.dtype)
-    bound = None
+    many, few = kinds(config)
+    bound, first = None, dict.fromkeys((many, few), np.geomspace(0.3, 0.01, config.layers))
     if config.sparsity < allowed:
-        bound = guaranteed(np.asarray(atoms, float), np.asarray(codes, float), config.layers)
+        keys = lab.key("signals of the theorem"), lab.key("signals of the thresholds")
+        codes = [draw(key, config.sparsity, 10 * config.tested, config.atoms) for key in keys]
+        bound, other = (guaranteed(dictionary, one, config.layers) for one in codes)
+        first[few] = other["thresholds"]
+    trained = {
+        (signals, network): train(lab, config, dictionary, first[signals], signals, network)
+        for signals in (many, few)
+        for network in NETWORKS
+    }
+    seconds = [f"{took:.0f} s ({network}, {signals})" for (signals, network), (_, took) in trained.items()]
+    lab.note(f"The trainings took {', '.join(seconds)}.")
+
+    def of_classical(signals: str, network: str, penalty: float, key: jax.Array) -> np.ndarray:
+        if network == "FISTA":
+            pursue = partial(fista, dictionary=dictionary, penalty=penalty, steps=config.layers)
+        else:  # LISTA before it learns
+            params = lista.init(jax.random.key(0), dictionary, steps=config.layers, penalty=penalty)
+            pursue = partial(lista.apply, params, iterates=True)
+        return tested(config, dictionary, pursue, signals, key)
+
+    def of_networks(signals: str, network: str, key: jax.Array) -> np.ndarray:
+        pursue = partial(NETWORKS[network].apply, trained[signals, network][0], iterates=True)
+        return tested(config, dictionary, pursue, signals, key)
+
+    axes = {"signals": (many, few), "draw": range(DRAWS), "together": "draw", "dims": ("layer",)}
+    axes |= {"stream": "test signals", "unit": "dB"}
+    fast = lab.sweep("networks", of_networks, network=tuple(NETWORKS), common=("network",), **axes)
+    axes |= {"network": CLASSICAL, "penalty": np.geomspace(1e-3, 1, config.penalties).tolist()}
+    slow = lab.sweep("ISTA and FISTA", of_classical, common=("network", "penalty"), **axes)
+    best = slow.isel(layer=-1).mean("draw").argmin("penalty")
+    errors = xr.concat([fast, slow.isel(penalty=best).drop_vars("penalty")], "network")
+    errors = errors.assign_coords(layer=range(1, config.layers + 1)).rename("normalized error")
+    fitted, slope, fit = line(errors.sel(network=list(NETWORKS)))
+    beside = {"line": fitted.mean("draw")}
+    if bound:
+        at = {"signals": [few], "layer": errors["layer"]}
+        beside["ALISTA, theorem's thresholds"] = xr.DataArray([bound["errors"]], at, tuple(at))
     lab.figure(
         "error_by_layer",
-        plot_errors(errors, bound, (many, few), config),
-        "Normalised error of the codes by layer. Dashed: lines fitted from layer "
-        f"{FIRST} on; dotted: ALISTA with the theorem's thresholds, not learnt.",
+        plots.panel(errors, x="layer", hue="network", col="signals", over="draw", beside=beside),
+        f"Normalized error of the codes by layer. Dashed: lines fitted from layer {FIRST} on; dotted: ALISTA "
+        "with the theorem's thresholds, not learned.",
     )
     lab.figure(
-        "learnt",
-        plot_learnt(learnt, (many, few)),
-        "Learnt thresholds by layer, which must vanish for the codes to be found, and ALISTA's step sizes.",
+        "learned",
+        plot_learned({at: params for at, (params, _) in trained.items()}, config),
+        "Learned thresholds by layer, which must vanish for the codes to be found, and ALISTA's step sizes.",
     )
-    return [
-        bar_claim(errors[many, "LISTA-CP"], config),
-        *fall_claims(errors, many, few, allowed, config),
-        *theorem_claims(bound, config),
-    ]
+    return claims(config, errors, slope, fit, allowed, bound)
 
 
-def bar_claim(errors: np.ndarray, config: Config) -> Claim:
-    statement = "LISTA-CP with 16 layers and support selection errs by at most -30 dB at 250 x 500."
-    expected = at_most(-30, unit="dB", source="our own bar; noiseless, a tenth of nonzeros")
-    if (config.features, config.atoms, config.layers) != (250, 500, 16):
-        size = f"{config.layers} layers at {config.features} x {config.atoms}"
-        return Claim(statement, expected, None, f"{size} were trained")
-    return Claim(statement, expected, mean(errors[:, -1], network="LISTA-CP"))
-
-
-def mean(values: np.ndarray, *, paired: bool = False, **at: Any) -> Measured:
-    return Measured(values.mean(), values.std(ddof=1) / np.sqrt(values.size), values.size, at, paired)
-
-
-def fall_claims(
-    errors: dict[Any, np.ndarray], many: str, few: str, allowed: float, config: Config
+def claims(
+    config: Config, errors: xr.DataArray, slope: xr.DataArray, fit: xr.DataArray, allowed: float, bound: Any
 ) -> list[Claim]:
-    """Networks err less than ISTA and FISTA, and fall linearly in decibels."""
-    met = config.sparsity < allowed
-    unmet = f"{config.sparsity} nonzeros are not fewer than {allowed:.2f}"
-    ahead = [
-        mean(
-            errors[name, network][:, -1] - np.minimum(*(errors[name, other][:, -1] for other in CLASSICAL)),
-            paired=True,
-            signals=name,
-            network=network,
-        )
-        for name in (many, few)
-        for network in NETWORKS
-    ]
-    fits = {
-        (name, network): line(errors[name, network].mean(0)) for name in (many, few) for network in NETWORKS
-    }
-
-    def straight(name: str) -> list[Measured]:
-        return [Measured(fits[name, network][1], at={"network": network}) for network in NETWORKS]
-
+    many, few = kinds(config)
+    last = errors.isel(layer=-1, drop=True)
+    ahead = last.sel(network=list(NETWORKS)) - last.sel(network=list(CLASSICAL)).min("network")
+    size = (config.features, config.atoms, config.layers) == (250, 500, 16)
+    is_met = Need("the theorems' hypothesis", bound is not None, f"take a sparsity below {allowed:.2f}")
     slowest = 20 * np.log10((2 * config.sparsity - 1) / (2 * allowed - 1))
+    tests = {"n": 10 * config.tested, "of": "signals"}
     return [
         Claim(
+            "LISTA-CP with 16 layers and support selection errs by at most -30 dB at 250 x 500.",
+            at_most(-30, unit="dB", source="our own bar; noiseless, a tenth of nonzeros"),
+            mean(last.sel(signals=many, network="LISTA-CP"), over="draw"),
+            needs=Need("16 layers at 250 x 500", size, "leave --layers, --features and --atoms as they are"),
+        ),
+        Claim(
             "After as many layers, LISTA-CP and ALISTA err less than ISTA and FISTA at their best penalties.",
-            below(0, unit="dB", source="Chen et al. 2018 and Liu et al. 2019, experiments"),
-            ahead,
+            below(0, unit="dB", source=EXPERIMENTS),
+            mean(ahead, over="draw", paired=True),
         ),
         Claim(
             f"Where the theorems' hypothesis is met, errors fall linearly in dB over layers {FIRST} to "
             f"{config.layers}: R².",
             at_least(0.95, source=f"Chen et al. 2018, theorem 2; {THEOREM}; the bar is ours"),
-            straight(few) if met else None,
-            "" if met else unmet,
+            mean(fit.sel(signals=few), over="draw"),
+            needs=is_met,
         ),
         Claim(
             "There they fall at least as steeply as the theorem's rate for step size 1.",
             at_most(slowest, unit="dB a layer", source=THEOREM),
-            [Measured(fits[few, network][0], at={"network": network}) for network in NETWORKS]
-            if met
-            else None,
-            "" if met else unmet,
+            mean(slope.sel(signals=few), over="draw"),
+            needs=is_met,
         ),
         Claim(
             "They fall linearly in dB, too, where a tenth of the codes are nonzero and the hypothesis is not "
             "met: R².",
-            at_least(0.95, source="Chen et al. 2018 and Liu et al. 2019, experiments; the bar is ours"),
-            straight(many),
+            at_least(0.95, source=f"{EXPERIMENTS}; the bar is ours"),
+            mean(fit.sel(signals=many), over="draw"),
         ),
-    ]
-
-
-def theorem_claims(bound: dict[str, Any] | None, config: Config) -> list[Claim]:
-    """What the theorem says of ALISTA with its own thresholds."""
-    reason = "" if bound else f"{config.sparsity} nonzeros do not meet the theorem's hypothesis"
-    return [
         Claim(
             "With the theorem's thresholds, ALISTA's largest error is below s B exp(-c k) after every layer: "
             "the largest ratio of error and bound.",
             at_most(1, source=THEOREM),
-            Measured((bound["largest"] / bound["bounds"]).max()) if bound else None,
-            reason,
+            Measured(bound["ratio"], **tests) if bound else None,
+            needs=is_met,
         ),
         Claim(
             "With them no layer has a nonzero outside of the support: how many there are.",
-            equal_to(0, tolerance=0, source=THEOREM),
-            Measured(bound["false"]) if bound else None,
-            reason,
+            at_most(0, source=THEOREM),
+            Measured(bound["false"], **tests) if bound else None,
+            needs=is_met,
         ),
     ]
 
 
-COLOURS = {"LISTA-CP": "#d55e00", "ALISTA": "#0072b2", "ISTA": "#999999", "FISTA": "#009e73"}
-
-
-def plot_errors(errors: dict[Any, np.ndarray], bound: dict[str, Any] | None, names: Any, config: Config):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    layers = np.arange(1, config.layers + 1)
-    for panel, name in zip(figure.subplots(1, 2), names):
-        for method, colour in COLOURS.items():
-            values = errors[name, method].mean(0)
-            panel.plot(layers, values, "o-", ms=3, color=colour, label=method)
-            if method in NETWORKS:
-                fitted = np.polyfit(layers[FIRST - 1 :], values[FIRST - 1 :], 1)
-                panel.plot(
-                    layers[FIRST - 1 :], np.polyval(fitted, layers[FIRST - 1 :]), "--", color=colour, lw=1
-                )
-        if bound and name == names[1]:
-            panel.plot(layers, bound["errors"], ":", color="black", label="ALISTA, theorem's thresholds")
-        panel.set_title(f"{name}, {config.features} x {config.atoms}", fontsize=10)
-        panel.set_xlabel("layer")
-        panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
-    figure.axes[0].set_ylabel("normalised error (dB)")
-    return figure
-
-
-def plot_learnt(learnt: dict[Any, Any], names: Any):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    thresholds, sizes = figure.subplots(1, 2)
-    for (name, network), params in learnt.items():
-        layers = np.arange(1, len(params.threshold) + 1)
-        style = {"color": COLOURS[network], "ls": "-" if name == names[0] else "--", "marker": "o", "ms": 3}
-        thresholds.semilogy(layers, params.threshold, label=f"{network}, {name}", **style)
-        if network == "ALISTA":
-            sizes.plot(layers, params.step_size, label=name, **style)
-    thresholds.set_ylabel("threshold")
-    sizes.set_ylabel("ALISTA's step size")
-    for panel in (thresholds, sizes):
-        panel.set_xlabel("layer")
-        panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
+def plot_learned(params: dict[tuple[str, str], Any], config: Config) -> Figure:
+    figure, (panels,) = plots.canvas(2)
+    layers, colors = range(1, config.layers + 1), plots.colors_of(list(NETWORKS))
+    for name, networks, log, axes in zip(
+        ("threshold", "step_size"), (list(NETWORKS), ["ALISTA"]), ("y", ""), panels
+    ):
+        values = [[getattr(params[kind, network], name) for network in networks] for kind in kinds(config)]
+        at = {"signals": list(kinds(config)), "network": networks, "layer": layers}
+        array = xr.DataArray(np.asarray(values), at, tuple(at), name=name.replace("_", " "))
+        plots.panel(array, x="layer", hue="network", style="signals", log=log, colors=colors, axes=axes)
     return figure

@@ -25,6 +25,20 @@ def matmul(a: AnyArray, b: AnyArray) -> Array:
     return jnp.matmul(a, b, precision="highest")
 
 
+def squared_norm(matrix: AnyArray) -> Array:
+    """The largest squared singular value of each matrix `(..., m, n)`, real or complex, exactly.
+
+    Args:
+        matrix: The matrices; nothing iterates, so one side is at most some hundreds.
+
+    Returns:
+        The largest eigenvalues of the smaller Gram matrices.
+    """
+    if matrix.shape[-2] > matrix.shape[-1]:
+        matrix = jnp.swapaxes(matrix, -1, -2)
+    return jnp.linalg.eigvalsh(matmul(matrix, jnp.conj(jnp.swapaxes(matrix, -1, -2))))[..., -1]
+
+
 def largest_eigenvalue(product: Callable[[Array], Array], like: Any) -> Float[Array, ""]:
     """An upper estimate of the largest eigenvalue of a positive semidefinite operator, by the power method.
 

@@ -2,6 +2,7 @@
 
 - `affine`: the nearest affine space;
 - `softmax`: softmax regression;
+- `linear_probe`: softmax regression whose scaling of features and penalty are chosen by validation;
 - `neighbors`: the nearest training examples;
 - `validation`: error rates and cross-validation;
 - `labeled`: the checks of examples and labels that these share.

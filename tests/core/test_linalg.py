@@ -17,6 +17,16 @@ def test_the_largest_eigenvalue_is_bounded(rng, scale):
     assert exact <= estimate <= 1.06 * exact
 
 
+@pytest.mark.parametrize("shape", [(4, 7), (7, 4), (3, 2, 5)])
+def test_squared_norms_are_those_of_singular_values(shape, rng, x64):
+    matrix = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    expected = np.linalg.norm(matrix, 2, axis=(-2, -1)) ** 2
+    np.testing.assert_allclose(linalg.squared_norm(matrix), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        linalg.squared_norm(matrix.real), np.linalg.norm(matrix.real, 2, (-2, -1)) ** 2
+    )
+
+
 def test_an_operator_of_zero_has_a_positive_bound():
     estimate = linalg.largest_eigenvalue(lambda v: 0 * v, jnp.ones(4))
     assert 0 < estimate < 1e-30

@@ -1,51 +1,29 @@
 """The pieces of the experiment on recovery against dense matrices and linear programming, and a small run."""
 
-import jax
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.optimize import linprog
 
 from jaxtheory.experiments.sparse import support_recovery as recovery
-from jaxtheory.lab import Lab, Sweep, Verdict
-from jaxtheory.sparse import coherence
+from jaxtheory.lab import Lab, Verdict
 
 TINY = recovery.Config(
-    features=16,
-    frame=(12, 8),
-    alternations=50,
-    guaranteed=(1, 2),
-    guaranteed_ratios=(1.0,),
-    guaranteed_draws=6,
-    sparsities=(1, 3),
-    frame_sparsities=(1, 4),
-    ratios=(1.0, 0.1),
-    draws=6,
-)
+    features=16, frame=(12, 8), alternations=50, guaranteed=(1, 2), guaranteed_ratios=(1.0,),
+    guaranteed_trials=6, sparsities=(1, 3), frame_sparsities=(1, 4), ratios=(1.0, 0.1), draws=2, trials=3,
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("features", [8, 16])
-def test_the_pair_is_the_dictionary(features, rng):
-    matrix = np.asarray(coherence.hadamard_dirac(features))
-    apply, adjoint = recovery.hadamard_dirac(features)
-    codes, signals = (
-        np.float32(rng.standard_normal((3, 2 * features))),
-        np.float32(rng.standard_normal(features)),
-    )
-    np.testing.assert_allclose(apply(codes), codes @ matrix, atol=1e-5)
-    np.testing.assert_allclose(adjoint(signals), matrix @ signals, atol=1e-5)
-
-
-def test_trials_are_drawn_as_they_are_described():
-    drawn = recovery.draw(jax.random.key(0), atoms=7, features=5, sparsity=3, number=400)
-    assert drawn["support"].shape == (400, 3)
-    assert all(len(set(row)) == 3 for row in drawn["support"])
-    counts = np.bincount(drawn["support"].ravel(), minlength=7)
+def test_trials_are_drawn_as_they_are_described(rng):
+    support, sign, size, noise = recovery.draw(rng, 400, 7, 5, 3)
+    assert support.shape == (400, 3)
+    assert all(len(set(row)) == 3 for row in support)
+    counts = np.bincount(support.ravel(), minlength=7)
     assert np.abs(counts - 1200 / 7).max() < 5 * np.sqrt(1200 / 7)
-    assert set(drawn["sign"].ravel()) == {-1.0, 1.0}
-    np.testing.assert_array_equal(drawn["size"][:, :2], np.broadcast_to([0.0, 1.0], (400, 2)))
-    np.testing.assert_allclose(np.linalg.norm(drawn["noise"], axis=1), 1)
-    single = recovery.draw(jax.random.key(0), atoms=7, features=5, sparsity=1, number=4)
-    assert (single["size"] == 0).all()
+    assert set(sign.ravel()) == {-1.0, 1.0}
+    np.testing.assert_array_equal(size[:, :2], np.broadcast_to([0.0, 1.0], (400, 2)))
+    np.testing.assert_allclose(np.linalg.norm(noise, axis=1), 1)
+    assert (recovery.draw(rng, 4, 7, 5, 1)[2] == 0).all()
 
 
 def test_steps_suffice_and_take_few_values():
@@ -56,77 +34,96 @@ def test_steps_suffice_and_take_few_values():
 
 
 def test_hypotheses_are_those_of_the_theorems():
-    mu = 1 / 32
-    seen = np.array([0.0, 0.05, 0.2])
-    found = recovery.met(mu, 0.0, 1.0, 0.0, np.zeros(3), 16)
-    assert all(one.tolist() == [True] * 3 for one in found.values())
-    assert not any(one.any() for one in recovery.met(mu, 0.0, 1.0, 0.0, np.zeros(3), 17).values())
+    mu, none = 1 / 32, np.zeros(3)
+    assert all(one.tolist() == [True] * 3 for one in recovery.hypotheses(mu, 0.0, 1.0, none, 16))
+    assert not any(one.any() for one in recovery.hypotheses(mu, 0.0, 1.0, none, 17))
+
+    def noisy(sparsity, noise=0.1):
+        return recovery.hypotheses(mu, noise, 0.5, np.array([0.0, 0.05, 0.2]), sparsity)
+
     # (1 + 32 / 2) / 2 = 8.5, from which the noise takes 0, 1.6 or 6.4.
-    assert recovery.met(mu, 0.1, 0.5, 0.05, seen, 7)["thresholding"].tolist() == [True, False, False]
-    assert recovery.met(mu, 0.1, 0.5, 0.05, seen, 6)["thresholding"].tolist() == [True, True, False]
+    assert noisy(7)[0].tolist() == [True, False, False]
+    assert noisy(6)[0].tolist() == [True, True, False]
     # 16.5 - 32 / 10 = 13.3, and 33 / 3 = 11 where the smallest entry exceeds 7.5 norms.
-    assert [recovery.met(mu, 0.1, 0.5, 0.05, seen, s)["OMP"][0] for s in (13, 14)] == [True, False]
-    assert [recovery.met(mu, 0.1, 0.5, 0.05, seen, s)["basis pursuit"][0] for s in (11, 12)] == [True, False]
-    assert not recovery.met(mu, 0.2, 0.5, 0.1, seen, 1)["basis pursuit"].any()
+    assert [noisy(s)[1][0] for s in (13, 14)] == [True, False]
+    assert [noisy(s)[2][0] for s in (11, 12)] == [True, False]
+    assert not noisy(1, noise=0.2)[2].any()
 
 
-def test_basis_pursuit_succeeds_where_linear_programming_does(tmp_path):
-    atoms = recovery.dictionary(recovery.GAUSSIAN, TINY, Lab(tmp_path))
-    count, features = atoms.matrix.shape
-    drawn = recovery.draw(jax.random.key(3), atoms=count, features=features, sparsity=4, number=6)
-    found = recovery.recover(atoms, drawn, 0.3, 0.0)
+def test_what_is_sure_is_what_the_bounds_say():
+    found = recovery.sure_sparsity(1 / 32, 0.1, np.array([1.0, 0.5]))
+    np.testing.assert_allclose(found.sel(algorithm="thresholding"), [16.5 - 3.2, 8.5 - 1.6], rtol=1e-6)
+    np.testing.assert_allclose(found.sel(algorithm="OMP"), 16.5 - 3.2, rtol=1e-6)
+    np.testing.assert_allclose(found.sel(algorithm="basis pursuit"), 11, rtol=1e-6)
+    np.testing.assert_allclose(recovery.sure_sparsity(1 / 32, 0.0, np.ones(1)), 16.5)
+
+
+@pytest.fixture(scope="module")
+def atoms():
+    lab = Lab()
+    return {name: recovery.dictionary(name, TINY, lab) for name in (recovery.GAUSSIAN, recovery.HADAMARD)}
+
+
+def test_basis_pursuit_succeeds_where_linear_programming_does(atoms):
+    matrix = atoms[recovery.GAUSSIAN].matrix
+    found = recovery.recover(atoms, 12, recovery.GAUSSIAN, 0.0, 4, 0.3, np.random.default_rng(3))
+    support, sign, size, _ = recovery.draw(np.random.default_rng(3), 12, *matrix.shape, 4)
     expected = []
-    for support, sign, size in zip(drawn["support"], drawn["sign"], drawn["size"]):
-        codes = np.zeros(count)
-        codes[support] = sign * 0.3**size
-        both = np.concatenate([atoms.matrix, -atoms.matrix]).T
-        best = linprog(np.ones(2 * count), A_eq=both, b_eq=codes @ atoms.matrix, bounds=(0, None)).x
-        expected.append(np.abs(best[:count] - best[count:] - codes).max() < 1e-6)
-    assert 0 < sum(expected) < 6
-    np.testing.assert_array_equal(found["found, basis pursuit"], expected)
+    for places, signs, exponents in zip(support, sign, size):
+        codes = np.zeros(len(matrix))
+        codes[places] = signs * 0.3**exponents
+        both = np.concatenate([matrix, -matrix]).T
+        best = linprog(np.ones(2 * len(matrix)), A_eq=both, b_eq=codes @ matrix, bounds=(0, None)).x
+        expected.append(np.abs(best[: len(matrix)] - best[len(matrix) :] - codes).max() < 1e-6)
+    assert 0 < sum(expected) < 12
+    np.testing.assert_array_equal(found["found"][2], expected)
     assert not found["unfinished"].any()
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_what_is_found_is_what_was_put_in(noise, tmp_path):
-    atoms = recovery.dictionary(recovery.HADAMARD, TINY, Lab(tmp_path))
-    assert atoms.coherence == pytest.approx(0.25)
-    drawn = recovery.draw(jax.random.key(0), atoms=32, features=16, sparsity=1, number=6)
-    found = recovery.recover(atoms, drawn, 1.0, noise)
-    for name in recovery.ALGORITHMS:
-        assert found[f"met, {name}"].all()
-        assert found[f"found, {name}"].all()
-        assert (found[f"error, {name}"] <= 1).all()
+def test_what_is_found_is_what_was_put_in(noise, atoms, rng):
+    assert atoms[recovery.HADAMARD].mu == pytest.approx(0.25)
+    found = recovery.recover(atoms, 6, recovery.HADAMARD, noise, 1, 1.0, rng)
+    assert found["met"].shape == (3, 6)
+    assert found["met"].all()
+    assert found["found"].all()
+    assert (found["error"] <= 1).all()
     # Fifteen entries in sixteen numbers are too many for anybody.
-    many = recovery.draw(jax.random.key(0), atoms=32, features=16, sparsity=15, number=6)
-    found = recovery.recover(atoms, many, 0.1, noise)
-    for name in recovery.ALGORITHMS:
-        assert not found[f"met, {name}"].any()
-        assert not found[f"found, {name}"].all()
+    found = recovery.recover(atoms, 6, recovery.HADAMARD, noise, 15, 0.1, rng)
+    assert not found["met"].any()
+    assert not found["found"].all(1).any()
 
 
 def test_failures_are_counted_among_those_that_meet_the_hypothesis():
     values = {
-        "met, OMP": [True, True, True, False],
-        "found, OMP": [True, False, True, False],
-        "error, OMP": [0.5, 0.5, 1.5, 9.0],
+        "met": [True, True, True, False],
+        "found": [True, False, True, False],
+        "error": [0.5, 0.5, 1.5, 9.0],
     }
-    sweep = Sweep("made", {"noise": (0.0, 0.1)}, {name: np.array([one, one]) for name, one in values.items()})
-    found = recovery.failures([sweep, sweep], "OMP", 0)
-    assert (found.value, found.at["trials"], found.at["noise"]) == (4, "6", "without")
-    assert recovery.largest_error(sweep, "OMP") == 1.5
+    axes = {"noise": [0.0, 0.1], "algorithm": ["OMP"]}
+    sweep = xr.Dataset(
+        {name: (("noise", "algorithm", "trial"), np.array([[one], [one]])) for name, one in values.items()},
+        axes,
+    )
+    # What a ragged grid lacks is NaN.
+    lacking = sweep.astype(float).pad(trial=(0, 2))
+    without, noisy = recovery.failures([sweep, lacking], "OMP")
+    assert (without.value, without.at) == (4, {"noise": "without", "trials": "6"})
+    assert noisy.at == {"noise": "with", "trials": "6"}
 
 
 def test_half_of_the_trials_are_reached_between_two_sparsities():
-    found = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 1, 0]], bool)
-    assert recovery.reach((2, 4, 8), found) == 4 + 4 * 0.25 / 0.5
-    assert recovery.reach((2, 4), found[:2]) == 4
-    assert recovery.reach((8, 16), found[2:].repeat(2, 0)) == 8
-    measured = recovery.measured_reach(lambda one: recovery.reach((2, 4, 8), one), found, of="all")
-    assert (measured.value, measured.n, measured.at) == (6.0, 4, {"of": "all"})
-    assert measured.standard_error > 0
+    def reached(rates, sparsities=(2, 4, 8)):
+        return float(recovery.reach(xr.DataArray(rates, {"sparsity": list(sparsities)}, ("sparsity",))))
+
+    assert reached([1, 0.75, 0.25]) == 6
+    assert reached([1, 0.75, np.nan]) == 4
+    assert reached([0.25, 0.75, 0]) == 2
+    assert reached([np.nan, 1, 0.0], (1, 4, 16)) == 10
 
 
+@pytest.mark.beyond
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = recovery.run(TINY, lab)
@@ -134,8 +131,6 @@ def test_a_run_in_miniature_measures_every_claim(tmp_path):
     assert all(claim.verdict == Verdict.HOLDS for claim in claims[:3])
     assert all(int(one.at["trials"]) >= 12 for claim in claims[:3] for one in claim.measurements)
     assert {figure["name"] for figure in lab.figures} == {
-        "phases_without_noise",
-        "phases_with_noise",
-        "recovery_and_error",
-    }
+        "phases_without_noise", "phases_with_noise", "recovery_and_error"
+    }  # fmt: skip
     assert len(lab.notes) == 5

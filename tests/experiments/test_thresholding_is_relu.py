@@ -22,8 +22,8 @@ def test_random_bits_are_finite_numbers_of_all_sizes(dtype, rng):
     assert exponents.max() - exponents.min() > np.finfo(dtype).maxexp
 
 
-def test_thresholds_lie_far_and_near():
-    x, threshold = relu.thresholded_bits(TINY, np.float32)
+def test_thresholds_lie_far_and_near(rng):
+    x, threshold = relu.thresholded_bits(rng, 1000, np.float32)
     assert (threshold >= 0).all()
     ratio = np.float64(threshold) / np.abs(x)
     near = np.abs(ratio - 1) < 1e-5
@@ -42,7 +42,7 @@ def test_a_bit_is_noticed():
 def test_pieces_are_of_the_maps_and_of_unit_length(rng):
     maps = np.zeros((2, 6, 5, 2))
     maps[1, 2:] = rng.standard_normal((4, 5, 2))
-    pieces = relu.patches(maps, 3, 4, rng)
+    pieces = relu.pieces(maps, 3, 4, rng)
     assert pieces.shape == (3, 3, 2, 4)
     np.testing.assert_allclose(np.square(pieces).sum((0, 1, 2)), 1)
     windows = [maps[1, i : i + 3, j : j + 3] for i in range(4) for j in range(3)]
@@ -53,7 +53,7 @@ def test_pieces_are_of_the_maps_and_of_unit_length(rng):
 
 def test_too_few_pieces_are_refused(rng):
     with pytest.raises(ValueError, match="0 of 150 pieces are not empty, and there are to be 3 atoms: take"):
-        relu.patches(np.zeros((2, 6, 5, 1)), 3, 3, rng)
+        relu.pieces(np.zeros((2, 6, 5, 1)), 3, 3, rng)
 
 
 def test_a_share_of_the_correlations_is_active(rng):
@@ -67,7 +67,7 @@ def test_a_share_of_the_correlations_is_active(rng):
 @pytest.mark.parametrize("boundary", relu.BOUNDARIES)
 def test_layers_are_correlations_thresholded(boundary, domain, rng, x64):
     digits = rng.random((2, 7, 7))
-    weights = relu.layers(TINY, rng.random((4, 7, 7)), boundary)
+    weights = relu.layers(TINY, rng.random((4, 7, 7)), boundary, rng)
     expected = digits[..., None]
     for filters, threshold in weights:
         size = len(filters)
@@ -75,7 +75,7 @@ def test_layers_are_correlations_thresholded(boundary, domain, rng, x64):
         padded = np.pad(
             expected,
             ((0, 0), (before, size - 1 - before), (before, size - 1 - before), (0, 0)),
-            mode="wrap" if boundary == "circular" else "constant",
+            mode="wrap" if boundary == "periodic" else "constant",
         )
         kernels = filters[None]
         expected = np.concatenate(
@@ -91,13 +91,14 @@ def test_layers_are_correlations_thresholded(boundary, domain, rng, x64):
 
 def test_another_network_is_not_layered_thresholding(rng, x64):
     digits = rng.random((2, 7, 7))
-    weights = relu.layers(TINY, rng.random((4, 7, 7)), "zero")
+    weights = relu.layers(TINY, rng.random((4, 7, 7)), "zero", rng)
     moved = [(filters * (1 + 1e-9), threshold) for filters, threshold in weights]
     codes = relu.layered_thresholding(weights, digits, "zero", "spatial")
     maps = relu.forward_pass(TINY, moved, digits, "zero")
     assert relu.relative(codes[0], maps[0]) > 1e-10
 
 
+@pytest.mark.beyond
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = relu.run(TINY, lab)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxtheory.statistics import affine, neighbors, softmax, validation
+from jaxtheory.statistics import affine, linear_probe, neighbors, softmax, validation
 from tests.example_rows import Example, float32
 
 
@@ -19,6 +19,11 @@ def _affine(rng):
 def _softmax(rng):
     """Softmax regression, and one row."""
     return softmax.fit(*_labeled(rng), classes=3, penalty=0.1), float32(rng, 4)
+
+
+def _probe(rng):
+    """A linear classifier on scaled features, and one row."""
+    return linear_probe.fit(*_labeled(rng), classes=3), float32(rng, 4)
 
 
 CLASSES = "classes are integers: they have no derivative"
@@ -55,6 +60,16 @@ EXAMPLES: list[Example] = [
     # The model counts the steps of its fit: as a whole it has no derivative.
     Example(softmax.logits, _softmax, None, (1,), export=True, devices=True),
     Example(softmax.predict, _softmax, None, (1,), grad=CLASSES, devices=True),
+    Example(
+        linear_probe.fit,
+        _labeled,
+        {"classes": 3, "penalties": (0.1, 1.0), "tolerance": 0.0, "max_steps": 60},
+        vmap=ONE_TRAINING_SET,
+        grad="a choice among a few scalings and penalties has no derivative",
+        x64="its gradient is the rounding itself; tests/statistics holds its choice against scikit-learn",
+        export=True,
+    ),
+    Example(linear_probe.predict, _probe, None, (1,), grad=CLASSES, devices=True),
     Example(
         neighbors.search,
         lambda rng: (float32(rng, 30, 4), float32(rng, 4)),

@@ -1,1 +1,1 @@
-"""What shows runs to people: progress, the report, the committed verdicts and mosaics of patches."""
+"""What shows runs to people: progress, the report and the committed verdicts."""

@@ -1,1 +1,1 @@
-"""Pursuits of a fixed number of steps whose parameters are learnt: each a module with `init` and `apply`."""
+"""Pursuits of a fixed number of steps whose parameters are learned: each a module with `init` and `apply`."""

@@ -1,8 +1,8 @@
-r"""ALISTA: an unrolled pursuit whose weight comes from the dictionary and whose few numbers are learnt.
+r"""ALISTA: an unrolled pursuit whose weight comes from the dictionary and whose few numbers are learned.
 
 A layer computes $z \leftarrow \mathrm{soft}_{\theta_k}(z + \gamma_k (x - z D) W^T)$, with a step size and a
-threshold of its own, and may trust its largest entries as in LISTA-CP. The weight minimises
-$\|W D^T\|_F$ among those with $\langle w_i, d_i \rangle = 1$, which keeps the generalised coherence
+threshold of its own, and may trust its largest entries as in LISTA-CP. The weight minimizes
+$\|W D^T\|_F$ among those with $\langle w_i, d_i \rangle = 1$, which keeps the generalized coherence
 $\tilde\mu = \max_{i \ne j} |\langle w_i, d_j \rangle|$ low.
 
 Example:
@@ -13,63 +13,53 @@ Example:
     Array([ 2.,  0., -1.], dtype=float32)
 """
 
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from jaxtheory.sparse.pytrees import _registered
-from jaxtheory.sparse.unrolled.layers import (
-    AnyKey,
-    Dictionary,
-    Number,
-    Signals,
-    _atoms,
-    _check_features,
-    _check_positive,
-    _check_steps,
-    _unroll,
-)
-from jaxtheory.sparse.unrolled.lista_cp import _selected, _selective
-
-Matrix = Float[Array, "atoms features"] | Float[np.ndarray, "atoms features"]
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.linalg import matmul
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
+from jaxtheory.sparse.unrolled.layers import Dictionary, as_dictionary, as_inputs, check_features, unroll
+from jaxtheory.sparse.unrolled.selection import select, trusted_counts
 
 
-@_registered
-@dataclass(frozen=True)
+@record
 class Parameters:
-    """Dictionary and weight, which are held, and the numbers that are learnt."""
+    """Dictionary and weight, which are held, and the numbers that are learned."""
 
-    dictionary: Any
-    """(atoms, features), the one that the signals are made of."""
-    weight: Any
-    """(atoms, features), computed from the dictionary."""
-    step_size: Any
-    """(steps,)."""
-    threshold: Any
-    """(steps,)."""
-    selected: tuple[int, ...] = field(metadata={"static": True})
-    """How many of its largest entries each layer trusts."""
+    dictionary: Float[AnyArray, "atoms features"]
+    """The dictionary that the signals are made of."""
+    weight: Float[AnyArray, "atoms features"]
+    """The weight, computed from the dictionary."""
+    step_size: Float[AnyArray, " steps"]
+    """The step size of each layer."""
+    threshold: Float[AnyArray, " steps"]
+    """The threshold of each layer."""
+    selected: tuple[int, ...] = static()
+    """The number of its largest entries that each layer trusts."""
 
 
-def analytic_weight(dictionary: Matrix) -> Float[Array, "atoms features"]:
-    r"""The weight of least $\|W D^T\|_F$ with $\langle w_i, d_i \rangle = 1$ for each atom.
+def analytic_weight(dictionary: Real[AnyArray, "atoms features"]) -> Float[Array, "atoms features"]:
+    r"""Return the weight of least $\|W D^T\|_F$ with $\langle w_i, d_i \rangle = 1$ for each atom.
 
-    In closed form: the atoms of the dual frame, the columns of the pseudoinverse $D^+$, scaled,
+    In closed form, these are the atoms of the dual frame, the columns of the pseudoinverse $D^+$, scaled:
     $w_i = D^+_i / \langle D^+_i, d_i \rangle$.
 
     Args:
-        dictionary: Shape `(atoms, features)`, no atom of zeros.
+        dictionary: The dictionary, one atom a row, none of zeros.
 
     Returns:
-        Shape `(atoms, features)`.
+        The weight.
 
     Raises:
-        ValueError: If the dictionary is no matrix, or an atom (where it has values) is zero.
+        ValueError: If the dictionary is no matrix, or an atom is zero.
+        TypeError: If it is not real.
 
     Example:
         >>> import jax.numpy as jnp
@@ -81,28 +71,33 @@ def analytic_weight(dictionary: Matrix) -> Float[Array, "atoms features"]:
     References:
         Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in LISTA, 2019.
     """
-    dictionary = jnp.asarray(dictionary)
-    _check_matrix("dictionary", dictionary)
-    if not isinstance(dictionary, jax.core.Tracer):
+    (dictionary,), back = real_arrays(dictionary=dictionary)
+    checks.axes("dictionary", dictionary, "atoms", "features")
+    if checks.known(dictionary):
         empty = np.flatnonzero(~np.any(np.asarray(dictionary), axis=1))
         if empty.size:
-            raise ValueError(f"atom {empty[0]} is zero: no weight has the product 1 with it; leave it out")
+            raise ValueError(
+                f"dictionary has zeros in atom {empty[0]}: leave it out, as no weight has product 1 with it"
+            )
     dual = jnp.linalg.pinv(dictionary).T
-    return dual / jnp.sum(dual * dictionary, axis=1, keepdims=True)
+    return back(dual / jnp.sum(dual * dictionary, axis=1, keepdims=True))
 
 
-def generalized_coherence(dictionary: Matrix, weight: Matrix) -> Float[Array, ""]:
-    r"""The largest product of a weight with another atom, $\max_{i \ne j} |\langle w_i, d_j \rangle|$.
+def generalized_coherence(
+    dictionary: Real[AnyArray, "atoms features"], weight: Real[AnyArray, "atoms features"]
+) -> Float[Array, ""]:
+    r"""Return the largest product of a weight with another atom, $\max_{i \ne j} |\langle w_i, d_j \rangle|$.
 
     Args:
-        dictionary: Shape `(atoms, features)`.
-        weight: Of the same shape, with $\langle w_i, d_i \rangle = 1$.
+        dictionary: The dictionary, one atom a row.
+        weight: A weight for each atom, with $\langle w_i, d_i \rangle = 1$.
 
     Returns:
         A number; the mutual coherence where the weight is the dictionary, of unit norm.
 
     Raises:
         ValueError: If the two are no matrices of one shape.
+        TypeError: If one is not real.
 
     Example:
         >>> import jax.numpy as jnp
@@ -114,46 +109,39 @@ def generalized_coherence(dictionary: Matrix, weight: Matrix) -> Float[Array, ""
     References:
         Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in LISTA, 2019.
     """
-    dictionary, weight = jnp.asarray(dictionary), jnp.asarray(weight)
-    _check_matrix("dictionary", dictionary)
-    if weight.shape != dictionary.shape:
-        raise ValueError(
-            f"the weight is {weight.shape} and the dictionary {dictionary.shape}: give one weight an atom"
-        )
-    products = jnp.matmul(weight, dictionary.T, precision="highest")
-    return jnp.max(jnp.abs(products * (1 - jnp.eye(len(products), dtype=products.dtype))))
-
-
-def _check_matrix(name: str, matrix: Array) -> None:
-    if matrix.ndim != 2:
-        raise ValueError(f"the {name} is a matrix (atoms, features), found an array of shape {matrix.shape}")
+    (dictionary, weight), back = real_arrays(dictionary=dictionary, weight=weight)
+    checks.axes("dictionary", dictionary, "atoms", "features")
+    checks.axes("weight", weight, "atoms", "features", sizes=dictionary.shape)
+    products = matmul(weight, dictionary.T)
+    return back(jnp.max(jnp.abs(products * (1 - jnp.eye(len(products), dtype=products.dtype))), initial=0))
 
 
 def init(
-    key: AnyKey,
+    key: RandomKey,
     dictionary: Dictionary,
     *,
     steps: int,
-    threshold: Number,
+    threshold: RealScalar,
     selection: tuple[float, float] = (0.0, 0.0),
 ) -> Parameters:
-    r"""Parameters with the analytic weight, step sizes of 1 and one threshold for all layers.
+    r"""Make parameters with the analytic weight, step sizes of 1 and one threshold for all layers.
 
     Args:
-        key: What a dictionary is drawn from, if none is given.
-        dictionary: Shape `(atoms, features)`, one atom a row; or the tuple of these two numbers, for random
+        key: The random key of directions, if no dictionary is given.
+        dictionary: The dictionary, one atom a row; or the numbers of atoms and features, for random
             directions.
         steps: The number of layers, at least 1.
-        threshold: $\theta > 0$ to begin with.
-        selection: By which share of the entries the trusted ones grow from layer to layer, and their largest
-            share.
+        threshold: The threshold $\theta > 0$ to begin with.
+        selection: The share of the entries by which the trusted ones grow from layer to layer, and their
+            largest share.
 
     Returns:
         The parameters.
 
     Raises:
         ValueError: If the dictionary is no matrix or holds an atom of zeros, there is no step, the threshold
-            (where it has a value) is not positive, or the selection is no pair of shares in order.
+            is not positive, or the selection is no pair of shares in order.
+        TypeError: If an array is not real, or the number of steps is no whole number.
 
     Example:
         >>> import jax
@@ -165,35 +153,39 @@ def init(
     References:
         Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in LISTA, 2019.
     """
-    _check_steps(steps)
-    _check_positive("threshold", threshold)
-    dictionary = _atoms(key, dictionary)
-    return Parameters(
-        dictionary,
-        analytic_weight(dictionary),
-        jnp.ones((steps,), dictionary.dtype),
-        jnp.broadcast_to(threshold, (steps,)).astype(dictionary.dtype),
-        _selected(selection, steps, dictionary.shape[0]),
+    steps = checks.count("steps", steps)
+    checks.positive("threshold", threshold)
+    dictionary, back = as_dictionary(key, dictionary)
+    return back(
+        Parameters(
+            dictionary,
+            analytic_weight(dictionary),
+            jnp.ones((steps,), dictionary.dtype),
+            jnp.broadcast_to(threshold, (steps,)).astype(dictionary.dtype),
+            trusted_counts(selection, steps, dictionary.shape[0]),
+        )
     )
 
 
-@partial(jax.jit, static_argnames=("iterates", "remat"))
 def apply(
-    params: Parameters, x: Signals, *, iterates: bool = False, remat: bool = False
+    params: Parameters, x: Real[AnyArray, "... features"], *, iterates: bool = False, remat: bool = False
 ) -> Float[Array, "..."]:
-    r"""The codes after the last layer, $z \leftarrow \mathrm{soft}_{\theta_k}(z + \gamma_k (x - z D) W^T)$.
+    r"""Return the codes after the last layer.
+
+    $z \leftarrow \mathrm{soft}_{\theta_k}(z + \gamma_k (x - z D) W^T)$ from $z = 0$.
 
     Args:
-        params: What `init` returned, or what became of it.
-        x: Signals, shape `(..., features)`.
-        iterates: Whether to return the codes after each layer.
+        params: The parameters that `init` returned, or what became of them.
+        x: The signals.
+        iterates: Whether to return the codes after each layer, with a first axis of the layers.
         remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
 
     Returns:
-        Shape `(..., atoms)`, or `(steps, ..., atoms)` for the iterates.
+        The codes `(..., atoms)`, or the iterates `(steps, ..., atoms)`.
 
     Raises:
         ValueError: If the signals have not as many features as the atoms.
+        TypeError: If the signals are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -205,17 +197,20 @@ def apply(
     References:
         Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in LISTA, 2019.
     """
-    x = jnp.asarray(x)
-    dictionary = params.dictionary
-    _check_features(dictionary.shape[1], x)
-    dtype = jnp.result_type(x, dictionary, params.weight, params.step_size, params.threshold)
-    start = jnp.zeros((*x.shape[:-1], dictionary.shape[0]), dtype)
+    params, x, back = as_inputs(params, x)
+    check_features(params.dictionary.shape[1], x)
+    return back(_applied(params, x, iterates=iterates, remat=remat))
 
-    def step(codes, own):
+
+@partial(jax.jit, static_argnames=("iterates", "remat"))
+def _applied(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
+    dictionary = params.dictionary
+    start = jnp.zeros((*x.shape[:-1], dictionary.shape[0]), x.dtype)
+
+    def step(codes: Array, own: tuple[Array, ...]) -> Array:
         step_size, threshold, selected = own
-        left = x - jnp.matmul(codes, dictionary, precision="highest")
-        moved = codes + step_size * jnp.matmul(left, params.weight.T, precision="highest")
-        return _selective(moved, threshold, selected, max(params.selected))
+        moved = codes + step_size * matmul(x - matmul(codes, dictionary), params.weight.T)
+        return select(moved, threshold, selected, max(params.selected))
 
     layers = (params.step_size, params.threshold, jnp.asarray(params.selected))
-    return _unroll(step, start, layers, len(params.selected), iterates=iterates, remat=remat)
+    return unroll(step, start, layers, len(params.selected), iterates=iterates, remat=remat)

@@ -1,10 +1,12 @@
-r"""Convolutional LISTA: an unrolled pursuit with learnt filters, for images and signals of any size.
+r"""Convolutional LISTA: an unrolled pursuit with learned filters, for images and signals of any size.
 
 A layer computes $z \leftarrow \mathrm{soft}_\theta(z + w_e \star (x - w_d * z))$ from codes of zero: the
-decoder's filters $w_d$ synthesise an image from the maps $z$, the encoder's $w_e$ correlate with what it
+decoder's filters $w_d$ synthesize an image from the maps $z$, the encoder's $w_e$ correlate with what it
 misses, and each map has its threshold. A last bank of filters, $d$, makes the image $d * z$ of the codes.
-At the start the network is ISTA for the convolutional lasso over one bank. Filters and maps are those of
-`jaxtheory.sparse.convolutional`.
+At the start the network is ISTA for the convolutional lasso over one bank.
+
+Conventions: filters are `(height, width, channels, atoms)`, images `(..., H, W, channels)` and codes
+`(..., H, W, atoms)`; signals have filters `(length, channels, atoms)` and one axis less everywhere.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -16,50 +18,45 @@ Example:
 """
 
 import math
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from jaxtheory.sparse.convolutional import Boundary, analyze, synthesize
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.linalg import squared_norm
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, Boundary, RandomKey, RealScalar
+from jaxtheory.sparse.convolutional import analyze, normalize, synthesize
+from jaxtheory.sparse.convolutional.plan import check_filters
 from jaxtheory.sparse.proximal import soft_threshold
-from jaxtheory.sparse.pytrees import _registered
-from jaxtheory.sparse.unrolled.layers import (
-    AnyKey,
-    Number,
-    _check_positive,
-    _check_steps,
-    _unroll,
-)
+from jaxtheory.sparse.unrolled.layers import as_inputs, repeat, unroll
 
-Values = Float[Array, "..."] | Float[np.ndarray, "..."]
-Filters = Values | tuple[int, ...]
+Filters = Real[AnyArray, "..."] | tuple[int, int, int] | tuple[int, int, int, int]
+"""Filters, or the shape of those that are drawn at random."""
 
-_OVERSAMPLING = 8
-"""Frequencies for each pixel of a filter at which its response is sampled to bound it in between."""
+OVERSAMPLING = 8
+"""The number of frequencies for each pixel of a filter at which its response is sampled."""
 
 
-@_registered
-@dataclass(frozen=True)
+@record
 class Parameters:
     """Filters and thresholds, with a first axis of the layers where each has its own."""
 
-    encoder: Any
-    """(height, width, channels, atoms) or (length, channels, atoms), or with a first axis (steps,)."""
-    decoder: Any
-    """Of the encoder's shape."""
-    threshold: Any
-    """(atoms,) or (steps, atoms)."""
-    dictionary: Any
-    """(height, width, channels, atoms) or (length, channels, atoms), of the image that codes stand for."""
-    steps: int = field(metadata={"static": True})
+    encoder: Float[AnyArray, "..."]
+    """The encoder's filters."""
+    decoder: Float[AnyArray, "..."]
+    """The decoder's filters, of the encoder's shape."""
+    threshold: Float[AnyArray, "*steps atoms"]
+    """The threshold of each map."""
+    dictionary: Float[AnyArray, "..."]
+    """The filters of the image that codes stand for."""
+    steps: int = static()
     """The number of layers."""
-    boundary: str = field(metadata={"static": True})
-    """What lies beyond the border: "circular" or "zero"."""
+    boundary: str = static()
+    """What lies beyond the border: "periodic" or "zero"."""
 
     @property
     def tied(self) -> bool:
@@ -68,49 +65,46 @@ class Parameters:
 
 
 def _largest_response(filters: Array) -> Array:
-    """A bound on the largest eigenvalue of synthesis followed by analysis, for images of any size.
-
-    On a torus that operator's eigenvalues are those of a small matrix a frequency, whose entries are
-    trigonometric polynomials of as many coefficients as a filter has pixels. Their largest value exceeds the
-    largest sample by a factor known from the sampling, as a polynomial of degree n bends so much only.
-    """
+    """A bound on the largest eigenvalue of synthesis followed by analysis, for images of any size."""
+    # On a torus that operator's eigenvalues are those of a small matrix a frequency, whose entries are
+    # trigonometric polynomials of as many coefficients as a filter has pixels. Their largest value exceeds
+    # the largest sample by a factor known from the sampling, as a polynomial of degree n bends so much only.
     kernel = filters.shape[:-2]
-    sizes = [_OVERSAMPLING * k for k in kernel]
+    sizes = [OVERSAMPLING * k for k in kernel]
     spectra = jnp.fft.fftn(filters, s=sizes, axes=range(len(kernel)))
-    channels = jnp.einsum("...ck,...dk->...cd", spectra, jnp.conj(spectra), precision="highest")
     factor = math.prod(math.cos(math.pi * (k - 1) / size) for k, size in zip(kernel, sizes))
-    return jnp.max(jnp.linalg.eigvalsh(channels)) / factor
+    return jnp.max(squared_norm(spectra)) / factor
 
 
 def init(
-    key: AnyKey,
+    key: RandomKey,
     filters: Filters,
     *,
     steps: int,
-    penalty: Number,
+    penalty: RealScalar,
     tied: bool = True,
     boundary: Boundary = "zero",
 ) -> Parameters:
-    r"""The parameters with which the network is ISTA for the convolutional lasso.
+    r"""Make the parameters with which the network is ISTA for the convolutional lasso.
 
     $w_e = d / L$, $w_d = d$, $\theta = \lambda / L$, where $L$ is at least the largest eigenvalue of
     synthesis and analysis with the filters $d$, whatever the size of the images.
 
     Args:
-        key: What filters are drawn from, if none are given.
-        filters: Shape `(height, width, channels, atoms)`, or `(length, channels, atoms)` for signals; or the
-            tuple of these numbers, for random filters of unit norm.
+        key: The random key of filters, if none are given.
+        filters: The filters, or their shape as a tuple of whole numbers, for random filters of unit norm.
         steps: The number of layers, at least 1.
-        penalty: $\lambda > 0$.
+        penalty: The weight $\lambda > 0$ of the sparsity term.
         tied: Whether all layers share their filters and thresholds.
-        boundary: What lies beyond the border: `"circular"`, the other side, or `"zero"`.
+        boundary: What lies beyond the border: `"periodic"`, the other side, or `"zero"`.
 
     Returns:
-        The parameters.
+        The parameters. Those of filters of zeros give codes of zero.
 
     Raises:
-        ValueError: If the filters have neither 3 nor 4 axes or an empty one, there is no step, the penalty
-            (where it has a value) is not positive, or the boundary is unknown.
+        ValueError: If the filters have neither 3 nor 4 axes or an empty one, there is no step, the penalty is
+            not positive, or the boundary is unknown.
+        TypeError: If an array is not real, or the number of steps is no whole number.
 
     Example:
         >>> import jax
@@ -122,47 +116,46 @@ def init(
     References:
         Sreter and Giryes, Learned convolutional sparse coding, 2018.
     """
-    _check_steps(steps)
-    _check_positive("penalty", penalty)
-    shape = filters if isinstance(filters, tuple) else jnp.shape(filters)
-    if len(shape) not in (3, 4) or min(shape) < 1:
-        raise ValueError(
-            "filters have shape (height, width, channels, atoms) for images or (length, channels, atoms) for "
-            f"signals, found {tuple(shape)}"
-        )
-    if boundary not in ("circular", "zero"):
-        raise ValueError(f"boundary is {boundary!r}: take 'circular' or 'zero'")
-    if isinstance(filters, tuple):
-        drawn = jax.random.normal(key, filters)
-        axes = tuple(range(len(filters) - 1))
-        filters = drawn / jnp.sqrt(jnp.sum(drawn**2, axis=axes, keepdims=True))
-    filters = jnp.asarray(filters)
+    steps = checks.count("steps", steps)
+    checks.positive("penalty", penalty)
+    checks.one_of("boundary", boundary, ("periodic", "zero"))
+    if isinstance(filters, tuple) and all(isinstance(one, int) for one in filters):
+        checks.random_key("key", key)
+        if len(filters) not in (3, 4) or min(filters) < 1:
+            raise ValueError(
+                f"filters is {filters}: take filters, or their shape (height, width, channels, atoms) or "
+                "(length, channels, atoms)"
+            )
+        filters = normalize(jax.random.normal(key, filters))
+    (filters,), back = real_arrays(filters=filters)
+    check_filters(filters)
     largest = _largest_response(filters)
-    threshold = jnp.broadcast_to(penalty / largest, shape[-1:]).astype(filters.dtype)
-    own = (filters / largest, filters, threshold)
-    if not tied:
-        own = tuple(jnp.broadcast_to(leaf, (steps, *leaf.shape)) for leaf in own)
-    return Parameters(*own, filters, steps, boundary)
+    largest = jnp.where(largest > 0, largest, 1)
+    threshold = jnp.broadcast_to(penalty / largest, filters.shape[-1:]).astype(filters.dtype)
+    own = repeat([filters / largest, filters, threshold], steps, tied=tied)
+    return back(Parameters(*own, filters, steps, boundary))
 
 
-@partial(jax.jit, static_argnames=("iterates", "remat"))
 def apply(
-    params: Parameters, x: Values, *, iterates: bool = False, remat: bool = False
+    params: Parameters, x: Real[AnyArray, "..."], *, iterates: bool = False, remat: bool = False
 ) -> Float[Array, "..."]:
-    r"""The codes after the last layer, $z \leftarrow \mathrm{soft}_\theta(z + w_e \star (x - w_d * z))$.
+    r"""Return the codes after the last layer.
+
+    $z \leftarrow \mathrm{soft}_\theta(z + w_e \star (x - w_d * z))$ from $z = 0$.
 
     Args:
-        params: What `init` returned, or what became of it.
-        x: Images, shape `(..., H, W, channels)`, or signals, shape `(..., length, channels)`.
-        iterates: Whether to return the codes after each layer.
+        params: The parameters that `init` returned, or what became of them.
+        x: The images, or signals.
+        iterates: Whether to return the codes after each layer, with a first axis of the layers.
         remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
 
     Returns:
-        Shape `(..., H, W, atoms)` or `(..., length, atoms)`, for the iterates with a first axis `(steps,)`.
+        The codes, or the iterates.
 
     Raises:
-        ValueError: If the images have not the filters' axes and channels, or filters do not fit on circular
+        ValueError: If the images have not the filters' axes and channels, or filters do not fit on periodic
             ones.
+        TypeError: If the images are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -174,37 +167,40 @@ def apply(
     References:
         Sreter and Giryes, Learned convolutional sparse coding, 2018.
     """
-    x = jnp.asarray(x)
-    own = (params.encoder, params.decoder, params.threshold)
-    *axes, channels, atoms = params.dictionary.shape
-    if x.ndim <= len(axes) or x.shape[-1] != channels:
-        what = "images (..., H, W" if len(axes) == 2 else "signals (..., length"
-        raise ValueError(
-            f"these parameters are for {what}, {channels}), found {x.shape}: the last axis is that of the "
-            "channels"
-        )
-    start = jnp.zeros((*x.shape[:-1], atoms), jnp.result_type(x, *own))
+    params, x, back = as_inputs(params, x)
+    *kernel, channels, _ = params.dictionary.shape
+    names = ("height", "width") if len(kernel) == 2 else ("length",)
+    checks.axes("x", x, "...", *names, "channels", sizes=[*[None] * len(kernel), channels])
+    return back(_applied(params, x, iterates=iterates, remat=remat))
 
-    def step(codes, layer):
-        encoder, decoder, threshold = own if layer is None else layer
+
+@partial(jax.jit, static_argnames=("iterates", "remat"))
+def _applied(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
+    shared = (params.encoder, params.decoder, params.threshold)
+    start = jnp.zeros((*x.shape[:-1], params.dictionary.shape[-1]), x.dtype)
+
+    def step(codes: Array, own: tuple[Array, ...] | None) -> Array:
+        encoder, decoder, threshold = shared if own is None else own
         left = x - synthesize(decoder, codes, boundary=params.boundary)
         return soft_threshold(codes + analyze(encoder, left, boundary=params.boundary), threshold)
 
-    return _unroll(step, start, None if params.tied else own, params.steps, iterates=iterates, remat=remat)
+    layers = None if params.tied else shared
+    return unroll(step, start, layers, params.steps, iterates=iterates, remat=remat)
 
 
-def reconstruct(params: Parameters, codes: Values) -> Float[Array, "..."]:
-    """The image or signal that codes stand for, by the last bank of filters.
+def reconstruct(params: Parameters, codes: Real[AnyArray, "..."]) -> Float[Array, "..."]:
+    """Return the image or signal that codes stand for, by the last bank of filters.
 
     Args:
-        params: What `init` returned, or what became of it.
-        codes: Shape `(..., H, W, atoms)` or `(..., length, atoms)`.
+        params: The parameters that `init` returned, or what became of them.
+        codes: The codes.
 
     Returns:
-        Shape `(..., H, W, channels)` or `(..., length, channels)`.
+        The images, or signals.
 
     Raises:
         ValueError: If there are not as many maps as filters.
+        TypeError: If the codes are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp

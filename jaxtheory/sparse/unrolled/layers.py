@@ -1,62 +1,77 @@
-"""What unrolled pursuits share: dictionaries given or drawn, layers by `scan`."""
+"""What unrolled pursuits share: dictionaries given or drawn, their scale, and layers by `scan`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Float, Real
 
+from jaxtheory.core import checks, linalg
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.types import AnyArray, RandomKey
 from jaxtheory.sparse import coherence
 
-AnyKey = Key[Array, ""] | UInt32[Array, " words"]
-Dictionary = Float[Array, "atoms features"] | Float[np.ndarray, "atoms features"] | tuple[int, int]
-Signals = Float[Array, "... features"] | Float[np.ndarray, "... features"]
-Number = Float[Array, ""] | Float[np.ndarray, ""] | float | np.floating
+Dictionary = Real[AnyArray, "atoms features"] | tuple[int, int]
+"""A dictionary, or the numbers of atoms and features of one that is drawn at random."""
 
 
-def _atoms(key: Any, dictionary: Any) -> Array:
-    """The dictionary that is given, or one of random directions of the shape that is given."""
-    if isinstance(dictionary, tuple):
-        return coherence.gaussian(key, *dictionary)
-    dictionary = jnp.asarray(dictionary)
-    if dictionary.ndim != 2:
-        raise ValueError(
-            f"a dictionary is a matrix (atoms, features), one atom a row, or the tuple of these two numbers; "
-            f"found an array of shape {dictionary.shape}"
-        )
-    return dictionary
+def as_dictionary(key: RandomKey, dictionary: Dictionary) -> tuple[Array, Callable[[Any], Any]]:
+    """The dictionary that is given, or random directions in the numbers given; and what restores its dtype.
+
+    Args:
+        key: The random key of directions.
+        dictionary: A matrix with an atom a row, or a tuple of two whole numbers.
+
+    Returns:
+        The dictionary in the dtype that is computed in, and a function that gives results the caller's.
+
+    Raises:
+        ValueError: If it is no matrix, or has no atoms or features.
+        TypeError: If it is not real, a number is no whole number, or a key is used and is none.
+    """
+    if isinstance(dictionary, tuple) and all(isinstance(one, int) for one in dictionary):
+        if len(dictionary) != 2:
+            raise ValueError(f"dictionary is {dictionary}: take (atoms, features), or a matrix of that shape")
+        checks.random_key("key", key)
+        dictionary = coherence.gaussian(key, *(checks.count("dictionary", one) for one in dictionary))
+    (dictionary,), back = real_arrays(dictionary=dictionary)
+    checks.axes("dictionary", dictionary, "atoms", "features")
+    if 0 in dictionary.shape:
+        raise ValueError(f"dictionary has the shape {dictionary.shape}: take no empty axes")
+    return dictionary, back
 
 
-def _curvature(dictionary: Array) -> Array:
-    """The largest eigenvalue of the Gram matrix, by the smaller of the two."""
-    rows = dictionary if dictionary.shape[0] <= dictionary.shape[1] else dictionary.T
-    return jnp.linalg.eigvalsh(jnp.matmul(rows, rows.T, precision="highest"))[-1]
+def safe_norm(matrix: Array) -> Float[Array, "..."]:
+    """The squared norm of each matrix, and 1 for one of zeros, whose codes are zero with any step."""
+    norm = linalg.squared_norm(matrix)
+    return jnp.where(norm > 0, norm, 1)
 
 
-def _check_steps(steps: int) -> None:
-    if steps < 1:
-        raise ValueError(f"steps is {steps}: a network has at least 1 layer")
+def as_inputs(params: Any, x: Any) -> tuple[Any, Array, Callable[[Any], Any]]:
+    """Parameters and signals in the dtype that is computed in, and what gives results the caller's.
+
+    Args:
+        params: A record of parameters.
+        x: Signals or images.
+
+    Returns:
+        Both, and a function of results.
+    """
+    assert is_dataclass(params)
+    (params, x), back = real_arrays(params=params, x=x)
+    return params, x, back
 
 
-def _check_positive(name: str, value: Any) -> None:
-    """Refuses numbers that are not above zero, where they have a value."""
-    if not isinstance(value, jax.core.Tracer) and not np.all(np.asarray(value) > 0):
-        raise ValueError(f"the {name} must be positive, found {np.min(value)}")
+def check_features(features: int, x: Array) -> None:
+    """Refuses signals that have not as many features as the atoms."""
+    checks.axes("x", x, "...", "features", sizes=[features])
 
 
-def _check_features(features: int, x: Any) -> None:
-    if x.ndim < 1 or x.shape[-1] != features:
-        raise ValueError(
-            f"these parameters are for signals (..., {features}), found {x.shape}: give signals of as many "
-            "features as the atoms have"
-        )
-
-
-def _unroll(
-    step: Callable[..., Any],
+def unroll(
+    step: Callable[[Any, Any], Any],
     start: Any,
     layers: Any,
     length: int,
@@ -64,12 +79,31 @@ def _unroll(
     iterates: bool,
     remat: bool,
 ) -> Any:
-    """Scans `step(codes, layer) -> codes` over the first axis of the layers' own parameters."""
+    """Scan `step(codes, layer) -> codes` over the first axis of the layers' own parameters.
 
-    def layer(codes, own):
+    Args:
+        step: A layer.
+        start: The codes to begin with.
+        layers: The parameters of each layer, or `None` where all share theirs.
+        length: The number of layers.
+        iterates: Whether to return the codes after each layer, rather than the last ones.
+        remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
+
+    Returns:
+        The codes.
+    """
+
+    def layer(codes: Any, own: Any) -> tuple[Any, Any]:
         codes = step(codes, own)
         return codes, (codes if iterates else None)
 
     body = jax.checkpoint(layer, prevent_cse=False) if remat else layer
     last, every = lax.scan(body, start, layers, length=length)
     return every if iterates else last
+
+
+def repeat(leaves: Sequence[Array], steps: int, *, tied: bool) -> tuple[Array, ...]:
+    """The parameters as they are if layers share them; else with a first axis of the layers."""
+    if tied:
+        return tuple(leaves)
+    return tuple(jnp.broadcast_to(leaf, (steps, *leaf.shape)) for leaf in leaves)

@@ -13,42 +13,39 @@ Example:
     Array([ 2.,  0., -1.], dtype=float32)
 """
 
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
+from jaxtheory.core import checks
+from jaxtheory.core.linalg import matmul
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
 from jaxtheory.sparse.proximal import soft_threshold
-from jaxtheory.sparse.pytrees import _registered
 from jaxtheory.sparse.unrolled.layers import (
-    AnyKey,
     Dictionary,
-    Number,
-    Signals,
-    _atoms,
-    _check_features,
-    _check_positive,
-    _check_steps,
-    _curvature,
-    _unroll,
+    as_dictionary,
+    as_inputs,
+    check_features,
+    repeat,
+    safe_norm,
+    unroll,
 )
 
 
-@_registered
-@dataclass(frozen=True)
+@record
 class Parameters:
     """Weights of the layers, with a first axis of the layers where each has its own."""
 
-    encoder: Any
-    """(features, atoms) or (steps, features, atoms)."""
-    lateral: Any
-    """(atoms, atoms) or (steps, atoms, atoms)."""
-    threshold: Any
-    """(atoms,) or (steps, atoms)."""
-    steps: int = field(metadata={"static": True})
+    encoder: Float[AnyArray, "*steps features atoms"]
+    """The encoder."""
+    lateral: Float[AnyArray, "*steps atoms atoms"]
+    """The lateral connections."""
+    threshold: Float[AnyArray, "*steps atoms"]
+    """The threshold of each atom."""
+    steps: int = static()
     """The number of layers."""
 
     @property
@@ -58,24 +55,24 @@ class Parameters:
 
 
 def init(
-    key: AnyKey, dictionary: Dictionary, *, steps: int, penalty: Number, tied: bool = True
+    key: RandomKey, dictionary: Dictionary, *, steps: int, penalty: RealScalar, tied: bool = True
 ) -> Parameters:
-    r"""The parameters with which the network is ISTA.
+    r"""Make the parameters with which the network is ISTA.
 
     Args:
-        key: What a dictionary is drawn from, if none is given.
-        dictionary: Shape `(atoms, features)`, one atom a row; or the tuple of these two numbers, for random
+        key: The random key of directions, if no dictionary is given.
+        dictionary: The dictionary, one atom a row; or the numbers of atoms and features, for random
             directions.
         steps: The number of layers, at least 1.
-        penalty: $\lambda > 0$.
+        penalty: The weight $\lambda > 0$ of the sparsity term.
         tied: Whether all layers share their weights, as in a recurrent network.
 
     Returns:
-        The parameters.
+        The parameters. Those of a dictionary of zeros give codes of zero.
 
     Raises:
-        ValueError: If the dictionary is no matrix, there is no step, or the penalty (where it has a value) is
-            not positive.
+        ValueError: If the dictionary is no matrix, there is no step, or the penalty is not positive.
+        TypeError: If an array is not real, or the number of steps is no whole number.
 
     Example:
         >>> import jax
@@ -87,39 +84,36 @@ def init(
     References:
         Gregor and LeCun, Learning fast approximations of sparse coding, 2010.
     """
-    _check_steps(steps)
-    _check_positive("penalty", penalty)
-    dictionary = _atoms(key, dictionary)
+    steps = checks.count("steps", steps)
+    checks.positive("penalty", penalty)
+    dictionary, back = as_dictionary(key, dictionary)
     atoms = dictionary.shape[0]
-    curvature = _curvature(dictionary)
-    gram = jnp.matmul(dictionary, dictionary.T, precision="highest")
+    curvature = safe_norm(dictionary)
     own = (
         dictionary.T / curvature,
-        jnp.eye(atoms, dtype=dictionary.dtype) - gram / curvature,
+        jnp.eye(atoms, dtype=dictionary.dtype) - matmul(dictionary, dictionary.T) / curvature,
         jnp.broadcast_to(penalty / curvature, (atoms,)).astype(dictionary.dtype),
     )
-    if not tied:
-        own = tuple(jnp.broadcast_to(leaf, (steps, *leaf.shape)) for leaf in own)
-    return Parameters(*own, steps)
+    return back(Parameters(*repeat(own, steps, tied=tied), steps))
 
 
-@partial(jax.jit, static_argnames=("iterates", "remat"))
 def apply(
-    params: Parameters, x: Signals, *, iterates: bool = False, remat: bool = False
+    params: Parameters, x: Real[AnyArray, "... features"], *, iterates: bool = False, remat: bool = False
 ) -> Float[Array, "..."]:
-    r"""The codes after the last layer, $z \leftarrow \mathrm{soft}_\theta(x E + z S)$ from $z = 0$.
+    r"""Return the codes after the last layer, $z \leftarrow \mathrm{soft}_\theta(x E + z S)$ from $z = 0$.
 
     Args:
-        params: What `init` returned, or what became of it.
-        x: Signals, shape `(..., features)`.
-        iterates: Whether to return the codes after each layer.
+        params: The parameters that `init` returned, or what became of them.
+        x: The signals.
+        iterates: Whether to return the codes after each layer, with a first axis of the layers.
         remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
 
     Returns:
-        Shape `(..., atoms)`, or `(steps, ..., atoms)` for the iterates.
+        The codes `(..., atoms)`, or the iterates `(steps, ..., atoms)`.
 
     Raises:
         ValueError: If the signals have not as many features as the encoder takes.
+        TypeError: If the signals are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -131,21 +125,25 @@ def apply(
     References:
         Gregor and LeCun, Learning fast approximations of sparse coding, 2010.
     """
-    x = jnp.asarray(x)
-    _check_features(params.encoder.shape[-2], x)
+    params, x, back = as_inputs(params, x)
+    check_features(params.encoder.shape[-2], x)
+    return back(_applied(params, x, iterates=iterates, remat=remat))
+
+
+@partial(jax.jit, static_argnames=("iterates", "remat"))
+def _applied(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
     weights = (params.encoder, params.lateral, params.threshold)
-    start = jnp.zeros((*x.shape[:-1], params.lateral.shape[-1]), jnp.result_type(x, *weights))
-    product = partial(jnp.matmul, precision="highest")
+    start = jnp.zeros((*x.shape[:-1], params.lateral.shape[-1]), x.dtype)
     if params.tied:
-        encoded = product(x, params.encoder)
+        encoded = matmul(x, params.encoder)
 
-        def step(codes, _):
-            return soft_threshold(encoded + product(codes, params.lateral), params.threshold)
+        def step(codes: Array, _: None) -> Array:
+            return soft_threshold(encoded + matmul(codes, params.lateral), params.threshold)
 
-        return _unroll(step, start, None, params.steps, iterates=iterates, remat=remat)
+        return unroll(step, start, None, params.steps, iterates=iterates, remat=remat)
 
-    def own_step(codes, own):
+    def own_step(codes: Array, own: tuple[Array, ...]) -> Array:
         encoder, lateral, threshold = own
-        return soft_threshold(product(x, encoder) + product(codes, lateral), threshold)
+        return soft_threshold(matmul(x, encoder) + matmul(codes, lateral), threshold)
 
-    return _unroll(own_step, start, weights, params.steps, iterates=iterates, remat=remat)
+    return unroll(own_step, start, weights, params.steps, iterates=iterates, remat=remat)

@@ -13,46 +13,41 @@ Example:
     Array([ 3.,  0., -1.], dtype=float32)
 """
 
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from jaxtheory.core.types import Reals as Amount
-from jaxtheory.sparse.proximal import Values, soft_threshold
-from jaxtheory.sparse.pytrees import _registered
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.linalg import matmul
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, RandomKey, Reals, RealScalar
 from jaxtheory.sparse.unrolled.layers import (
-    AnyKey,
     Dictionary,
-    Number,
-    Signals,
-    _atoms,
-    _check_features,
-    _check_positive,
-    _check_steps,
-    _curvature,
-    _unroll,
+    as_dictionary,
+    as_inputs,
+    check_features,
+    repeat,
+    safe_norm,
+    unroll,
 )
+from jaxtheory.sparse.unrolled.selection import select, trusted_counts
 
 
-@_registered
-@dataclass(frozen=True)
+@record
 class Parameters:
     """The dictionary, and weights and thresholds of the layers."""
 
-    dictionary: Any
-    """(atoms, features), the one that the signals are made of: hold it where it is known."""
-    weight: Any
-    """(atoms, features), or (steps, atoms, features) where each layer has its own."""
-    threshold: Any
-    """(steps,), each layer its own."""
-    selected: tuple[int, ...] = field(metadata={"static": True})
-    """How many of its largest entries each layer trusts."""
+    dictionary: Float[AnyArray, "atoms features"]
+    """The dictionary that the signals are made of: hold it where it is known."""
+    weight: Float[AnyArray, "*steps atoms features"]
+    """The weight, with a first axis of the layers where each has its own."""
+    threshold: Float[AnyArray, " steps"]
+    """The threshold of each layer."""
+    selected: tuple[int, ...] = static()
+    """The number of its largest entries that each layer trusts."""
 
     @property
     def tied(self) -> bool:
@@ -60,22 +55,25 @@ class Parameters:
         return jnp.ndim(self.weight) == 2
 
 
-def selective_threshold(x: Values, threshold: Amount, *, selected: int) -> Float[Array, "..."]:
-    r"""Soft thresholding that leaves the largest entries of the last axis as they are.
+def selective_threshold(
+    x: Real[AnyArray, "... n"], threshold: Reals, *, selected: int
+) -> Float[Array, "... n"]:
+    r"""Threshold softly, but leave the largest entries of the last axis as they are.
 
     An entry above the threshold that is among the `selected` largest in magnitude stays $x_i$; others become
     $\mathrm{sign}(x_i) \max(|x_i| - t, 0)$. Of entries of equal magnitude, all are taken or none.
 
     Args:
-        x: Shape `(..., n)`.
-        threshold: $t \ge 0$, broadcast with `x`.
-        selected: How many are trusted, from 0 to n.
+        x: The vectors.
+        threshold: The threshold $t \ge 0$, which broadcasts with `x`.
+        selected: The number of entries that are trusted, from 0 to n.
 
     Returns:
-        Shape `(..., n)`.
+        The shrunken vectors.
 
     Raises:
         ValueError: If more are selected than there are, or fewer than none.
+        TypeError: If an array is not real, or the number is no whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -87,66 +85,43 @@ def selective_threshold(x: Values, threshold: Amount, *, selected: int) -> Float
         Chen, Liu, Wang and Yin, Theoretical linear convergence of unfolded ISTA and its practical weights and
         thresholds, 2018.
     """
-    size = jnp.shape(x)[-1]
-    if not 0 <= selected <= size:
-        raise ValueError(f"selected is {selected}: of {size} entries, 0 to {size} can be trusted")
-    return _selective(jnp.asarray(x), threshold, selected, selected)
-
-
-def _selective(x: Array, threshold: Any, selected: Any, most: int) -> Array:
-    """`selective_threshold` where the count may be traced, up to a static one."""
-    shrunken = soft_threshold(x, threshold)
-    if most == 0:
-        return shrunken
-    sizes = jnp.abs(lax.stop_gradient(x))
-    largest = lax.top_k(sizes, most)[0]
-    least = lax.dynamic_index_in_dim(largest, jnp.maximum(selected - 1, 0), axis=-1)
-    trusted = (sizes >= least) & (sizes > threshold) & (selected > 0)
-    return jnp.where(trusted, x, shrunken)
-
-
-def _selected(selection: tuple[float, float], steps: int, atoms: int) -> tuple[int, ...]:
-    """How many entries each layer trusts: a share that grows from layer to layer up to a largest one."""
-    growth, most = selection
-    if not 0 <= growth <= most <= 1:
-        raise ValueError(
-            f"selection is {selection}: give the share of the entries by which it grows a layer, and the "
-            "largest share, as (0.012, 0.12)"
-        )
-    # Decimal shares of whole numbers are rarely whole in binary.
-    return tuple(int(np.floor(min(growth * k, most) * atoms + 1e-9)) for k in range(1, steps + 1))
+    (x, threshold), back = real_arrays(x=x, threshold=threshold)
+    checks.axes("x", x, "...", "n")
+    selected = checks.count("selected", selected, least=0, most=x.shape[-1])
+    return back(select(x, threshold, selected, selected))
 
 
 def init(
-    key: AnyKey,
+    key: RandomKey,
     dictionary: Dictionary,
     *,
     steps: int,
-    penalty: Number,
+    penalty: RealScalar,
     tied: bool = False,
     selection: tuple[float, float] = (0.0, 0.0),
 ) -> Parameters:
-    r"""The parameters with which the network is ISTA, but for the entries that it trusts.
+    r"""Make the parameters with which the network is ISTA, but for the entries that it trusts.
 
     $W = D / L$ and $\theta = \lambda / L$, with the largest eigenvalue $L$ of the Gram matrix.
 
     Args:
-        key: What a dictionary is drawn from, if none is given.
-        dictionary: Shape `(atoms, features)`, one atom a row; or the tuple of these two numbers, for random
+        key: The random key of directions, if no dictionary is given.
+        dictionary: The dictionary, one atom a row; or the numbers of atoms and features, for random
             directions.
         steps: The number of layers, at least 1.
-        penalty: $\lambda > 0$.
+        penalty: The weight $\lambda > 0$ of the sparsity term.
         tied: Whether all layers share their weight; thresholds are each layer's own.
-        selection: By which share of the entries the trusted ones grow from layer to layer, and their largest
-            share: $k$ entries in layer $k$ of 100 for `(0.01, 1.0)`. The paper takes (0.012, 0.12) for a
-            tenth of nonzeros.
+        selection: The share of the entries by which the trusted ones grow from layer to layer, and their
+            largest share: $k$ entries in layer $k$ of 100 for `(0.01, 1.0)`. The paper takes (0.012, 0.12)
+            for a tenth of nonzeros.
 
     Returns:
-        The parameters.
+        The parameters. Those of a dictionary of zeros give codes of zero.
 
     Raises:
-        ValueError: If the dictionary is no matrix, there is no step, the penalty (where it has a value) is
-            not positive, or the selection is no pair of shares in order.
+        ValueError: If the dictionary is no matrix, there is no step, the penalty is not positive, or the
+            selection is no pair of shares in order.
+        TypeError: If an array is not real, or the number of steps is no whole number.
 
     Example:
         >>> import jax
@@ -159,35 +134,33 @@ def init(
         Chen, Liu, Wang and Yin, Theoretical linear convergence of unfolded ISTA and its practical weights and
         thresholds, 2018.
     """
-    _check_steps(steps)
-    _check_positive("penalty", penalty)
-    dictionary = _atoms(key, dictionary)
-    selected = _selected(selection, steps, dictionary.shape[0])
-    curvature = _curvature(dictionary)
-    weight = dictionary / curvature
-    if not tied:
-        weight = jnp.broadcast_to(weight, (steps, *weight.shape))
+    steps = checks.count("steps", steps)
+    checks.positive("penalty", penalty)
+    dictionary, back = as_dictionary(key, dictionary)
+    selected = trusted_counts(selection, steps, dictionary.shape[0])
+    curvature = safe_norm(dictionary)
+    (weight,) = repeat([dictionary / curvature], steps, tied=tied)
     threshold = jnp.broadcast_to(penalty / curvature, (steps,)).astype(dictionary.dtype)
-    return Parameters(dictionary, weight, threshold, selected)
+    return back(Parameters(dictionary, weight, threshold, selected))
 
 
-@partial(jax.jit, static_argnames=("iterates", "remat"))
 def apply(
-    params: Parameters, x: Signals, *, iterates: bool = False, remat: bool = False
+    params: Parameters, x: Real[AnyArray, "... features"], *, iterates: bool = False, remat: bool = False
 ) -> Float[Array, "..."]:
-    r"""The codes after the last layer, $z \leftarrow \mathrm{soft}_{\theta_k}(z + (x - z D) W_k^T)$.
+    r"""Return the codes after the last layer, $z \leftarrow \mathrm{soft}_{\theta_k}(z + (x - z D) W_k^T)$.
 
     Args:
-        params: What `init` returned, or what became of it.
-        x: Signals, shape `(..., features)`.
-        iterates: Whether to return the codes after each layer.
+        params: The parameters that `init` returned, or what became of them.
+        x: The signals.
+        iterates: Whether to return the codes after each layer, with a first axis of the layers.
         remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
 
     Returns:
-        Shape `(..., atoms)`, or `(steps, ..., atoms)` for the iterates.
+        The codes `(..., atoms)`, or the iterates `(steps, ..., atoms)`.
 
     Raises:
         ValueError: If the signals have not as many features as the atoms.
+        TypeError: If the signals are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -200,18 +173,21 @@ def apply(
         Chen, Liu, Wang and Yin, Theoretical linear convergence of unfolded ISTA and its practical weights and
         thresholds, 2018.
     """
-    x = jnp.asarray(x)
-    dictionary = params.dictionary
-    _check_features(dictionary.shape[1], x)
-    dtype = jnp.result_type(x, dictionary, params.weight, params.threshold)
-    start = jnp.zeros((*x.shape[:-1], dictionary.shape[0]), dtype)
+    params, x, back = as_inputs(params, x)
+    check_features(params.dictionary.shape[1], x)
+    return back(_applied(params, x, iterates=iterates, remat=remat))
 
-    def step(codes, own):
+
+@partial(jax.jit, static_argnames=("iterates", "remat"))
+def _applied(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
+    dictionary = params.dictionary
+    start = jnp.zeros((*x.shape[:-1], dictionary.shape[0]), x.dtype)
+
+    def step(codes: Array, own: tuple[Array | None, ...]) -> Array:
         threshold, selected, weight = own
-        weight = params.weight if params.tied else weight
-        left = x - jnp.matmul(codes, dictionary, precision="highest")
-        moved = codes + jnp.matmul(left, weight.T, precision="highest")
-        return _selective(moved, threshold, selected, max(params.selected))
+        weight = params.weight if weight is None else weight
+        moved = codes + matmul(x - matmul(codes, dictionary), weight.T)
+        return select(moved, threshold, selected, max(params.selected))
 
     layers = (params.threshold, jnp.asarray(params.selected), None if params.tied else params.weight)
-    return _unroll(step, start, layers, len(params.selected), iterates=iterates, remat=remat)
+    return unroll(step, start, layers, len(params.selected), iterates=iterates, remat=remat)

@@ -70,19 +70,9 @@ EXAMPLES: list[Example] = [
     ),
 ]
 
-A_PART = "a part of scatter, propagate and cascade, which have their rows"
 
 NOT_TRACED: dict[str, str] = {
     "harmonic.scattering2d.banks.filter_bank": "makes filters from sizes; wavelets.morlet has its row",
     "harmonic.scattering2d.banks.padded_shape": "sizes from sizes",
     "harmonic.scattering2d.coefficients.paths": "a table of what the channels hold",
-    "harmonic.scattering2d.moduli.modulus": A_PART,
-    "harmonic.scattering2d.moduli.moduli": A_PART,
-    "harmonic.scattering2d.moduli.spectrum_of": A_PART,
-    "harmonic.scattering2d.moduli.wavelet_step": A_PART,
-    "harmonic.scattering2d.walking.by_platform": A_PART,
-    "harmonic.scattering2d.walking.checked": "a check of arguments; tests/harmonic reads its errors",
-    "harmonic.scattering2d.walking.scaled": A_PART,
-    "harmonic.scattering2d.walking.side_by_side": A_PART,
-    "harmonic.scattering2d.walking.walk": A_PART,
 }

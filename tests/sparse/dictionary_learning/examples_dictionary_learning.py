@@ -83,5 +83,4 @@ NOT_TRACED: dict[str, str] = {
     "sparse.dictionary_learning.online_learning.online": LEARNER,
     "sparse.dictionary_learning.k_svd.ksvd": LEARNER,
     "sparse.dictionary_learning.sparse_net.sparsenet": LEARNER,
-    "sparse.dictionary_learning.sampling.replace_idle": "a part of the learners, whose rows reach it",
 }

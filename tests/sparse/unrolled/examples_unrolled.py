@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from jaxtheory.sparse.unrolled import alista, convolutional_lista, lista, lista_cp, ml_ista
+from jaxtheory.sparse.unrolled import alista, convolutional_lista, lista, lista_cp, unfolding
 from tests.example_rows import Example, float32
 
 
@@ -29,12 +29,13 @@ def _unfolded(**options):
 
     def of(rng):
         sizes = {"atoms": (3, 4), "kernel_size": (3, 2), "strides": (2, 1), "outputs": 3}
-        params = ml_ista.init(jax.random.key(0), (8, 9), scale=1.0, **sizes, **options)
+        params = unfolding.init(jax.random.key(0), (8, 9), scale=1.0, **sizes, **options)
         return params, float32(rng, 8, 9)
 
     return of
 
 
+SHARED_DICTIONARY = "its dictionary is no signal; tests/sparse give it integers"
 ONE_DICTIONARY = "one dictionary at a time"
 
 EXAMPLES: list[Example] = [
@@ -46,6 +47,7 @@ EXAMPLES: list[Example] = [
         (),
         (1,),
         vmap=ONE_DICTIONARY,
+        integer=SHARED_DICTIONARY,
     ),
     Example(
         alista.apply,
@@ -56,7 +58,15 @@ EXAMPLES: list[Example] = [
         export=True,
         devices=True,
     ),
-    Example(alista.analytic_weight, lambda rng: (float32(rng, 6, 4),), None, (), (0,), vmap=ONE_DICTIONARY),
+    Example(
+        alista.analytic_weight,
+        lambda rng: (float32(rng, 6, 4),),
+        None,
+        (),
+        (0,),
+        vmap=ONE_DICTIONARY,
+        integer=SHARED_DICTIONARY,
+    ),
     Example(
         alista.generalized_coherence,
         lambda rng: (float32(rng, 6, 4), float32(rng, 6, 4)),
@@ -64,6 +74,7 @@ EXAMPLES: list[Example] = [
         (),
         (0, 1),
         vmap=ONE_DICTIONARY,
+        integer=SHARED_DICTIONARY,
     ),
     # sparse.unrolled.convolutional_lista
     Example(
@@ -73,6 +84,7 @@ EXAMPLES: list[Example] = [
         (),
         (1,),
         vmap=ONE_DICTIONARY,
+        integer=SHARED_DICTIONARY,
     ),
     Example(convolutional_lista.apply, _unrolled_convolutions, None, (1,), (0, 1), export=True, devices=True),
     Example(
@@ -90,6 +102,7 @@ EXAMPLES: list[Example] = [
         (),
         (1,),
         vmap=ONE_DICTIONARY,
+        integer=SHARED_DICTIONARY,
     ),
     Example(lista.apply, _unrolled(lista.init, penalty=0.2), None, (1,), (0, 1), export=True, devices=True),
     Example(
@@ -110,6 +123,7 @@ EXAMPLES: list[Example] = [
         (),
         (1,),
         vmap=ONE_DICTIONARY,
+        integer=SHARED_DICTIONARY,
     ),
     Example(
         lista_cp.apply,
@@ -136,18 +150,20 @@ EXAMPLES: list[Example] = [
         {"selected": 2},
         (0, 1),
     ),
-    # sparse.unrolled.ml_ista
+    # sparse.unrolled.unfolding
     Example(
-        ml_ista.init,
+        unfolding.init,
         lambda _: (jax.random.key(0),),
         {"shape": (28, 28), "unfoldings": 1},
         vmap="one key, one draw: map over the keys",
         grad="a draw has no derivative in its key",
         x64="double precision draws other numbers",
+        integer="it takes no array but a key",
+        half="it takes no array but a key",
     ),
-    Example(ml_ista.apply, _unfolded(unfoldings=0), None, (1,), (0, 1), export=True, devices=True),
+    Example(unfolding.apply, _unfolded(unfoldings=0), None, (1,), (0, 1), export=True, devices=True),
     Example(
-        ml_ista.apply,
+        unfolding.apply,
         _unfolded(unfoldings=3, accelerated=True),
         {"remat": True},
         (1,),
@@ -156,7 +172,19 @@ EXAMPLES: list[Example] = [
         devices=True,
         name="accelerated",
     ),
-    Example(ml_ista.encode, _unfolded(unfoldings=2), None, (1,), (0, 1), devices=True),
+    Example(unfolding.encode, _unfolded(unfoldings=2), None, (1,), (0, 1), devices=True),
 ]
 
-NOT_TRACED: dict[str, str] = {}
+SHARED = "shared by `init` and `apply` of these modules, whose rows go through it"
+
+NOT_TRACED: dict[str, str] = {
+    "sparse.unrolled.layers.as_dictionary": SHARED,
+    "sparse.unrolled.layers.as_inputs": SHARED,
+    "sparse.unrolled.layers.check_features": SHARED,
+    "sparse.unrolled.layers.repeat": SHARED,
+    "sparse.unrolled.layers.safe_norm": SHARED,
+    "sparse.unrolled.layers.unroll": SHARED,
+    "sparse.unrolled.selection.select": SHARED,
+    "sparse.unrolled.selection.trusted_counts": SHARED,
+    "sparse.unrolled.unfolding.check_images": SHARED,
+}

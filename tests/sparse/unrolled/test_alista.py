@@ -89,16 +89,16 @@ def test_step_sizes_and_selection_layer_by_layer(rng, x64):
 def test_errors(rng, own_errors):
     dictionary = rng.standard_normal((5, 4))
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match=r"the dictionary is a matrix \(atoms, features\), found .*\(4,\)"):
+    with pytest.raises(ValueError, match=r"dictionary has the shape \(4,\): take \(atoms, features\)"):
         alista.analytic_weight(dictionary[0])
-    with pytest.raises(ValueError, match="atom 2 is zero: no weight has the product 1 with it"):
+    with pytest.raises(ValueError, match="dictionary has zeros in atom 2: leave it out"):
         alista.analytic_weight(dictionary * (np.arange(5) != 2)[:, None])
-    with pytest.raises(ValueError, match=r"the weight is \(4, 4\) and the dictionary \(5, 4\)"):
+    with pytest.raises(ValueError, match=r"weight has the shape \(4, 4\): take \(5, 4\)"):
         alista.generalized_coherence(dictionary, dictionary[:4])
-    with pytest.raises(ValueError, match="the threshold must be positive, found -1"):
+    with pytest.raises(ValueError, match=r"threshold is -1\.0: take a positive number"):
         alista.init(key, dictionary, steps=1, threshold=-1.0)
-    with pytest.raises(ValueError, match="steps is 0: a network has at least 1 layer"):
+    with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         alista.init(key, dictionary, steps=0, threshold=1.0)
     params = alista.init(key, dictionary, steps=1, threshold=1.0)
-    with pytest.raises(ValueError, match=r"for signals \(\.\.\., 4\), found \(3,\)"):
+    with pytest.raises(ValueError, match=r"x has the shape \(3,\): take \(\.\.\., 4\)"):
         alista.apply(params, np.ones(3))

@@ -34,7 +34,7 @@ def dictionary_of(filters, size, boundary):
 
 @pytest.mark.parametrize(
     ("shape", "size", "boundary"),
-    [((3, 2, 2, 3), (6, 5), "zero"), ((3, 3, 1, 2), (5, 6), "circular"), ((5, 1, 3), (12,), "zero")],
+    [((3, 2, 2, 3), (6, 5), "zero"), ((3, 3, 1, 2), (5, 6), "periodic"), ((5, 1, 3), (12,), "zero")],
 )
 @pytest.mark.parametrize("tied", [True, False])
 def test_at_the_start_it_is_ista(shape, size, boundary, tied, rng, x64):
@@ -56,7 +56,7 @@ def test_at_the_start_it_is_ista(shape, size, boundary, tied, rng, x64):
     np.testing.assert_allclose(image, expected[-1] @ dictionary, rtol=1e-10, atol=1e-12)
 
 
-def test_encoder_decoder_and_dictionary_are_learnt_apart():
+def test_encoder_decoder_and_dictionary_are_learned_apart():
     params = convolutional_lista.init(jax.random.key(0), (3, 3, 1, 4), steps=3, penalty=0.02)
     norms = jnp.sum(params.dictionary**2, axis=(0, 1, 2))
     np.testing.assert_allclose(norms, 1, rtol=1e-5)
@@ -76,14 +76,22 @@ def test_encoder_decoder_and_dictionary_are_learnt_apart():
 def test_errors(rng, own_errors):
     key = jax.random.key(0)
     filters = rng.standard_normal((3, 3, 2, 4))
-    with pytest.raises(ValueError, match=r"filters have shape \(height, width, channels, atoms\).*\(3, 3\)"):
+    with pytest.raises(ValueError, match=r"filters is \(3, 3\): take filters, or their shape"):
         convolutional_lista.init(key, (3, 3), steps=1, penalty=1.0)
-    with pytest.raises(ValueError, match="boundary is 'mirror': take 'circular' or 'zero'"):
+    with pytest.raises(ValueError, match="boundary is 'mirror': take 'periodic' or 'zero'"):
         convolutional_lista.init(key, filters, steps=1, penalty=1.0, boundary="mirror")
-    with pytest.raises(ValueError, match="steps is 0: a network has at least 1 layer"):
+    with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         convolutional_lista.init(key, filters, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match="the penalty must be positive, found -1"):
+    with pytest.raises(ValueError, match=r"penalty is -1\.0: take a positive number"):
         convolutional_lista.init(key, filters, steps=1, penalty=-1.0)
     params = convolutional_lista.init(key, filters, steps=1, penalty=1.0)
-    with pytest.raises(ValueError, match=r"for images \(\.\.\., H, W, 2\), found \(8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"x has the shape \(8, 8, 3\): take \(\.\.\., height, width, 2\)"):
         convolutional_lista.apply(params, np.ones((8, 8, 3)))
+
+
+def test_filters_of_zeros_have_codes_of_zero_and_empty_batches_are_empty(rng):
+    filters = np.zeros((3, 3, 1, 2), np.float32)
+    params = convolutional_lista.init(jax.random.key(0), filters, steps=3, penalty=0.1)
+    x = np.float32(rng.standard_normal((2, 8, 8, 1)))
+    np.testing.assert_array_equal(convolutional_lista.apply(params, x), np.zeros((2, 8, 8, 2)))
+    assert convolutional_lista.apply(params, x[:0]).shape == (0, 8, 8, 2)

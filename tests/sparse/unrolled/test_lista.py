@@ -66,12 +66,36 @@ def test_a_drawn_dictionary_has_unit_atoms_and_depends_on_the_key():
 def test_errors(problem, own_errors):
     dictionary, x = problem
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match="steps is 0: a network has at least 1 layer"):
+    with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         lista.init(key, dictionary, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match=r"the penalty must be positive, found -0.5"):
+    with pytest.raises(ValueError, match=r"penalty is -0\.5: take a positive number"):
         lista.init(key, dictionary, steps=1, penalty=-0.5)
-    with pytest.raises(ValueError, match=r"a matrix \(atoms, features\).*found an array of shape \(7,\)"):
+    with pytest.raises(ValueError, match=r"dictionary has the shape \(7,\): take \(atoms, features\)"):
         lista.init(key, dictionary[0], steps=1, penalty=1.0)
     params = lista.init(key, dictionary, steps=1, penalty=1.0)
-    with pytest.raises(ValueError, match=r"for signals \(\.\.\., 7\), found \(2, 3, 6\)"):
+    with pytest.raises(ValueError, match=r"x has the shape \(2, 3, 6\): take \(\.\.\., 7\)"):
         lista.apply(params, x[..., :6])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_dictionary_of_zeros_has_codes_of_zero(tied, rng):
+    params = lista.init(jax.random.key(0), np.zeros((5, 4), np.float32), steps=3, penalty=0.1, tied=tied)
+    found = lista.apply(params, np.float32(rng.standard_normal((2, 4))))
+    np.testing.assert_array_equal(found, np.zeros((2, 5)))
+
+
+def test_what_numpy_converts_is_taken_and_empty_batches_are_empty(problem, own_errors):
+    dictionary, x = problem
+    expected = lista.apply(
+        lista.init(jax.random.key(0), np.float32(dictionary), steps=3, penalty=0.2), np.float32(x)
+    )
+    for convert in (np.ndarray.tolist, lambda one: one.astype(">f8")):
+        params = lista.init(jax.random.key(0), convert(dictionary), steps=3, penalty=0.2)
+        np.testing.assert_allclose(lista.apply(params, convert(x)), expected, atol=1e-6)
+    assert lista.apply(params, x[:0]).shape == (0, 3, 12)
+    with pytest.raises(TypeError, match="x is complex"):
+        lista.apply(params, x + 1j)
+    with pytest.raises(TypeError, match="dictionary is 'a'"):
+        lista.init(jax.random.key(0), "a", steps=3, penalty=0.2)
+    with pytest.raises(TypeError, match=r"steps is 3\.0: take a whole number"):
+        lista.init(jax.random.key(0), dictionary, steps=3.0, penalty=0.2)

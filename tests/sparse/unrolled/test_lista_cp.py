@@ -48,7 +48,7 @@ def test_selection_by_hand():
     }
     for selected, values in expected.items():
         np.testing.assert_array_equal(lista_cp.selective_threshold(x, 1.0, selected=selected), values)
-    with pytest.raises(ValueError, match="selected is 5: of 4 entries, 0 to 4 can be trusted"):
+    with pytest.raises(ValueError, match="selected is 5: take a whole number from 0 to 4"):
         lista_cp.selective_threshold(x, 1.0, selected=5)
 
 
@@ -81,12 +81,36 @@ def test_a_network_selects_layer_by_layer(problem, x64):
 def test_errors(problem, own_errors):
     dictionary, x = problem
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match=r"selection is \(0\.2, 0\.1\): give the share"):
+    with pytest.raises(ValueError, match=r"selection is \(0\.2, 0\.1\): take the share"):
         lista_cp.init(key, dictionary, steps=1, penalty=1.0, selection=(0.2, 0.1))
-    with pytest.raises(ValueError, match="steps is 0: a network has at least 1 layer"):
+    with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
         lista_cp.init(key, dictionary, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match="the penalty must be positive, found 0"):
+    with pytest.raises(ValueError, match=r"penalty is 0\.0: take a positive number"):
         lista_cp.init(key, dictionary, steps=1, penalty=0.0)
     params = lista_cp.init(key, dictionary, steps=1, penalty=1.0)
-    with pytest.raises(ValueError, match=r"for signals \(\.\.\., 7\), found \(2, 3, 6\)"):
+    with pytest.raises(ValueError, match=r"x has the shape \(2, 3, 6\): take \(\.\.\., 7\)"):
         lista_cp.apply(params, x[..., :6])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_dictionary_of_zeros_has_codes_of_zero(tied, rng):
+    params = lista_cp.init(jax.random.key(0), np.zeros((5, 4), np.float32), steps=3, penalty=0.1, tied=tied)
+    found = lista_cp.apply(params, np.float32(rng.standard_normal((2, 4))))
+    np.testing.assert_array_equal(found, np.zeros((2, 5)))
+
+
+def test_what_numpy_converts_is_taken_and_empty_batches_are_empty(problem, own_errors):
+    dictionary, x = problem
+    expected = lista_cp.apply(
+        lista_cp.init(jax.random.key(0), np.float32(dictionary), steps=3, penalty=0.2), np.float32(x)
+    )
+    for convert in (np.ndarray.tolist, lambda one: one.astype(">f8")):
+        params = lista_cp.init(jax.random.key(0), convert(dictionary), steps=3, penalty=0.2)
+        np.testing.assert_allclose(lista_cp.apply(params, convert(x)), expected, atol=1e-6)
+    assert lista_cp.apply(params, x[:0]).shape == (0, 3, 12)
+    with pytest.raises(TypeError, match="x is complex"):
+        lista_cp.apply(params, x + 1j)
+    with pytest.raises(TypeError, match="dictionary is 'a'"):
+        lista_cp.init(jax.random.key(0), "a", steps=3, penalty=0.2)
+    with pytest.raises(TypeError, match=r"steps is 3\.0: take a whole number"):
+        lista_cp.init(jax.random.key(0), dictionary, steps=3.0, penalty=0.2)

@@ -10,7 +10,7 @@ import pytest
 
 from jaxtheory import networks
 from jaxtheory.networks.cnn import CNN
-from jaxtheory.sparse.unrolled import ml_ista
+from jaxtheory.sparse.unrolled import unfolding
 
 SMALL = {"atoms": (3, 4), "kernel_size": (3, 2), "strides": (2, 1), "outputs": 5}
 
@@ -39,7 +39,7 @@ def dense_convolution(filters, stride, size):
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_the_network_for_mnist_has_the_papers_number_of_parameters(unfoldings, accelerated):
     params = jax.eval_shape(
-        partial(ml_ista.init, shape=(28, 28), unfoldings=unfoldings, accelerated=accelerated),
+        partial(unfolding.init, shape=(28, 28), unfoldings=unfoldings, accelerated=accelerated),
         jax.random.key(0),
     )
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 604_909
@@ -47,7 +47,7 @@ def test_the_network_for_mnist_has_the_papers_number_of_parameters(unfoldings, a
 
 
 def test_without_unfoldings_it_is_the_network_of_flax(rng, x64):
-    params = scattered(ml_ista.init(jax.random.key(0), (9, 10), unfoldings=0, **SMALL), rng)
+    params = scattered(unfolding.init(jax.random.key(0), (9, 10), unfoldings=0, **SMALL), rng)
     params = replace(params, step_sizes=(1.0, 1.0))
     network = networks.functional(
         partial(
@@ -70,14 +70,14 @@ def test_without_unfoldings_it_is_the_network_of_flax(rng, x64):
     head = {"layers": {"0": {"kernel": params.weights, "bias": params.offsets}}}
     x = rng.standard_normal((4, 9, 10))
     expected, _ = network.apply({"convolutions": layers, "head": head}, network.init(jax.random.key(0))[1], x)
-    np.testing.assert_allclose(ml_ista.apply(params, x), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(unfolding.apply(params, x), expected, rtol=1e-12, atol=1e-14)
     assert np.abs(expected).max() > 0.01
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_unfoldings_against_dense_matrices(accelerated, rng, x64):
     # Ten columns: the stride leaves one over at the border.
-    params = ml_ista.init(
+    params = unfolding.init(
         jax.random.key(0), (9, 10), unfoldings=3, accelerated=accelerated, scale=1.0, **SMALL
     )
     params = scattered(params, rng)
@@ -102,29 +102,29 @@ def test_unfoldings_against_dense_matrices(accelerated, rng, x64):
         expected.append(g2)
     expected = np.stack([one.T.reshape(4, *size, 4) for one in expected])
     assert np.abs(expected[3] - expected[2]).max() > 0.01
-    found = ml_ista.encode(params, images, iterates=True)
+    found = unfolding.encode(params, images, iterates=True)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(ml_ista.encode(params, images), expected[-1], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(unfolding.encode(params, images), expected[-1], rtol=1e-10, atol=1e-12)
     logits = expected.reshape(4, 4, -1) @ np.asarray(params.weights) + params.offsets
-    np.testing.assert_allclose(ml_ista.apply(params, images, iterates=True), logits, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(unfolding.apply(params, images, iterates=True), logits, rtol=1e-10, atol=1e-12)
 
 
 def test_layers_hold_what_init_promises():
-    params = ml_ista.init(jax.random.key(0), (28, 28), unfoldings=1)
+    params = unfolding.init(jax.random.key(0), (28, 28), unfoldings=1)
     for filters, fan_in in zip(params.filters, (36, 36 * 32, 16 * 64)):
         assert filters.std() == pytest.approx(0.1 / np.sqrt(fan_in), rel=0.1)
     assert np.abs(params.weights).max() <= 1 / np.sqrt(512)
     assert np.abs(params.weights).max() > 0.99 / np.sqrt(512)
-    again = ml_ista.init(jax.random.key(0), (28, 28), unfoldings=6, accelerated=True)
+    again = unfolding.init(jax.random.key(0), (28, 28), unfoldings=6, accelerated=True)
     for one, other in zip(jax.tree.leaves(params), jax.tree.leaves(again)):
         np.testing.assert_array_equal(one, other)
 
 
 def test_remat_changes_no_derivative(rng):
-    params = ml_ista.init(jax.random.key(0), (9, 10), unfoldings=3, accelerated=True, scale=1.0, **SMALL)
+    params = unfolding.init(jax.random.key(0), (9, 10), unfoldings=3, accelerated=True, scale=1.0, **SMALL)
     x = np.float32(rng.standard_normal((4, 9, 10)))
     plain, kept = (
-        jax.grad(lambda params, remat=remat: jnp.sum(ml_ista.apply(params, x, remat=remat) ** 2))(params)
+        jax.grad(lambda params, remat=remat: jnp.sum(unfolding.apply(params, x, remat=remat) ** 2))(params)
         for remat in (False, True)
     )
     for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(kept)):
@@ -134,20 +134,20 @@ def test_remat_changes_no_derivative(rng):
 
 def test_errors(own_errors):
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match=r"the shape of an image is \(H, W\).*found \(28,\)"):
-        ml_ista.init(key, (28,), unfoldings=1)
-    with pytest.raises(ValueError, match="of different lengths or empty: give one number of each a layer"):
-        ml_ista.init(key, (28, 28), unfoldings=1, strides=(2, 2))
-    with pytest.raises(ValueError, match=r"strides \(2, 0, 1\) and outputs 10 are at least 1 each"):
-        ml_ista.init(key, (28, 28), unfoldings=1, strides=(2, 0, 1))
-    with pytest.raises(ValueError, match="unfoldings is -1: give 0, the forward pass, or more"):
-        ml_ista.init(key, (28, 28), unfoldings=-1)
-    with pytest.raises(ValueError, match=r"scale is 0.0: filters of zero never learn"):
-        ml_ista.init(key, (28, 28), unfoldings=1, scale=0.0)
-    with pytest.raises(
-        ValueError, match=r"images of shape \(20, 28\) are smaller than the filters at layer 3"
-    ):
-        ml_ista.init(key, (20, 28), unfoldings=1)
-    params = ml_ista.init(key, (28, 28), unfoldings=1)
-    with pytest.raises(ValueError, match=r"for images \(\.\.\., 28, 28\), found \(5, 28, 27\)"):
-        ml_ista.apply(params, np.ones((5, 28, 27)))
+    with pytest.raises(ValueError, match=r"shape is \(28,\): take \(H, W\), or \(H, W, channels\)"):
+        unfolding.init(key, (28,), unfoldings=1)
+    with pytest.raises(ValueError, match=r"strides \(2, 2\): take one number of each for each layer"):
+        unfolding.init(key, (28, 28), unfoldings=1, strides=(2, 2))
+    with pytest.raises(ValueError, match="strides is 0: take a whole number at least 1"):
+        unfolding.init(key, (28, 28), unfoldings=1, strides=(2, 0, 1))
+    with pytest.raises(ValueError, match="unfoldings is -1: take a whole number at least 0"):
+        unfolding.init(key, (28, 28), unfoldings=-1)
+    with pytest.raises(ValueError, match=r"scale is 0.0: take a positive number"):
+        unfolding.init(key, (28, 28), unfoldings=1, scale=0.0)
+    with pytest.raises(ValueError, match=r"shape is \(20, 28\), too small for the filters of layer 3"):
+        unfolding.init(key, (20, 28), unfoldings=1)
+    with pytest.raises(TypeError, match="key is 0: take one random key"):
+        unfolding.init(0, (28, 28), unfoldings=1)
+    params = unfolding.init(key, (28, 28), unfoldings=1)
+    with pytest.raises(ValueError, match=r"x has the shape \(5, 28, 27\): take \(\.\.\., 28, 28\)"):
+        unfolding.apply(params, np.ones((5, 28, 27)))

@@ -3,7 +3,7 @@ r"""Unrolled multilayer ISTA: a convolutional network that runs a pursuit, witho
 The multilayer model writes an image $x = W_1^T \gamma_1$ by convolutional dictionaries of which each makes
 the codes of the one below, $\gamma_{i - 1} = W_i^T \gamma_i$; $W_i$ is the convolution and $W_i^T$ its
 adjoint. The codes are nonnegative. The first estimate is the forward pass of a network, $\gamma_0 = x$ and
-$\gamma_i \leftarrow \mathrm{relu}(c_i W_i \gamma_{i - 1} + b_i)$. An unfolding synthesises all layers down
+$\gamma_i \leftarrow \mathrm{relu}(c_i W_i \gamma_{i - 1} + b_i)$. An unfolding synthesizes all layers down
 from the deepest one, $\gamma_{i - 1} \leftarrow W_i^T \gamma_i$, and steps up again through
 
 $\gamma_i \leftarrow \mathrm{relu}(\gamma_i - c_i W_i (W_i^T \gamma_i - \gamma_{i - 1}) + b_i)$.
@@ -13,59 +13,57 @@ the last one.
 
 Example:
     >>> import jax, jax.numpy as jnp
-    >>> from jaxtheory.sparse.unrolled import ml_ista
-    >>> params = ml_ista.init(jax.random.key(0), (28, 28), unfoldings=6)
+    >>> from jaxtheory.sparse.unrolled import unfolding
+    >>> params = unfolding.init(jax.random.key(0), (28, 28), unfoldings=6)
     >>> sum(leaf.size for leaf in jax.tree.leaves(params))
     604909
-    >>> ml_ista.apply(params, jnp.ones((5, 28, 28))).shape
+    >>> unfolding.apply(params, jnp.ones((5, 28, 28))).shape
     (5, 10)
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
-from jaxtheory.sparse.pytrees import _registered
-from jaxtheory.sparse.unrolled.layers import AnyKey, _unroll
+from jaxtheory.core import checks
+from jaxtheory.core.linalg import matmul
+from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray, RandomKey
+from jaxtheory.sparse.unrolled.layers import as_inputs, unroll
 
-Images = Float[Array, "..."] | Float[np.ndarray, "..."]
 
-
-@_registered
-@dataclass(frozen=True)
+@record
 class Parameters:
     """The layers' filters, biases and step sizes, and the classifier."""
 
-    filters: Any
-    """For each layer (height, width, channels, atoms)."""
-    biases: Any
-    """For each layer (atoms,), added before the rectifier: thresholds with their sign changed."""
-    step_sizes: Any
-    """For each layer a number."""
-    weights: Any
-    """(deepest codes, outputs)."""
-    offsets: Any
-    """(outputs,)."""
-    shape: tuple[int, ...] = field(metadata={"static": True})
-    """Of an image: (H, W) or (H, W, channels)."""
-    strides: tuple[int, ...] = field(metadata={"static": True})
-    """For each layer the step between the places at which its filters are applied."""
-    unfoldings: int = field(metadata={"static": True})
-    """How many times the pursuit goes down and up after the forward pass."""
-    accelerated: bool = field(metadata={"static": True})
+    filters: tuple[Float[AnyArray, "_ _ _ _"], ...]
+    """The filters of each layer."""
+    biases: tuple[Float[AnyArray, " _"], ...]
+    """The biases of each layer, added before the rectifier: thresholds with their sign changed."""
+    step_sizes: tuple[Float[AnyArray, ""] | float, ...]
+    """The step size of each layer."""
+    weights: Float[AnyArray, "codes outputs"]
+    """The weights of the classifier of the deepest codes."""
+    offsets: Float[AnyArray, " outputs"]
+    """The offsets of the classifier."""
+    shape: tuple[int, ...] = static()
+    """The shape of an image: `(H, W)`, or `(H, W, channels)`."""
+    strides: tuple[int, ...] = static()
+    """The step between the places at which the filters of each layer are applied."""
+    unfoldings: int = static()
+    """The number of times that the pursuit goes down and up after the forward pass."""
+    accelerated: bool = static()
     """Whether it is multilayer FISTA."""
 
 
 def init(
-    key: AnyKey,
+    key: RandomKey,
     shape: Sequence[int],
     *,
     atoms: Sequence[int] = (32, 64, 512),
@@ -76,21 +74,23 @@ def init(
     accelerated: bool = False,
     scale: float = 0.1,
 ) -> Parameters:
-    r"""Random filters, biases of zero and step sizes of one; the defaults are the paper's network for MNIST.
+    r"""Draw random filters, with biases of zero and step sizes of one.
 
-    Filters are $N(0, s^2 / n)$ with $n$ the number of inputs to a unit, the classifier is uniform between
-    $\pm 1 / \sqrt{n}$. The draw does not depend on the unfoldings.
+    The defaults are the paper's network for MNIST. Filters are $N(0, s^2 / n)$ with $n$ the number of inputs
+    to a unit, the classifier is uniform between $\pm 1 / \sqrt{n}$. The draw does not depend on the
+    unfoldings.
 
     Args:
-        key: A random key.
-        shape: Of an image: `(H, W)`, or `(H, W, channels)`.
-        atoms: The number of filters of each layer.
-        kernel_size: The side of each layer's filters.
-        strides: The step between the places at which they are applied; images are not padded.
-        outputs: What the classifier gives.
-        unfoldings: How many times the pursuit goes down and up after the forward pass; 0 for a plain network.
+        key: The random key.
+        shape: The shape of an image: `(H, W)`, or `(H, W, channels)`.
+        atoms: The number of atoms of each layer.
+        kernel_size: The side of each layer's square filters.
+        strides: The step between the places at which each layer's filters are applied; images are not padded.
+        outputs: The number of outputs of the classifier.
+        unfoldings: The number of times that the pursuit goes down and up after the forward pass; 0 gives a
+            plain network.
         accelerated: Whether it is multilayer FISTA.
-        scale: $s > 0$.
+        scale: The factor $s > 0$ on the filters.
 
     Returns:
         The parameters.
@@ -98,11 +98,12 @@ def init(
     Raises:
         ValueError: If sizes do not fit together or are below 1, unfoldings are negative, or the scale is not
             positive.
+        TypeError: If a size is no whole number, or `key` is no random key.
 
     Example:
         >>> import jax
-        >>> from jaxtheory.sparse.unrolled import ml_ista
-        >>> params = ml_ista.init(
+        >>> from jaxtheory.sparse.unrolled import unfolding
+        >>> params = unfolding.init(
         ...     jax.random.key(0), (8, 8, 3), atoms=(4, 6), kernel_size=(3, 2), strides=(2, 1), unfoldings=2
         ... )
         >>> [leaf.shape for leaf in params.filters], params.weights.shape
@@ -112,22 +113,22 @@ def init(
         Sulam, Aberdam, Beck and Elad, On multi-layer basis pursuit, efficient algorithms and convolutional
         neural networks, 2019.
     """
-    if len(shape) not in (2, 3) or min(shape) < 1:
-        raise ValueError(f"the shape of an image is (H, W) or (H, W, channels), found {tuple(shape)}")
+    checks.random_key("key", key)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"shape is {tuple(shape)}: take (H, W), or (H, W, channels)")
+    shape = tuple(checks.count("shape", one) for one in shape)
     if not len(atoms) == len(kernel_size) == len(strides) or not atoms:
         raise ValueError(
-            f"atoms {tuple(atoms)}, kernel_size {tuple(kernel_size)} and strides {tuple(strides)} are of "
-            "different lengths or empty: give one number of each a layer"
+            f"atoms is {tuple(atoms)}, kernel_size {tuple(kernel_size)} and strides {tuple(strides)}: take "
+            "one number of each for each layer"
         )
-    if min(*atoms, *kernel_size, *strides, outputs) < 1:
-        raise ValueError(
-            f"atoms {tuple(atoms)}, kernel_size {tuple(kernel_size)}, strides {tuple(strides)} and outputs "
-            f"{outputs} are at least 1 each"
-        )
-    if unfoldings < 0:
-        raise ValueError(f"unfoldings is {unfoldings}: give 0, the forward pass, or more")
-    if scale <= 0:
-        raise ValueError(f"scale is {scale}: filters of zero never learn, give a positive one")
+    atoms, kernel_size, strides = (
+        tuple(checks.count(name, one) for one in values)
+        for name, values in (("atoms", atoms), ("kernel_size", kernel_size), ("strides", strides))
+    )
+    outputs = checks.count("outputs", outputs)
+    unfoldings = checks.count("unfoldings", unfoldings, least=0)
+    checks.positive("scale", scale)
     sizes, channels = tuple(shape[:2]), (*shape, 1)[2]
     *keys, last = jax.random.split(key, len(atoms) + 1)
     filters = []
@@ -138,7 +139,7 @@ def init(
         sizes = tuple((size - kernel) // stride + 1 for size in sizes)
         if min(sizes) < 1:
             raise ValueError(
-                f"images of shape {tuple(shape)} are smaller than the filters at layer {layer + 1}: use "
+                f"shape is {shape}, too small for the filters of layer {layer + 1}: take larger images, "
                 "fewer layers, or smaller kernels or strides"
             )
         channels = number
@@ -151,10 +152,10 @@ def init(
         tuple(jnp.ones((), dtype) for _ in atoms),
         weights[:-1],
         weights[-1],
-        tuple(shape),
-        tuple(strides),
+        shape,
+        strides,
         unfoldings,
-        accelerated,
+        bool(accelerated),
     )
 
 
@@ -170,10 +171,8 @@ def _convolution(stride: int, filters: Array, codes: Array) -> Array:
 
 
 def _products(stride: int, filters: Array, codes: Array) -> Array:
-    """The same convolution by a product of matrices.
-
-    Blocks of `stride` pixels become channels, so that filters move by one: a few slices make the patches.
-    """
+    """The same convolution by a product of matrices."""
+    # Blocks of `stride` pixels become channels, so that filters move by one: a few slices make the patches.
     kernel, _, channels, atoms = filters.shape
     steps = -(-kernel // stride)
     places = [(size - kernel) // stride + 1 for size in codes.shape[1:3]]
@@ -182,32 +181,28 @@ def _products(stride: int, filters: Array, codes: Array) -> Array:
     zero = jnp.zeros((), codes.dtype)
     codes = lax.pad(codes, zero, [(0, 0, 0), *room, (0, 0, 0)])
     codes = codes.reshape(len(codes), blocks[0], stride, blocks[1], stride, channels)
-    codes = codes.transpose(0, 1, 3, 2, 4, 5).reshape(len(codes), *blocks, -1)
+    codes = codes.transpose(0, 1, 3, 2, 4, 5).reshape(len(codes), *blocks, stride * stride * channels)
     rows = jnp.concatenate([codes[:, i : i + places[0]] for i in range(steps)], -1)
     patches = jnp.concatenate([rows[:, :, j : j + places[1]] for j in range(steps)], -1)
     lacking = steps * stride - kernel
     filters = jnp.pad(filters, ((0, lacking), (0, lacking), (0, 0), (0, 0)))
     filters = filters.reshape(steps, stride, steps, stride, channels, atoms).transpose(2, 0, 1, 3, 4, 5)
-    found = jnp.matmul(
-        patches.reshape(-1, patches.shape[-1]), filters.reshape(-1, atoms), precision="highest"
-    )
+    found = matmul(patches.reshape(-1, patches.shape[-1]), filters.reshape(-1, atoms))
     return found.reshape(len(codes), *places, atoms)
 
 
 def _convolved(filters: Array, stride: int, codes: Array) -> Array:
-    """The layer's convolution $W$, (n, H, W, channels) to (n, H', W', atoms).
-
-    Inside of a loop, processors convolve many times slower than they multiply matrices.
-    """
+    """The layer's convolution $W$, (n, H, W, channels) to (n, H', W', atoms)."""
+    # Inside of a loop, processors convolve many times slower than they multiply matrices.
     return lax.platform_dependent(
         filters, codes, cpu=partial(_products, stride), default=partial(_convolution, stride)
     )
 
 
-def _synthesised(filters: Array, stride: int, below: Any, codes: Array) -> Array:
+def _synthesized(filters: Array, stride: int, below: jax.ShapeDtypeStruct, codes: Array) -> Array:
     """Its adjoint $W^T$, to codes below of a known shape."""
 
-    def adjoint(convolution: Any, filters: Array, codes: Array) -> Array:
+    def adjoint(convolution: Callable[..., Array], filters: Array, codes: Array) -> Array:
         return jax.linear_transpose(partial(convolution, stride, filters), below)(codes)[0]
 
     return lax.platform_dependent(
@@ -224,27 +219,29 @@ def _momenta(unfoldings: int) -> np.ndarray:
     return np.asarray(momenta)
 
 
-def _pursued(params: Parameters, x: Images, iterates: bool, remat: bool) -> Array:
+def check_images(params: Parameters, x: Array) -> None:
+    """Refuses images of another shape than the parameters are for."""
+    names = ("height", "width", "channels")[: len(params.shape)]
+    checks.axes("x", x, "...", *names, sizes=params.shape)
+
+
+@partial(jax.jit, static_argnames=("iterates", "remat"))
+def _pursued(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
     """The deepest codes, (..., H', W', atoms), those of all unfoldings with a first axis."""
-    images = len(params.shape)
-    if jnp.shape(x)[-images:] != params.shape:
-        needed = f"(..., {', '.join(map(str, params.shape))})"
-        raise ValueError(f"these parameters are for images {needed}, found {jnp.shape(x)}: reshape them")
-    dtype = jnp.result_type(x, *params.filters)
-    leading = jnp.shape(x)[: jnp.ndim(x) - images]
-    x = jnp.asarray(x, dtype).reshape(-1, *(*params.shape, 1)[:3])
+    leading = x.shape[: x.ndim - len(params.shape)]
+    x = x.reshape(math.prod(leading), *(*params.shape, 1)[:3])
     layers = tuple(zip(params.filters, params.biases, params.step_sizes, params.strides))
 
     codes, shapes = x, []
     for filters, bias, step_size, stride in layers:
-        shapes.append(jax.ShapeDtypeStruct(codes.shape, dtype))
+        shapes.append(jax.ShapeDtypeStruct(codes.shape, x.dtype))
         codes = jax.nn.relu(step_size * _convolved(filters, stride, codes) + bias)
 
-    def unfold(carry, momentum):
+    def unfold(carry: tuple[Array, Array], momentum: Array) -> tuple[Array, Array]:
         codes, before = carry
         estimates = [codes + momentum * (codes - before) if params.accelerated else codes]
         for (filters, _, _, stride), below in zip(reversed(layers), reversed(shapes)):
-            estimates.append(_synthesised(filters, stride, below, estimates[-1]))
+            estimates.append(_synthesized(filters, stride, below, estimates[-1]))
         below, above = x, codes
         for (filters, bias, step_size, stride), estimate, made in zip(
             layers, estimates[-2::-1], estimates[:0:-1]
@@ -252,11 +249,11 @@ def _pursued(params: Parameters, x: Images, iterates: bool, remat: bool) -> Arra
             below = jax.nn.relu(estimate - step_size * _convolved(filters, stride, made - below) + bias)
         return below, above
 
-    momenta = jnp.asarray(_momenta(params.unfoldings), dtype)
+    momenta = jnp.asarray(_momenta(params.unfoldings), x.dtype)
     if params.unfoldings:
-        unfolded = _unroll(
-            unfold, (codes, codes), momenta, params.unfoldings, iterates=iterates, remat=remat
-        )[0]
+        unfolded = unroll(unfold, (codes, codes), momenta, params.unfoldings, iterates=iterates, remat=remat)[
+            0
+        ]
         codes = jnp.concatenate([codes[None], unfolded]) if iterates else unfolded
     elif iterates:
         codes = codes[None]
@@ -264,67 +261,78 @@ def _pursued(params: Parameters, x: Images, iterates: bool, remat: bool) -> Arra
     return codes.reshape(*stacked, *leading, *codes.shape[-3:])
 
 
-@partial(jax.jit, static_argnames=("iterates", "remat"))
 def encode(
-    params: Parameters, x: Images, *, iterates: bool = False, remat: bool = False
+    params: Parameters, x: Real[AnyArray, "..."], *, iterates: bool = False, remat: bool = False
 ) -> Float[Array, "..."]:
-    """The deepest codes after the last unfolding.
+    """Return the deepest codes after the last unfolding.
 
     Args:
-        params: What `init` returned, or what became of it.
-        x: Images, shape `(..., *shape)`.
-        iterates: Whether to return the codes of the forward pass and after each unfolding.
+        params: The parameters that `init` returned, or what became of them.
+        x: The images, with the shape of the parameters at the end.
+        iterates: Whether to return the codes of the forward pass and after each unfolding, with a first axis
+            of length `unfoldings + 1`.
         remat: Whether reverse mode keeps only the codes between unfoldings and computes what is inside again.
 
     Returns:
-        Shape `(..., H', W', atoms)`, for the iterates with a first axis `(unfoldings + 1,)`; nonnegative.
+        The codes `(..., H', W', atoms)`, which are nonnegative, or the iterates.
 
     Raises:
         ValueError: If the images are of another shape.
+        TypeError: If the images are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp
-        >>> from jaxtheory.sparse.unrolled import ml_ista
-        >>> params = ml_ista.init(jax.random.key(0), (28, 28), unfoldings=2)
-        >>> ml_ista.encode(params, jnp.ones((5, 28, 28)), iterates=True).shape
+        >>> from jaxtheory.sparse.unrolled import unfolding
+        >>> params = unfolding.init(jax.random.key(0), (28, 28), unfoldings=2)
+        >>> unfolding.encode(params, jnp.ones((5, 28, 28)), iterates=True).shape
         (3, 5, 1, 1, 512)
 
     References:
         Sulam, Aberdam, Beck and Elad, On multi-layer basis pursuit, efficient algorithms and convolutional
         neural networks, 2019.
     """
-    return _pursued(params, x, iterates, remat)
+    params, x, back = as_inputs(params, x)
+    check_images(params, x)
+    return back(_pursued(params, x, iterates=iterates, remat=remat))
 
 
-@partial(jax.jit, static_argnames=("iterates", "remat"))
 def apply(
-    params: Parameters, x: Images, *, iterates: bool = False, remat: bool = False
+    params: Parameters, x: Real[AnyArray, "..."], *, iterates: bool = False, remat: bool = False
 ) -> Float[Array, "..."]:
-    """What the classifier makes of the deepest codes.
+    """Return the outputs of the linear classifier of the deepest codes.
 
     Args:
-        params: What `init` returned, or what became of it.
-        x: Images, shape `(..., *shape)`.
-        iterates: Whether to classify the codes of the forward pass and after each unfolding.
+        params: The parameters that `init` returned, or what became of them.
+        x: The images, with the shape of the parameters at the end.
+        iterates: Whether to classify the codes of the forward pass and after each unfolding, with a first
+            axis of length `unfoldings + 1`.
         remat: Whether reverse mode keeps only the codes between unfoldings and computes what is inside again.
 
     Returns:
-        Shape `(..., outputs)`, for the iterates with a first axis `(unfoldings + 1,)`.
+        The outputs `(..., outputs)`, or those of the iterates.
 
     Raises:
         ValueError: If the images are of another shape.
+        TypeError: If the images are not real.
 
     Example:
         >>> import jax, jax.numpy as jnp
-        >>> from jaxtheory.sparse.unrolled import ml_ista
-        >>> params = ml_ista.init(jax.random.key(0), (28, 28), unfoldings=2, accelerated=True)
-        >>> ml_ista.apply(params, jnp.ones((5, 28, 28)), iterates=True).shape
+        >>> from jaxtheory.sparse.unrolled import unfolding
+        >>> params = unfolding.init(jax.random.key(0), (28, 28), unfoldings=2, accelerated=True)
+        >>> unfolding.apply(params, jnp.ones((5, 28, 28)), iterates=True).shape
         (3, 5, 10)
 
     References:
         Sulam, Aberdam, Beck and Elad, On multi-layer basis pursuit, efficient algorithms and convolutional
         neural networks, 2019.
     """
-    codes = _pursued(params, x, iterates, remat)
-    flat = codes.reshape(*codes.shape[:-3], -1)
-    return jnp.matmul(flat, params.weights, precision="highest") + params.offsets
+    params, x, back = as_inputs(params, x)
+    check_images(params, x)
+    return back(_classified(params, x, iterates=iterates, remat=remat))
+
+
+@partial(jax.jit, static_argnames=("iterates", "remat"))
+def _classified(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
+    codes = _pursued(params, x, iterates=iterates, remat=remat)
+    flat = codes.reshape(*codes.shape[:-3], math.prod(codes.shape[-3:]))
+    return matmul(flat, params.weights) + params.offsets
