@@ -12,7 +12,7 @@ from sklearn.decomposition import sparse_encode
 
 from jaxtheory.experiments.benchmarks import fista as bench
 from jaxtheory.kernels.fista import api, specs, tpu
-from jaxtheory.lab.machines import compiled_cost, doctor, programs
+from jaxtheory.lab.machines import doctor, programs
 from jaxtheory.sparse import pursuit
 
 CALL = "tpu_custom_call"
@@ -340,6 +340,7 @@ def test_the_kernel_moves_a_tenth_of_the_loop(name):
     assert bench.kernel_bytes(shape) <= bench.loop_bytes(shape, specs.STEPS) / 10
     # What it is compared with is no more than what the compiler counts.
     solve = partial(api.gram_fista, steps=specs.STEPS, implementation="reference")
-    cost, unknown = compiled_cost.multiplied(jax.jit(solve).lower(*specs.operands(shape)).compile())
-    assert unknown == 0
-    assert bench.loop_bytes(shape, specs.STEPS) <= cost.bytes
+    counted = jax.jit(solve).lower(*specs.operands(shape)).compile().cost_analysis()["bytes accessed"]
+    # It counts the loop's body once, and around it a few arrays as large as the codes.
+    around = 4 * 4 * shape.signals * shape.atoms
+    assert bench.loop_bytes(shape, 1) <= counted - around
