@@ -58,6 +58,7 @@ def test_the_page_on_kymatio_says_what_becomes_of_a_list_and_of_padded_images(rn
     np.testing.assert_allclose(inside, y, rtol=0, atol=1e-5 * np.abs(y).max())
 
 
+@pytest.mark.beyond
 def test_the_page_on_sharding_gathers_nothing(rng):
     [code] = blocks("docs/sharding.md")
     found = {}
@@ -109,6 +110,7 @@ def test_what_the_pages_link_to_is_there():
     assert [str(link) for link in links if not link.exists()] == []
 
 
+@pytest.mark.beyond
 def test_the_page_on_sparse_coding_walks_from_pursuits_to_networks():
     found = {}
     for block in blocks("docs/sparse.md"):

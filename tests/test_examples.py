@@ -126,6 +126,7 @@ def test_jit(row):
     assert_close(first, function(*args), row.tolerance)
 
 
+@pytest.mark.beyond
 @rows("vmap")
 def test_vmap_and_leading_axes_agree(row):
     function = bind(row)
@@ -173,6 +174,7 @@ def test_grad_against_finite_differences(row, x64):
     np.testing.assert_allclose(slope, difference, rtol=2e-5, atol=1e-7 * max(1.0, abs(float(moved(0.0)))))
 
 
+@pytest.mark.beyond
 @rows("x64")
 def test_double_precision(row):
     args = arguments(row)

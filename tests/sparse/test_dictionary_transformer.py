@@ -65,6 +65,7 @@ SHAPE = (150, 6)
 OPTIONS = {"atoms": 9, "penalty": 0.7, "steps": 40, "batch": 50, "random_state": 0}
 
 
+@pytest.mark.beyond
 def test_codes_are_those_of_scikit_learn_and_come_back_as_signals(rng):
     x = rng.laplace(size=SHAPE)
     transformer = DictionaryTransformer(**OPTIONS).fit(x)

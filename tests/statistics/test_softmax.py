@@ -109,6 +109,7 @@ def test_softmax_over_penalties_at_once(rng, x64):
         assert together.steps[k] == fit(penalty=penalty).steps
 
 
+@pytest.mark.beyond
 def test_softmax_derivatives_in_the_penalty_against_finite_differences(rng, x64):
     features, labels = clouds(rng, 30, 4)
     weights, bias = rng.standard_normal((4, 3)), rng.standard_normal(3)

@@ -16,6 +16,7 @@ CASES = [
 ]
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize(("name", "masked", "domain"), CASES)
 def test_filters_become_the_least_squares_of_the_ball(name, masked, domain, x64, rng):
     shape, size = dense.CASES[name]
@@ -76,6 +77,7 @@ def images(rng):
     return np.float32(rng.standard_normal((3, 12, 1)))
 
 
+@pytest.mark.beyond
 def test_a_run_takes_the_learners_steps(learner, images, rng):
     state = start = learner.init(np.float32(rng.standard_normal((3, 1, 3))))
     assert start.step == 0
@@ -88,6 +90,7 @@ def test_a_run_takes_the_learners_steps(learner, images, rng):
     assert metrics["objective"][1] < metrics["objective"][0]
 
 
+@pytest.mark.beyond
 def test_what_is_missing_or_an_image_of_nan_is_not_learned_from(learner, images, rng):
     state = learner.init(np.float32(rng.standard_normal((3, 1, 3))))
     mask = rng.random((3, 12, 1)) > 0.3

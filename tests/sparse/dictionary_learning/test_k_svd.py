@@ -37,14 +37,18 @@ def test_an_atom_over_again_is_replaced_though_it_is_used():
 @pytest.mark.beyond
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_it_recovers_the_papers_dictionary(noise, rng):
-    # Section V-A: 50 atoms of 20 features, 1,500 signals of 3 atoms, 80 steps; at 20 dB or none.
-    D, x = planted(rng, 50, 20, 1500, 3, noise)
-    learner = ksvd(3, uses=4)
-    start = learner.init(sample_atoms(jax.random.key(0), np.float32(x), 50))
-    learned, metrics = learning.run(learner, start, np.float32(x), steps=80)
-    assert recovered(D, learned.dictionary) >= 45
-    assert np.all(metrics["error"] <= metrics["coded"] * (1 + 1e-5))
-    assert metrics["error"][-1] < 0.5 * metrics["error"][0]
+    # Section V-A: 50 atoms of 20 features, 1,500 signals of 3 atoms, 80 steps; at 20 dB or none. As there, the
+    # mean over trials: of one trial in five fewer than 45 atoms come out.
+    found = []
+    for trial in range(5):
+        D, x = planted(rng, 50, 20, 1500, 3, noise)
+        learner = ksvd(3, uses=4)
+        start = learner.init(sample_atoms(jax.random.key(trial), np.float32(x), 50))
+        learned, metrics = learning.run(learner, start, np.float32(x), steps=80)
+        found.append(recovered(D, learned.dictionary))
+        assert np.all(metrics["error"] <= metrics["coded"] * (1 + 1e-5))
+        assert metrics["error"][-1] < 0.5 * metrics["error"][0]
+    assert np.mean(found) >= 45
 
 
 def test_a_step_is_the_dense_one(x64, rng):

@@ -110,6 +110,7 @@ def test_a_dictionary_of_zeros_is_replaced_and_learning_goes_on():
     assert metrics["objective"] == 0
 
 
+@pytest.mark.beyond
 def test_a_run_draws_and_learns_as_documented_and_resumes():
     key, start = jax.random.key(1), LEARNER.init(ATOMS)
     run = partial(learning.run, LEARNER, data=SIGNALS, key=key, steps=2, batch=60)

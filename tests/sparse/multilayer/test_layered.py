@@ -58,6 +58,7 @@ def test_nonnegative_soft_thresholding_is_the_forward_pass_of_a_network(strides,
     assert np.abs(found - values).max() <= 1e-12 * np.abs(values).max()
 
 
+@pytest.mark.beyond
 def test_layered_basis_pursuit_solves_scikit_learns_lasso_in_each_layer(x64, rng):
     filters, size, strides = made(rng, "signal of strides")
     x = rng.standard_normal((3, *size, filters[0].shape[-2]))
@@ -88,6 +89,7 @@ def test_layered_basis_pursuit_solves_scikit_learns_lasso_in_each_layer(x64, rng
             below = codes
 
 
+@pytest.mark.beyond
 def test_the_tolerance_is_no_part_of_the_program(rng):
     filters, x = [np.float32(rng.standard_normal((3, 1, 2)))], np.float32(rng.standard_normal((8, 1)))
 

@@ -38,6 +38,7 @@ def test_learning_finds_planted_filters(rng):
         np.testing.assert_allclose(np.sum(np.square(filters), (0, 1)), 1, rtol=1e-5)
 
 
+@pytest.mark.beyond
 def test_a_step_on_the_filters_lowers_the_objective_of_its_codes(x64, rng):
     filters, size, _ = made(rng, "image")
     images = rng.standard_normal((6, *size, 1))

@@ -4,11 +4,13 @@ from functools import partial
 
 import jax
 import numpy as np
+import pytest
 
 from jaxtheory.sparse import multilayer
 from tests.sparse.multilayer.models import matrices
 
 
+@pytest.mark.beyond
 def test_samples_have_their_entries_and_are_the_filters_images(x64):
     filters = multilayer.init(jax.random.key(0), [(3, 2), 2], (3, 4), channels=2)
     draw = partial(

@@ -55,6 +55,7 @@ def test_vmap_over_everything_that_a_lasso_takes(problem, x64):
     np.testing.assert_allclose(by_pair.codes, expected.codes, atol=1e-6)
 
 
+@pytest.mark.beyond
 def test_derivatives_through_vmap(problem, x64):
     dictionary, signals = (jnp.asarray(array) for array in problem)
 

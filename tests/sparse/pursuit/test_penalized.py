@@ -41,6 +41,7 @@ def test_the_lasso_against_least_angles(problem, x64):
         np.testing.assert_allclose(codes, path[2][:, -1], atol=1e-6)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("shape", [(30,), (50, 1), (50, 30)])
 def test_penalties_per_atom_and_per_signal(problem, shape, rng, x64):
     dictionary, signals = problem
@@ -80,6 +81,7 @@ def test_single_precision_many_blocks_and_leading_axes(rng):
     np.testing.assert_allclose(ours, best, rtol=1.1e-5)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_atoms_that_come_twice_leave_the_minimum_as_it_is(rng, nonnegative, x64):
     atoms = unit(rng.standard_normal((20, 20)))
@@ -112,6 +114,7 @@ def test_many_signals_meet_a_millionth_in_single_precision(rng):
     np.testing.assert_allclose(ours, best, rtol=1e-6)
 
 
+@pytest.mark.beyond
 def test_a_dictionary_as_a_pair_of_functions(problem, x64):
     dictionary, signals = problem
     matrix = jnp.asarray(dictionary)
@@ -171,6 +174,7 @@ def test_derivatives_against_finite_differences(problem, nonnegative, rng, x64):
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.beyond
 def test_the_path_is_the_lasso_at_each_penalty_in_fewer_steps(problem, x64):
     dictionary, signals = problem
     penalties = np.geomspace(0.5, 0.005, 12)
@@ -185,6 +189,7 @@ def test_the_path_is_the_lasso_at_each_penalty_in_fewer_steps(problem, x64):
     np.testing.assert_allclose(by_atom.codes, path.codes[:2], atol=1e-4)
 
 
+@pytest.mark.beyond
 def test_a_tolerance_out_of_reach_is_flagged(problem):
     dictionary, signals = (np.float32(array) for array in problem)
     early = pursuit.lasso(dictionary, signals, 0.01, max_steps=4)
@@ -277,6 +282,7 @@ def test_an_atom_without_a_penalty(problem, count, nonnegative, x64):
         np.testing.assert_allclose(result.objective[0], expected.objective, rtol=1e-10)
 
 
+@pytest.mark.beyond
 def test_no_penalty_at_all_is_least_squares(rng):
     dictionary, signals = np.float32(rng.standard_normal((6, 20))), np.float32(rng.standard_normal((9, 20)))
     expected = np.linalg.lstsq(np.float64(dictionary.T), np.float64(signals.T))[0].T

@@ -56,6 +56,7 @@ def test_at_the_start_it_is_ista(shape, size, boundary, tied, rng, x64):
     np.testing.assert_allclose(image, expected[-1] @ dictionary, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.beyond
 def test_encoder_decoder_and_dictionary_are_learned_apart():
     params = convolutional_lista.init(jax.random.key(0), (3, 3, 1, 4), steps=3, penalty=0.02)
     norms = jnp.sum(params.dictionary**2, axis=(0, 1, 2))
