@@ -73,6 +73,20 @@ def test_no_underscored_name_is_imported():
                 assert not private, f"{path.name} imports {private[0]} from {node.module}"
 
 
+def test_no_module_and_function_of_a_theory_share_a_name():
+    functions = 0
+    for theory in THEORIES | {"data", "core"}:
+        place = Path(__file__).parents[1] / "jaxtheory" / theory
+        files = [path for path in python_files() if path.is_relative_to(place)]
+        modules = {path.parent.name if path.name == "__init__.py" else path.stem for path in files}
+        for path in files:
+            for node in ast.parse(path.read_bytes()).body:
+                if isinstance(node, ast.FunctionDef):
+                    functions += 1
+                    assert node.name not in modules, f"{path} has the function {node.name}"
+    assert functions > 300
+
+
 def loaded_after(statement: str) -> set[str]:
     """Top-level modules that a statement loads in a fresh interpreter."""
     code = f"import sys; {statement}; print(' '.join({{name.split('.')[0] for name in sys.modules}}))"

@@ -180,7 +180,7 @@ def test_the_steps_are_differentiable_by_the_reference(rng, x64):
 
     arguments = (jnp.asarray(dictionary), jnp.asarray(signals), jnp.asarray(0.3))
     found = jax.grad(unrolled, (0, 1, 2))(*arguments)
-    # At the minimum, the derivative of the steps is that of the minimiser.
+    # At the minimum, the derivative of the steps is that of the minimizer.
     for one, other in zip(found, jax.grad(implicit, (0, 1, 2))(*arguments)):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
 

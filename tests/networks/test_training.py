@@ -285,10 +285,10 @@ def test_derivatives_through_a_run_in_both_modes():
     """Gradient descent on (p - c)^2 / 2 ends at c + (1 - r)^k (p - c)."""
     descent = optax.sgd(0.25)
 
-    def end(params, centre):
+    def end(params, center):
         start = training.init(params, jax.random.key(0), optimizer=descent)
         objective = training.stateless(half_square)
-        return training.run(start, centre[None], objective=objective, optimizer=descent, steps=6)[0].params
+        return training.run(start, center[None], objective=objective, optimizer=descent, steps=6)[0].params
 
     args = (jnp.float32(3), jnp.float32(1))
     left = 0.75**6

@@ -33,8 +33,8 @@ def random_dictionary(rng, atoms, features):
 
 def simplex(n):
     """n + 1 equiangular directions in n dimensions."""
-    centred = np.eye(n + 1) - 1 / (n + 1)
-    return (centred @ np.linalg.svd(centred)[2][:n].T) * np.sqrt((n + 1) / n)
+    centered = np.eye(n + 1) - 1 / (n + 1)
+    return (centered @ np.linalg.svd(centered)[2][:n].T) * np.sqrt((n + 1) / n)
 
 
 @pytest.mark.parametrize("n", [1, 4, 64])

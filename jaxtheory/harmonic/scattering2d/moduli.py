@@ -170,7 +170,7 @@ def _apart_in_reverse_jvp(primals: Any, tangents: Any) -> Any:
     return primals[0], lax.optimization_barrier(tangents[0])
 
 
-def moduli(spectrum: tuple[Array, Array], origin: tuple[int, int], step: Step) -> Array:
+def wavelet_moduli(spectrum: tuple[Array, Array], origin: tuple[int, int], step: Step) -> Array:
     """The moduli of the responses of a scale's wavelets, subsampled: (m, W', H') to (L, m, w, h)."""
     number, *size = step.filters.shape
 

@@ -16,7 +16,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic.scattering2d.banks import Bank
-from jaxtheory.harmonic.scattering2d.moduli import Step, moduli, spectrum_of, wavelet_step
+from jaxtheory.harmonic.scattering2d.moduli import Step, spectrum_of, wavelet_moduli, wavelet_step
 
 CACHE = 80_000
 """Pixels of first-order maps that a processor's core works on at a time: they stay in its cache."""
@@ -143,7 +143,7 @@ def walk(
 
     spectrum, origin, first = look(image, 0, range(bank.J))
     for j, step in enumerate(first):
-        u = moduli(spectrum, origin, step)
+        u = wavelet_moduli(spectrum, origin, step)
         found[j,] = jnp.swapaxes(leaf(u, j), 0, 1)
         deeper = range(j + 1, bank.J) if bank.order == 2 else range(0)
         if not deeper:
@@ -151,7 +151,7 @@ def walk(
         spectra, corner, second = look(u.reshape(-1, *u.shape[2:]), j, deeper)
 
         def descend(spectra: Any, corner: Any = corner, second: Any = second, deeper: range = deeper) -> Any:
-            return [leaf(moduli(spectra, corner, one), scale) for scale, one in zip(deeper, second)]
+            return [leaf(wavelet_moduli(spectra, corner, one), scale) for scale, one in zip(deeper, second)]
 
         if angles:
             apart = jax.tree.map(lambda part: part.reshape(bank.L, number, *part.shape[1:]), spectra)

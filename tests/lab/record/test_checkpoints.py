@@ -48,7 +48,7 @@ def train(tmp_path, said):
 
 
 def start():
-    """All that trainings carry: halves, nested containers, an optimiser's state, a key, a count, nothing."""
+    """All that trainings carry: halves, nested containers, an optimizer's state, a key, a count, nothing."""
     params = {"w": jnp.ones(3, jnp.bfloat16), "b": (jnp.zeros(2), [jnp.ones(1)])}
     return params, ADAM.init(params), jax.random.key(0), 0, None
 

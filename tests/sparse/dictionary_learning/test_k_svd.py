@@ -37,8 +37,8 @@ def test_an_atom_over_again_is_replaced_though_it_is_used():
 @pytest.mark.beyond
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_it_recovers_the_papers_dictionary(noise, rng):
-    # Section V-A: 50 atoms of 20 features, 1,500 signals of 3 atoms, 80 steps; at 20 dB or none. As there, the
-    # mean over trials: of one trial in five fewer than 45 atoms come out.
+    # Section V-A: 50 atoms of 20 features, 1,500 signals of 3 atoms, 80 steps; at 20 dB or none. It is the
+    # mean over trials, as there: one trial in five finds fewer than 45 atoms.
     found = []
     for trial in range(5):
         D, x = planted(rng, 50, 20, 1500, 3, noise)
