@@ -34,9 +34,9 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
     Raises:
         Usage: For flags that the experiment does not have, or values that they do not take.
     """
+    from jaxtheory.lab.progress import Display, Silent
     from jaxtheory.lab.record import runs
     from jaxtheory.lab.show import terminal
-    from jaxtheory.lab.show.progress import Display, Silent
 
     if options.jobs is not None:
         raise Usage("--jobs goes with --all: one experiment is one process")

@@ -84,7 +84,7 @@ def verdicts(options: argparse.Namespace) -> int:
 
 def data(options: argparse.Namespace) -> int:
     """Prepare data."""
-    from jaxtheory.lab.show.progress import Display, Silent
+    from jaxtheory.lab.progress import Display, Silent
 
     folder = discovery.PACKAGE / "data"
     names = [path.stem for path in sorted(folder.glob("*.py")) if _defines(path, "prepare")]

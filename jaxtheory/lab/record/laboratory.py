@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxtheory.lab.errors import Broken, Failure
+from jaxtheory.lab.progress import Display, Task, in_notebook
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim, Claims
 from jaxtheory.lab.record.clock import Clock
@@ -27,7 +28,6 @@ from jaxtheory.lab.record.grids import Grid, generator, ragged, random_key
 from jaxtheory.lab.record.pictures import png
 from jaxtheory.lab.record.points import as_point, shapes_of
 from jaxtheory.lab.record.sweeps import Dims, axis_names, labeled
-from jaxtheory.lab.show.progress import Display, Task, in_notebook
 
 if TYPE_CHECKING:
     import jax

@@ -17,6 +17,7 @@ from jaxtheory import __version__
 from jaxtheory.data.errors import DataError
 from jaxtheory.lab import machine
 from jaxtheory.lab.errors import Broken, Failure, LabError
+from jaxtheory.lab.progress import Display
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.claims import Claim
 from jaxtheory.lab.record.digests import data_digest, source_digest
@@ -24,7 +25,6 @@ from jaxtheory.lab.record.discovery import Experiment
 from jaxtheory.lab.record.laboratory import Lab
 from jaxtheory.lab.record.locks import held
 from jaxtheory.lab.record.ranges import check_config
-from jaxtheory.lab.show.progress import Display
 
 FORMAT = 2
 """The version of `findings.json`: findings of another are left out, and computed again."""

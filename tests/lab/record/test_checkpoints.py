@@ -12,8 +12,8 @@ import optax
 import pytest
 
 from jaxtheory.lab.errors import Failure
+from jaxtheory.lab.progress import Display, Silent
 from jaxtheory.lab.record.laboratory import Lab, Training
-from jaxtheory.lab.show.progress import Display, Silent
 
 ADAM = optax.adam(1e-2)
 

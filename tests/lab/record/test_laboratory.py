@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 from jaxtheory.lab import Claim, Claims, at_most, exact
 from jaxtheory.lab.errors import Failure
+from jaxtheory.lab.progress import Display, Silent
 from jaxtheory.lab.record import storage
 from jaxtheory.lab.record.laboratory import Lab, experiment
-from jaxtheory.lab.show.progress import Display, Silent
 
 
 class Said(Silent):

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxtheory.lab import Lab
+from jaxtheory.lab.progress import Display, Silent
 from jaxtheory.lab.record.pictures import FIGURE_LIMIT
-from jaxtheory.lab.show.progress import Display, Silent
 
 
 @pytest.fixture

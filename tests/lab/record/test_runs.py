@@ -14,8 +14,8 @@ import pytest
 
 from jaxtheory.data.errors import MissingDataError
 from jaxtheory.lab.errors import Failure, Usage
+from jaxtheory.lab.progress import Display, Silent
 from jaxtheory.lab.record import discovery, locks, runs
-from jaxtheory.lab.show.progress import Display, Silent
 from tests.lab import made_experiments as made
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from jaxtheory.lab.errors import Failure, Usage
 from jaxtheory.lab.machines.bench import spec, table
 from jaxtheory.lab.machines.bench.measurement import measure
+from jaxtheory.lab.progress import Display, Silent
 from jaxtheory.lab.record.discovery import nearest
 from jaxtheory.lab.record.storage import write_json
-from jaxtheory.lab.show.progress import Display, Silent
 
 
 def command(

@@ -14,7 +14,7 @@ from jaxtheory.lab.errors import Failure, LabError
 from jaxtheory.lab.machines.bench import judge
 from jaxtheory.lab.machines.bench.process import Lane
 from jaxtheory.lab.machines.bench.spec import Bench, Case
-from jaxtheory.lab.show.progress import Display
+from jaxtheory.lab.progress import Display
 
 STARTS = 3
 """Fresh processes whose first calls are timed."""

@@ -1,7 +1,7 @@
 """A bench that sorts, and what is measured of it."""
 
 from jaxtheory.lab.machines.bench import measurement, spec
-from jaxtheory.lab.show.progress import Display, Silent
+from jaxtheory.lab.progress import Display, Silent
 
 SORTING = '''
     """Sorting of numbers,

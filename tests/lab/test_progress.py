@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jaxtheory.lab.show import progress
-from jaxtheory.lab.show.progress import Bars, Cell, Display, Lines, Silent, Task, screen, status
+from jaxtheory.lab import progress
+from jaxtheory.lab.progress import Bars, Cell, Display, Lines, Silent, Task, screen, status
 
 HOSTILE = "<b onclick='x'>[red]loss[/nope] :smile: & \"this\"</b>"
 
