@@ -129,7 +129,7 @@ def scale(ax: Axes, points: np.ndarray, log: str, *, exact: bool) -> None:
 
 def apart(points: np.ndarray) -> list[bool]:
     """Which of rising points are far enough from the one before for a label, the first among them."""
-    shown, last, room = [], -np.inf, 0.12 * np.ptp(points)
+    shown, last, room = [], -np.inf, 0.15 * np.ptp(points)
     for point in points:
         shown.append(bool(point - last >= room))
         last = point if shown[-1] else last
