@@ -39,6 +39,15 @@ def test_a_panel_shows_means_and_students_intervals(errors):
     np.testing.assert_allclose([low, high], expected)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_ticks_are_labeled_in_any_order_of_the_points_where_there_is_room(errors, order):
+    falling = errors.isel(method=0, classifier=0, size=slice(None, None, order))
+    wide = falling.assign_coords(size=[10, 20, 10_000][::order])
+    figure = plots.panel(wide, x="size", over="draw", log="x")
+    figure.canvas.draw()
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["10", "", "10,000"]
+
+
 def test_points_that_a_ragged_sweep_lacks_are_left_out(errors):
     errors[2, 0], errors[1, 0, :, 2:] = np.nan, np.nan
     figure = plots.panel(errors.isel(classifier=0), x="size", hue="method", over="draw")

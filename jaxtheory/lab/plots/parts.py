@@ -119,6 +119,7 @@ def scale(ax: Axes, points: np.ndarray, log: str, *, exact: bool) -> None:
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
                 axis.set_minor_locator(NullLocator())
     if exact and np.issubdtype(points.dtype, np.number) and len(points) <= 8:
+        points = np.sort(points)
         shown = apart(np.log(points) if "x" in log else points)
         ax.set_xticks(points, [tick if far else "" for tick, far in zip(map(number, points.tolist()), shown)])
         ax.xaxis.set_minor_locator(NullLocator())
