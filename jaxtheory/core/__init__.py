@@ -1,4 +1,4 @@
-"""The ground floor: what every theory stands on; it imports nothing of ours and is no stable interface.
+"""The ground floor: what every theory stands on; it imports nothing of ours and is not a stable API.
 
 - `records`: results and parameters as pytrees that can be exported;
 - `types`: arrays, numbers and random keys in signatures;

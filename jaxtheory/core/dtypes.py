@@ -25,7 +25,7 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
         JAX's arrays as they are, everything else as a NumPy array in the machine's byte order.
 
     Raises:
-        TypeError: If it is no array of numbers or truth values.
+        TypeError: If it is not an array of numbers or truth values.
     """
     if isinstance(value, jax.Array):
         return value
@@ -50,7 +50,7 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
         arguments to, which is narrower where all of them are float16 or bfloat16.
 
     Raises:
-        TypeError: If an argument is complex, or is no array of numbers.
+        TypeError: If an argument is complex, or is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp

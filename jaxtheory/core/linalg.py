@@ -65,7 +65,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], like: Any) -> Float[Ar
 def conjugate_gradients(
     product: Callable[[Array], Array], target: Float[Array, "n size"]
 ) -> Float[Array, "n size"]:
-    """Solves a positive semidefinite system for each row at once, down to rounding.
+    """Solves a positive semidefinite system for all rows at once, to the level of rounding.
 
     Args:
         product: The operator on all rows.

@@ -37,7 +37,7 @@ def cosines(
         The coefficient of order 0 as it is, then the frequencies that are kept of each order.
 
     Raises:
-        TypeError: If the coefficients are complex, or a count is no whole number.
+        TypeError: If the coefficients are complex, or a count is not a whole number.
         ValueError: If `order` is out of range, or there are fewer channels than it has paths.
 
     Example:

@@ -43,10 +43,10 @@ State = TypeVar("State")
 
 
 class Learner(NamedTuple):
-    """A way to learn: two functions, as `bind` makes them, or any others."""
+    """A learner: two functions, as `bind` makes them or any others."""
 
     init: Callable[[Any], Any]
-    """The state to begin with, from what learning starts at, such as a dictionary: `init(start)`."""
+    """The initial state, made from what learning starts at, such as a dictionary: `init(start)`."""
     step: Callable[[Any, Any], tuple[Any, dict[str, Array]]]
     """The next state, and metrics of this step, from a batch of examples: `step(state, batch)`."""
 
@@ -99,8 +99,8 @@ def run(
     and then six with the same key and data.
 
     Args:
-        learner: The learner, which gives the steps.
-        state: The state to go on from: `learner.init(start)`, or one that an earlier run returned.
+        learner: The learner whose steps are taken.
+        state: The state to continue from: `learner.init(start)`, or one that an earlier run returned.
         data: The examples: an array, or a pytree of arrays, with one example at each place of their first
             axes, which have the same length.
         key: The random key that minibatches are drawn with; without minibatches none is needed.
@@ -115,7 +115,7 @@ def run(
     Raises:
         ValueError: If the first axes of the data differ or there are no examples, or if a number is out of
             range.
-        TypeError: If a number is no whole number, the data are no arrays, the state does not count its
+        TypeError: If a number is not a whole number, the data are not arrays, the state does not count its
             steps, or minibatches are asked for without a random key.
 
     Example:

@@ -148,7 +148,7 @@ def sample(
 
     Raises:
         ValueError: If patches do not fit, or there are no images.
-        TypeError: If images are complex, or a count is no whole number.
+        TypeError: If images are complex, or a count is not a whole number.
 
     Example:
         >>> import jax
@@ -246,7 +246,7 @@ def denoise(
     Raises:
         ValueError: If patches of this size are not the dictionary's or do not fit, or a number is out of
             range.
-        TypeError: If something is complex, or a count is no whole number.
+        TypeError: If something is complex, or a count is not a whole number.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Signals to learn from: what is taken for them, and those of them that are not finite."""
+"""Signals to learn from: what is accepted as signals, and which of them are not finite."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from jaxtheory.core.dtypes import real_arrays
 
 
 def rows(name: str, value: Any, features: int | None = None) -> Float[Array, "n features"]:
-    """Return what is given as a matrix of real numbers with at least one row and one column.
+    """Return the argument as a matrix of real numbers with at least one row and one column.
 
     Args:
         name: The parameter's name, for the error.
@@ -21,8 +21,8 @@ def rows(name: str, value: Any, features: int | None = None) -> Float[Array, "n 
         The matrix, in single precision at least.
 
     Raises:
-        ValueError: If it is no matrix, is empty, or has another number of columns.
-        TypeError: If it is complex, or is no array of numbers.
+        ValueError: If it is not a matrix, is empty, or has another number of columns.
+        TypeError: If it is complex, or is not an array of numbers.
 
     Example:
         >>> from jaxtheory.sparse import signals

@@ -136,7 +136,7 @@ def scatter(
         The coefficients, H // 2^J by W // 2^J for each channel; `paths` says what each channel holds.
 
     Raises:
-        TypeError: If the images are complex or no array of numbers, or the bank is none.
+        TypeError: If the images are complex or not an array of numbers, or `bank` is not a bank.
         ValueError: If the last two axes of the images are not the bank's shape, or `chunk` is below 1.
 
     Example:
@@ -191,7 +191,7 @@ def propagate(bank: Bank, x: Real[AnyArray, "... H W"]) -> dict[tuple[int, ...],
         `(j1, j2)`, j1 < j2, to (..., L, L, h, w), the first L for the angle at j1, up to the bank's order.
 
     Raises:
-        TypeError: If the images are complex or no array of numbers, or the bank is none.
+        TypeError: If the images are complex or not an array of numbers, or `bank` is not a bank.
         ValueError: If the last two axes of the images are not the bank's shape.
 
     Example:

@@ -45,7 +45,7 @@ def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Call
         The bank, the images, and what gives results their dtype.
 
     Raises:
-        TypeError: If the bank is none, or the images are complex or no array of numbers.
+        TypeError: If `bank` is not a bank, or the images are complex or not an array of numbers.
         ValueError: If the images are not of the bank's shape.
     """
     if not isinstance(bank, Bank):

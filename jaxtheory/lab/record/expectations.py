@@ -157,9 +157,9 @@ def published(
         The expectation.
 
     Raises:
-        ValueError: For a figure that is no finite number, a percentage outside of 0 to 100, fewer than one
+        ValueError: For a figure that is not a finite number, a percentage outside of 0 to 100, fewer than one
             item, a negative slack, or another side.
-        TypeError: If `n` is no whole number.
+        TypeError: If `n` is not a whole number.
 
     Example:
         >>> published(4.7, n=10_000, unit="%", slack=0.15, source="table 4").text

@@ -244,7 +244,7 @@ def ragged(
         The grid.
 
     Raises:
-        TypeError: If the points are no sequence of dicts.
+        TypeError: If the points are not a sequence of dicts.
         ValueError: If there are none, if their axes differ, or if one is named twice.
     """
     told = f"points= of sweep '{name}'"

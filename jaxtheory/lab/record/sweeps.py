@@ -37,7 +37,7 @@ def labeled(
 
     Raises:
         ValueError: If the names do not fit, as `axis_names` says.
-        TypeError: If `dims` is no sequence of names, or no dictionary of them.
+        TypeError: If `dims` is neither a sequence of names nor a dictionary of them.
     """
     import xarray as xr
 
@@ -71,7 +71,7 @@ def axis_names(
     Raises:
         ValueError: If `dims` names an array that is not there, an axis of the grid, or another number of axes
             than the array has; if an axis would have two lengths; or if an array is called as an axis is.
-        TypeError: If `dims` is no sequence of names, or no dictionary of them.
+        TypeError: If `dims` is neither a sequence of names nor a dictionary of them.
     """
     told = f"dims= of sweep '{grid.name}'"
     several = isinstance(shapes, Mapping)
@@ -133,7 +133,7 @@ def mean(
         A measurement for each point of the other axes, in their order; one if no axis is left.
 
     Raises:
-        TypeError: If `array` is no `DataArray` of numbers, or `over` no name.
+        TypeError: If `array` is not a `DataArray` of numbers, or `over` is not a name.
         ValueError: If `over` names what is no axis, or nothing is there to be averaged.
 
     Example:

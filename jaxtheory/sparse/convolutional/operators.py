@@ -107,7 +107,7 @@ def _mapped(function: Callable[..., Array], plan: Plan, filters: Array, x: Array
 
 
 def normalize(filters: Real[AnyArray, "..."]) -> Float[Array, "..."]:
-    r"""Divide each atom by its norm, $d_k / \|d_k\|_2$; an atom of zeros stays.
+    r"""Divide each atom by its norm, $d_k / \|d_k\|_2$; an atom of zeros is left as it is.
 
     Args:
         filters: The filters, of any scale.

@@ -23,7 +23,7 @@ UNUSED = 1e-6
 
 @record
 class OnlineState:
-    """What online learning goes on from."""
+    """The state from which online learning continues."""
 
     dictionary: Float[Array, "atoms features"]
     """The atoms, of unit length at most."""
@@ -52,7 +52,7 @@ def online(
     $\beta_t = (1 - 1/t)^\rho$, block coordinate descent takes each atom to the minimum of
     $\frac12 \mathrm{tr}(D^T A D) - \mathrm{tr}(D^T B)$ over the unit ball, the others fixed:
     $u = d_j + (b_j - a_j D) / A_{jj}$, $d_j \leftarrow u / \max(1, \|u\|)$. An atom that no code uses, such
-    as one of zeros, becomes the signal of which most is left.
+    as one of zeros, becomes the signal with the largest residual.
 
     Args:
         penalty: The weight $\lambda > 0$ of the codes' absolute values: one number, or one for each atom.
@@ -71,7 +71,7 @@ def online(
 
     Raises:
         ValueError: If a number is out of range, or the penalty has more than one axis.
-        TypeError: If a number is complex, or a count no whole number.
+        TypeError: If a number is complex, or a count is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

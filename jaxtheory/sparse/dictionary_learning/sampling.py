@@ -16,7 +16,7 @@ from jaxtheory.sparse.signals import finite_rows, rows
 def sample_atoms(
     key: RandomKey, signals: Real[AnyArray, "n features"], atoms: int
 ) -> Float[Array, "{atoms} features"]:
-    """Draw atoms to begin with: signals without replacement, scaled to unit length.
+    """Draw initial atoms: signals without replacement, scaled to unit length.
 
     Args:
         key: The random key.
@@ -28,8 +28,8 @@ def sample_atoms(
         the first step of a learner replaces.
 
     Raises:
-        ValueError: If there are fewer signals than atoms, or the signals are empty or no matrix.
-        TypeError: If signals are complex, `atoms` is no whole number, or `key` is no random key.
+        ValueError: If there are fewer signals than atoms, or the signals are empty or not a matrix.
+        TypeError: If signals are complex, `atoms` is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -58,7 +58,7 @@ def replace_idle(
     signals: Float[Array, "n features"],
     left: Float[Array, " n"],
 ) -> tuple[Float[Array, "atoms features"], Bool[Array, " atoms"]]:
-    """Replace idle atoms by the signals of which most is left.
+    """Replace idle atoms by the signals with the largest residuals.
 
     Args:
         dictionary: The atoms.
@@ -68,7 +68,7 @@ def replace_idle(
 
     Returns:
         The dictionary with atoms of unit length in place of idle ones, and which were replaced: there may be
-        fewer signals of which something is left than idle atoms.
+        fewer signals with a nonzero residual than idle atoms.
 
     Example:
         >>> import jax.numpy as jnp

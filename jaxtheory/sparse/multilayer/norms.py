@@ -39,7 +39,7 @@ class Sparsity:
 def coherences(filters: Layers, *, strides: Strides = 1) -> Float[Array, " layers"]:
     r"""Return the mutual coherence $\mu(D_i)$ of each layer, over all pairs of atoms at all places.
 
-    Images are supposed so large that atoms meet on one side only.
+    Images are assumed so large that atoms meet on one side only.
 
     Args:
         filters: The filters of each layer, atoms of unit norm.
@@ -49,7 +49,7 @@ def coherences(filters: Layers, *, strides: Strides = 1) -> Float[Array, " layer
         The coherence of each layer.
 
     Raises:
-        ValueError: If shapes do not match, or an atom has not unit norm.
+        ValueError: If shapes do not match, or an atom does not have unit norm.
         TypeError: If the filters are not real.
 
     Example:

@@ -59,7 +59,7 @@ def basis_pursuit(
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
-        TypeError: If an argument is complex, or is no array of numbers.
+        TypeError: If an argument is complex, or is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp

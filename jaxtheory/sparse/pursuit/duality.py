@@ -35,7 +35,7 @@ class Problem(NamedTuple):
         return prox(values, thresholds)
 
     def violation(self, correlations: Array) -> Array:
-        """What of a correlation the penalty must not fall short of."""
+        """The part of a correlation that the penalty must not fall short of."""
         return correlations if self.nonnegative else jnp.abs(correlations)
 
 

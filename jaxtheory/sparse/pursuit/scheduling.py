@@ -2,7 +2,7 @@
 
 A block stops with its slowest signal. Signals that need about the same work therefore stand together, and
 those that are done cost nothing. Nothing in here knows what is computed: a state is a tree of arrays with one
-row for each signal, and a function takes a block of rows further.
+row for each signal, and a function advances a block of rows.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def until_done(
     """Works on all signals that are not done, in rounds, sorting them before each.
 
     Args:
-        work: Takes a block of signals further.
+        work: Advances a block of signals.
         state: Where all of them stand.
         priority: A number for each signal, by which they are sorted, largest first; negative when it is done.
         rounds: The largest number of rounds; `None` for no limit.

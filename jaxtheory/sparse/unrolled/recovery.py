@@ -1,4 +1,4 @@
-r"""What is proved of ALISTA: thresholds with which no layer errs on the support and errors fall linearly.
+r"""What is proved about ALISTA: thresholds with which no layer errs on the support and errors fall linearly.
 
 Conventions: codes have at most $s$ nonzeros, of size $B$ at most, and signals are $x = z D$ without noise.
 The guarantee needs $s < (1 + 1 / \tilde\mu) / 2$, with the generalized coherence $\tilde\mu$ of weight and
@@ -45,7 +45,7 @@ def alista_guarantee(
     $\|z^{(k)} - z\|_2 \le s B (\tilde\mu (2 s - 1))^k$.
 
     Args:
-        dictionary: The dictionary, one atom a row.
+        dictionary: The dictionary, one atom per row.
         weight: The weight, as `alista.analytic_weight` gives it.
         codes: The codes that are to be recovered, at least one.
         layers: The number of layers, at least 1.

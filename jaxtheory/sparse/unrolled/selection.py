@@ -43,7 +43,7 @@ def trusted_counts(selection: tuple[float, float], steps: int, atoms: int) -> tu
         A number for each layer.
 
     Raises:
-        ValueError: If the selection is no pair of shares in order.
+        ValueError: If the selection is not a pair of shares in order.
     """
     if len(selection) != 2 or not 0 <= selection[0] <= selection[1] <= 1:
         raise ValueError(
