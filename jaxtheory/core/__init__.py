@@ -2,7 +2,7 @@
 
 - `records`: results and parameters as pytrees that can be exported;
 - `types`: arrays, numbers and random keys in signatures;
-- `dtypes`: which dtype is computed in, and which is given back;
+- `dtypes`: in which dtype computation is done, and in which results are returned;
 - `checks`: what an argument must be, with one wording for each kind of error;
 - `linalg`: the linear algebra that more than one theory needs.
 """

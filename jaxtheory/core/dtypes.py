@@ -1,7 +1,7 @@
-"""The dtype contract: which dtype is computed in, and which is given back.
+"""The dtype contract: in which dtype computation is done, and in which results are returned.
 
 float32 and float64 are kept; integers become the default float; float16 and bfloat16 are computed in float32
-and given back as they came; complex numbers are refused where the mathematics is real.
+and returned in their own dtype; complex numbers are refused where the mathematics is real.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
 
 
 def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
-    """Arguments in the one floating dtype that is computed in, and what gives results their dtype.
+    """Arguments in the one floating dtype of the computation, and a function that gives results their dtype.
 
     Args:
         **arguments: By parameter name: arrays, numbers, or registered dataclasses of arrays. `None` stays.

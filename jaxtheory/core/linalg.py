@@ -14,7 +14,8 @@ POWER_STEPS = 40
 """Steps of the power method: enough for a few percent, which `MARGIN` covers."""
 
 MARGIN = 1.05
-"""What the power method's estimate, which is from below, is multiplied by to serve as a bound."""
+"""The factor by which the power method's estimate, a lower bound, is multiplied to serve as an upper
+bound."""
 
 CONJUGATE_STEPS = 1000
 """The largest number of steps of conjugate gradients."""

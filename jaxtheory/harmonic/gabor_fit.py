@@ -1,4 +1,4 @@
-r"""Gabor functions fitted to images, such as learned atoms: where they are, how wide, and how they oscillate.
+r"""Gabor functions fitted to images, such as learned atoms: their positions, widths and oscillations.
 
 Conventions: images are `(..., H, W)`; places are in pixels along height and width, frequencies in cycles per
 pixel. A Gabor function is $a\, e^{-u^2 / 2 \sigma_1^2 - v^2 / 2 \sigma_2^2} \cos(2 \pi f u + \phi)$ with $u$

@@ -16,7 +16,8 @@ from jaxtheory.harmonic.scattering2d import walking
 from jaxtheory.harmonic.scattering2d.banks import Bank
 
 SMALL_AVERAGE = 60_000
-"""Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
+"""The number of entries up to which the two factors of the average are multiplied out: one product instead of
+two."""
 
 
 class Path(NamedTuple):

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, arguments: list[str]) -> int:
 
     Args:
         options: The flags of the command.
-        arguments: All that was typed after `jaxtheory`.
+        arguments: All words typed after `jaxtheory`.
 
     Returns:
         The exit status: 0, or 1 where --strict was given and a claim does not hold.
@@ -122,7 +122,7 @@ def configure(experiment: str, default: Any, arguments: list[str]) -> Any:
     Args:
         experiment: The experiment's name, for messages.
         default: The configuration without flags.
-        arguments: All that was typed after `jaxtheory run`.
+        arguments: All words typed after `jaxtheory run`.
 
     Returns:
         A configuration of the default's class; None when only help was asked for, which is shown.

@@ -67,13 +67,13 @@ def listed(folders: Sequence[Path], kernels: Path | None, names: Sequence[str]) 
     Args:
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
         kernels: A folder of kernels, in place of the package's.
-        names: What the names of the programs begin with; none for all.
+        names: The beginnings of the names of the programs; empty for all.
 
     Returns:
         The programs by name.
 
     Raises:
-        Usage: If there are none, or none of a name.
+        Usage: If there are none, or none with such a name.
     """
     found = dict(programs.programs(folders))
     for kernel in programs.kernels(kernels):
@@ -177,7 +177,7 @@ def check(
 
     Args:
         chips: The chips to compile for.
-        names: What the names of the programs begin with; none for all.
+        names: The beginnings of the names of the programs; empty for all.
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
         kernels: A folder of kernels, in place of the package's.
         say: A function that takes a line for each program.
@@ -186,8 +186,8 @@ def check(
         A row for each chip and program.
 
     Raises:
-        Usage: For programs that are not there.
-        Failure: If libtpu is missing, or a process ends before its time.
+        Usage: For programs that do not exist.
+        Failure: If libtpu is missing, or a process ends prematurely.
     """
     expected = list(listed(folders, kernels, names))
     if find_spec("libtpu") is None:

@@ -93,7 +93,7 @@ class Checkpoints:
 
         Raises:
             OSError: If it cannot be written; `storage.failing_clearly` makes it one line.
-            ValueError: If the state is nothing that orbax stores.
+            ValueError: If the state is not something that orbax stores.
         """
         import orbax.checkpoint as ocp
 

@@ -56,7 +56,7 @@ class Lab:
             resumed, as a notebook's functions may change from call to call.
         data_dir: A folder of data; by default the one that the environment names in JAXTHEORY_DATA.
         quick: Whether this is the small form.
-        seed: What all randomness is folded from.
+        seed: The seed from which all randomness is folded.
         display: Where progress is shown; by default bars in a terminal, lines elsewhere.
     """
 
@@ -114,12 +114,12 @@ class Lab:
 
         Args:
             name: The sweep's name, unique in the experiment.
-            function: What is called at each point.
+            function: The function that is called at each point.
             together: Axes that are handed over whole, as a tuple of their points, in one call: the function
                 returns a leading axis for each, in the order named here, and `key` has these axes too.
             common: Axes whose points share their draws, for paired comparisons.
-            stream: What randomness is folded from in place of the sweep's name; sweeps of one stream share
-                their draws.
+            stream: The name from which randomness is folded in place of the sweep's; sweeps of one stream
+                share their draws.
             points: The points of a ragged grid, each a dictionary of coordinates, in place of axes.
             dims: Names of the axes of arrays at a point: a tuple, or a dictionary of tuples for points that
                 are dictionaries. By default they are the array's name and a number, as `codes_0`.
@@ -132,8 +132,8 @@ class Lab:
             coordinate `computed` is false.
 
         Raises:
-            ValueError: For a grid that is none, an axis on which nothing can depend, or points of different
-                shapes.
+            ValueError: For arguments that do not make a grid, an axis on which nothing can depend, or points
+                of different shapes.
             TypeError: For axes, coordinates or values that cannot be stored.
 
         Example:
@@ -205,7 +205,7 @@ class Lab:
             The data.
 
         Raises:
-            TypeError: If the source cannot be called, or its data says not what it is.
+            TypeError: If the source cannot be called, or its data lack a `description` or a `digest`.
 
         Example:
             >>> from jaxtheory.data import mnist
@@ -239,7 +239,7 @@ class Lab:
             The same with NumPy arrays.
 
         Raises:
-            TypeError: For what is neither array, dict, tuple nor list.
+            TypeError: For a result that is not made of arrays, dicts, tuples and lists.
 
         Example:
             >>> Lab().cached("powers", lambda: {"of two": 2 ** np.arange(4)})
@@ -273,7 +273,7 @@ class Lab:
             them took, whatever stopped the training in between.
 
         Raises:
-            ValueError: For no segments, or fewer than it has gone on for already.
+            ValueError: For no segments, or fewer than have been run already.
 
         Example:
             >>> halving = Lab().train("halving", lambda x: (x / 2, x**2), np.float32(1), segments=3)
@@ -312,12 +312,12 @@ class Lab:
         return Training(state, jax.tree.map(lambda *parts: np.stack(parts), *history), before)
 
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
-        """Keep a Matplotlib figure as a picture, and closes it.
+        """Keep a Matplotlib figure as a picture, and close it.
 
         Args:
             name: The name, unique in the experiment.
-            figure: A Matplotlib figure.
-            caption: A sentence below it.
+            figure: The Matplotlib figure.
+            caption: The sentence below the figure.
 
         Raises:
             ValueError: For a figure of enormous size.
@@ -348,17 +348,17 @@ class Lab:
         self.notes.append(str(text))
 
     def uses(self, description: str) -> None:
-        """Name the data, for the findings; what is computed hereafter is kept for this data only."""
+        """Name the data, for the findings; what is computed from here on is kept for this data only."""
         if description not in self.data:
             self.data.append(str(description))
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Show the progress of work of the experiment's own.
+        """Show the progress of the experiment's own work.
 
         Args:
             label: What is being done.
-            total: How many pieces of work there are, if that is known.
+            total: The number of pieces of work, if it is known.
 
         Yields:
             The task, to be advanced with `.advance(n=1)`.

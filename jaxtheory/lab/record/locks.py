@@ -22,7 +22,7 @@ def held(directory: Path) -> Iterator[None]:
     """Hold a run's directory, so that no second process computes the same.
 
     Args:
-        directory: The run's, which is made if it is not there.
+        directory: The directory of the run, which is made if it does not exist.
 
     Yields:
         Nothing; the directory is held until the end of the block.

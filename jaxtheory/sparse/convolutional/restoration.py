@@ -138,7 +138,7 @@ def denoise(
     deviation of the noise's inner product with an atom.
 
     Args:
-        filters: The filters $d$, such as are learned from images without their smooth part.
+        filters: The filters $d$, such as those learned from images without their smooth part.
         images: The images, or signals.
         noise: The standard deviation $\sigma > 0$ of the noise, in the units of the images.
         strength: The factor $c > 0$ on the noise level, dimensionless.
@@ -210,7 +210,7 @@ def inpaint(
     Both are fitted where values are known, and go on where they are not.
 
     Args:
-        filters: The filters $d$, such as are learned from images without their smooth part.
+        filters: The filters $d$, such as those learned from images without their smooth part.
         images: The images, or signals.
         mask: The weights $m$ of the pixels.
         penalty: The weight $\lambda \ge 0$ of the sparsity term, one number or one for each atom, as `lasso`

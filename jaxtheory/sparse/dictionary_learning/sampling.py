@@ -24,8 +24,8 @@ def sample_atoms(
         atoms: The number of atoms, from 1 to that of the signals.
 
     Returns:
-        The atoms. Signals of zeros, or with infinities or NaN, are drawn last and give atoms of zeros, which
-        the first step of a learner replaces.
+        The atoms. Signals that are zero, or hold infinities or NaN, are drawn last and give atoms of zeros,
+        which the first step of a learner replaces.
 
     Raises:
         ValueError: If there are fewer signals than atoms, or the signals are empty or not a matrix.

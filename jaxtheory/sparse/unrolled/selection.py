@@ -16,7 +16,7 @@ def select(x: Array, threshold: AnyArray, selected: AnyArray | int, most: int) -
         x: The vectors.
         threshold: The threshold.
         selected: The number of entries that are trusted.
-        most: The largest value of `selected`.
+        most: The largest value that `selected` may take.
 
     Returns:
         The shrunken vectors.

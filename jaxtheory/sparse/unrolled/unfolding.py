@@ -1,10 +1,10 @@
 r"""Unrolled multilayer ISTA: a convolutional network that runs a pursuit, with no more parameters.
 
-The multilayer model writes an image $x = W_1^T \gamma_1$ by convolutional dictionaries of which each makes
-the codes of the one below, $\gamma_{i - 1} = W_i^T \gamma_i$; $W_i$ is the convolution and $W_i^T$ its
-adjoint. The codes are nonnegative. The first estimate is the forward pass of a network, $\gamma_0 = x$ and
-$\gamma_i \leftarrow \mathrm{relu}(c_i W_i \gamma_{i - 1} + b_i)$. An unfolding synthesizes all layers down
-from the deepest one, $\gamma_{i - 1} \leftarrow W_i^T \gamma_i$, and steps up again through
+The multilayer model writes an image $x = W_1^T \gamma_1$ by convolutional dictionaries each of which
+synthesizes the codes of the layer below, $\gamma_{i - 1} = W_i^T \gamma_i$; $W_i$ is the convolution and
+$W_i^T$ its adjoint. The codes are nonnegative. The first estimate is the forward pass of a network, $\gamma_0
+= x$ and $\gamma_i \leftarrow \mathrm{relu}(c_i W_i \gamma_{i - 1} + b_i)$. An unfolding synthesizes all
+layers down from the deepest one, $\gamma_{i - 1} \leftarrow W_i^T \gamma_i$, and steps up again through
 
 $\gamma_i \leftarrow \mathrm{relu}(\gamma_i - c_i W_i (W_i^T \gamma_i - \gamma_{i - 1}) + b_i)$.
 
