@@ -242,7 +242,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser("tpu_setup.sh --check", description=__doc__.split("\n\n")[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="The programs whose name begins so (default: all of them)."
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="The beginning of the names of the programs to compile (default: all).",
     )
     parser.add_argument(
         "--chip",
@@ -250,9 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=list(CHIPS),
         help="A chip to compile for; may be given several times (default: all).",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="Print JSON, and nothing else, to the standard output."
-    )
+    parser.add_argument("--json", action="store_true", help="Print only JSON to the standard output.")
     parser.add_argument("--experiments", action="append", type=Path, default=[], help=argparse.SUPPRESS)
     parser.add_argument("--kernels", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--child", choices=list(CHIPS), help=argparse.SUPPRESS)

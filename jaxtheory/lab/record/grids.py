@@ -93,7 +93,7 @@ class Grid:
 
         Args:
             function: It names axes, and `key` or `rng` where it draws something.
-            seed: The name from which randomness is folded.
+            seed: The seed from which randomness is folded.
 
         Returns:
             A function of a call's coordinates.
