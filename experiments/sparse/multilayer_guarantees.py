@@ -75,7 +75,7 @@ def model(config: Config, key: Array) -> tuple[tuple[Array, ...], tuple[int, int
 
 @partial(jax.jit, static_argnames=("strides", "config"))
 def drawn(dictionaries: Any, key: Array, *, strides: tuple[int, ...], config: Config) -> tuple[Any, ...]:
-    """Signals and codes as designed, as far as there are so many, their sparsity and whether they are."""
+    """Signals and codes that meet the design, if there are enough, their sparsity, and which ones do."""
 
     def one(key: Array) -> tuple[Array, ...]:
         shape, size = (config.places * strides[0],), {"largest": SPREAD, "strides": strides}

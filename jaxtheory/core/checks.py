@@ -24,7 +24,7 @@ def count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
 
     Args:
         name: The parameter's name.
-        value: What the caller gave.
+        value: The argument, as the caller gave it.
         least: The smallest number allowed.
         most: The largest, if there is one.
 
@@ -58,7 +58,7 @@ def nonnegative(name: str, value: Any) -> None:
 
 
 def within(name: str, value: Any, low: float | int, high: float | int) -> None:
-    """Refuses numbers outside of `[low, high]`, and NaN, where they are known."""
+    """Refuses numbers outside `[low, high]`, and NaN, where they are known."""
     _every(
         name, value, lambda numbers: (numbers >= low) & (numbers <= high), f"numbers from {low:g} to {high:g}"
     )

@@ -19,7 +19,7 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
 
     Args:
         name: The parameter's name, for the error.
-        value: What the caller gave.
+        value: The argument, as the caller gave it.
 
     Returns:
         JAX's arrays as they are, everything else as a NumPy array in the machine's byte order.
@@ -42,7 +42,8 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     """Arguments in the one floating dtype of the computation, and a function that gives results their dtype.
 
     Args:
-        **arguments: By parameter name: arrays, numbers, or registered dataclasses of arrays. `None` stays.
+        **arguments: The arguments by parameter name: arrays, numbers, or registered dataclasses of arrays.
+            `None` is kept.
 
     Returns:
         The arguments in the order given, as JAX arrays of one dtype (float32, or float64 where one of them

@@ -15,7 +15,7 @@ def static(**options: Any) -> Any:
     """A field that is not a leaf: a size, an order, a flag or a name, or tuples of them.
 
     Args:
-        **options: What `dataclasses.field` takes, as `default`.
+        **options: The options of `dataclasses.field`, such as `default`.
 
     Returns:
         The field.

@@ -80,7 +80,7 @@ class Digits:
     def draw(self, size: int, rng: np.random.Generator) -> Split:
         """Draw training digits at random, without replacement.
 
-        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits are split anew at each draw:
+        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits are split again in each draw:
         1,000 of them are for testing, and the training digits are drawn among the other 4,000. Draws of
         several sizes from generators with the same seed are nested and share their test digits.
 

@@ -111,7 +111,7 @@ def gabor_2d(
 def _gabor(
     xp: Any, frequency: Any, width: Any, angle: Any, slant: Any, shape: tuple[int, int], periods: int | None
 ) -> Any:
-    """The transform by NumPy's or JAX's functions, over so many periods, or over as many as matter."""
+    """The transform by NumPy's or JAX's functions, over a number of periods, or over all that matter."""
     along = (xp.cos(angle), xp.sin(angle))
     if periods is None:
         reach = _reach(frequency, width, angle, slant)

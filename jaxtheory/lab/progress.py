@@ -207,7 +207,7 @@ def screen() -> Silent:
 
 
 class Display:
-    """The tasks that are going on, drawn by a thread of their own: a compiled call blocks the others.
+    """The running tasks, drawn by a thread of their own: a compiled call blocks the others.
 
     Args:
         shown_on: The screen; by default bars in a terminal, lines elsewhere.
@@ -223,7 +223,7 @@ class Display:
 
     @contextlib.contextmanager
     def task(self, label: str, total: int | None = None, before: int = 0) -> Iterator[Task]:
-        """Show a task for as long as it goes on.
+        """Show a task while it runs.
 
         Args:
             label: The name of the task.

@@ -188,9 +188,9 @@ def run(
 ) -> tuple[TrainingState, dict[str, Array]]:
     """Take many steps on minibatches of the data, in one compiled program.
 
-    Each epoch goes through the examples in an order of its own,
+    Each epoch goes through the examples in a new order,
     `permutation(fold_in(split(key)[0], epoch), n)`, `batch` at a time; the last `n % batch` of the order are
-    left out of the epoch. The batch depends on key and step number only, so that a training in segments of
+    left out of that epoch. The batch depends on key and step number only, so that a training in segments of
     any length is the same training. Keep `objective` and `optimizer` for the next call, which is compiled for
     them: `partial(run, data=data, ...)` is a segment that the lab drives. Map over `training` for several
     seeds; under `jit` with `donate_argnums=0` the state is updated in place.

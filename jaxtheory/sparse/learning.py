@@ -2,7 +2,7 @@ r"""Learners as pairs of functions, and the one loop that drives them all.
 
 A learner is `Learner(init, step)`: `init(start)` makes a state, and `step(state, batch)` returns the next
 state with a dictionary of metrics. A state is a record of arrays with the field `step`, the number of steps
-taken, so that it can be stored, and learning goes on from it. `run` takes many steps in one compiled program.
+taken, so that it can be stored, and learning resumes from it. `run` takes many steps in one compiled program.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -67,7 +67,7 @@ def bind(function: Callable[..., Any], *, static: Mapping[str, Any] | None = Non
 
     Args:
         function: A function of positional arguments, and of these options by keyword. It is defined once, at
-            the top of a module, rather than anew at each call.
+            the top of a module, rather than again at each call.
         static: Options that are part of the program, such as counts, flags and names. They are hashable.
         **numbers: Options that are numbers or arrays: the compiled program takes them as arguments.
 
@@ -95,8 +95,8 @@ def run(
     """Take many steps of a learner, in one compiled program.
 
     The minibatch of step `t`, which the state counts, consists of examples drawn with replacement by the key
-    `fold_in(key, t)`. A state therefore goes on exactly as if it had never been stored: ten steps are four
-    and then six with the same key and data.
+    `fold_in(key, t)`. Learning therefore resumes from a stored state exactly as if it had never stopped: ten
+    steps are four and then six with the same key and data.
 
     Args:
         learner: The learner whose steps are taken.

@@ -133,7 +133,7 @@ def l0_ball(x: Real[AnyArray, "... n"], sparsity: int) -> Float[Array, "... n"]:
         sparsity: The number $k$ of values to keep, from 0 to their number.
 
     Returns:
-        The vectors with zeros outside of the largest values; of equal ones the first are kept.
+        The vectors with zeros outside the largest values; of equal ones the first are kept.
 
     Raises:
         ValueError: If the sparsity is negative or above their number.

@@ -14,7 +14,7 @@ def rows(name: str, value: Any, features: int | None = None) -> Float[Array, "n 
 
     Args:
         name: The parameter's name, for the error.
-        value: What the caller gave.
+        value: The argument, as the caller gave it.
         features: The number of columns that it must have; by default any.
 
     Returns:
@@ -59,7 +59,7 @@ def mean_over(chosen: Bool[Array, " n"], values: Float[Array, " n"]) -> Float[Ar
     """Return the mean of the values that are chosen, and zero where none are.
 
     Args:
-        chosen: Which values count.
+        chosen: The mask of the values that count.
         values: The values; the others may be anything.
 
     Returns:

@@ -15,7 +15,7 @@ def whole_labels(labels: Any) -> Any:
     """Return labels as an array of whole numbers.
 
     Args:
-        labels: What the caller gave.
+        labels: The labels, as the caller gave them.
 
     Returns:
         The labels, as JAX's or NumPy's array.
@@ -36,7 +36,7 @@ def check_examples(features: Any, labels: Any, classes: int, where: Any = None) 
         features: The examples, one per row.
         labels: Their classes.
         classes: The number of classes.
-        where: Which examples are meant, if not all.
+        where: The mask of the examples in question, if not all of them.
 
     Raises:
         TypeError: If `classes` is not a whole number.
@@ -63,7 +63,7 @@ def check_mask(where: Any, n: int) -> None:
     """Refuse what is not a mask of n examples.
 
     Args:
-        where: Which examples are meant.
+        where: The mask of the examples.
         n: The number of examples.
 
     Raises:
@@ -81,7 +81,7 @@ def class_counts(labels: Any, classes: int, where: Any = None) -> np.ndarray | N
     Args:
         labels: The classes of the examples.
         classes: The number of classes.
-        where: Which examples are counted, if not all.
+        where: The mask of the examples to count, if not all of them.
 
     Returns:
         The counts, or `None` where labels or `where` are traced.

@@ -40,8 +40,8 @@ def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Call
     """Return a bank and images in the dtype of the computation.
 
     Args:
-        bank: What the caller gave as a bank.
-        x: What the caller gave as images.
+        bank: The bank, as the caller gave it.
+        x: The images, as the caller gave them.
 
     Returns:
         The bank, the images, and what gives results their dtype.

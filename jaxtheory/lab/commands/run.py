@@ -18,11 +18,11 @@ from jaxtheory.lab.errors import Failure, Usage
 from jaxtheory.lab.record import discovery
 
 UNKEPT = {"--json", "--traceback", "--strict", "--of-all", "--fresh"}
-"""Flags that the command that goes on with a run, or shows it, does without."""
+"""Flags that are left out of the command that resumes a run or shows it."""
 
 
 def run(options: argparse.Namespace, arguments: list[str]) -> int:
-    """Run an experiment, or go on with it, and show its verdicts.
+    """Run or resume an experiment, and show its verdicts.
 
     Args:
         options: The flags of the command.
@@ -89,7 +89,7 @@ def strictly(options: argparse.Namespace, all_findings: Iterable[dict[str, Any]]
 
 
 def repeated(arguments: Iterable[str]) -> str:
-    """Write the command that goes on with a run, or shows it."""
+    """Write the command that resumes a run, or shows it."""
     return shlex.join(["jaxtheory", *(one for one in arguments if one not in UNKEPT)])
 
 

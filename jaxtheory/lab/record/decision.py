@@ -32,7 +32,7 @@ def quantile(n: Numbers, rows: int = 1) -> np.ndarray:
 
     Args:
         n: Numbers of draws; with fewer than two the normal quantile is returned.
-        rows: How many rows share the level.
+        rows: The number of rows that share the level.
 
     Returns:
         The quantiles, in the shape of `n`.

@@ -13,7 +13,7 @@ from typing import Literal, SupportsFloat, SupportsIndex
 from jaxtheory.lab.record.wording import number
 
 Side = Literal["either", "at most", "at least"]
-"""Which side of a published figure is as expected, besides what is within the allowance."""
+"""The side of a published figure that is as expected, in addition to what is within the allowance."""
 
 
 @dataclass(frozen=True)

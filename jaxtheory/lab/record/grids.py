@@ -164,7 +164,7 @@ class Grid:
         """Refuse a result unlike another, or without an axis for each taken together.
 
         Args:
-            coordinates: Where the result is from.
+            coordinates: The coordinates at which the result was computed.
             result: The result.
             other: One of another call.
 

@@ -52,12 +52,12 @@ class Lab:
     """Keep what an experiment computes, so that a rerun computes only what is missing.
 
     Args:
-        directory: Where a run is kept. By default a temporary folder that goes with the lab: nothing is
-            resumed, as a notebook's functions may change from call to call.
+        directory: The folder in which a run is kept. By default it is a temporary one that disappears with
+            the lab: nothing is resumed, as a notebook's functions may change from call to call.
         data_dir: A folder of data; by default the one that the environment names in JAXTHEORY_DATA.
         quick: Whether this is the small form.
         seed: The seed from which all randomness is folded.
-        display: Where progress is shown; by default bars in a terminal, lines elsewhere.
+        display: The display on which progress is shown; by default bars in a terminal, lines elsewhere.
     """
 
     def __init__(
@@ -169,12 +169,12 @@ class Lab:
         return labeled(grid, grid.gather(stored), unit=unit, dims=dims)
 
     def key(self, name: str, /, **coordinates: Any) -> "jax.Array":
-        """Return a random key for what is outside of sweeps, folded from the lab's seed and a name.
+        """Return a random key for use outside sweeps, folded from the lab's seed and a name.
 
         Args:
             name: The name of a stream. That of a sweep, with the coordinates of a point on the axes that are
                 not common, gives that point's key.
-            **coordinates: What else the key is folded from.
+            **coordinates: The coordinates from which the key is folded as well.
 
         Returns:
             The key.
@@ -182,11 +182,11 @@ class Lab:
         return random_key(self.seed, name, coordinates)
 
     def rng(self, name: str, /, **coordinates: Any) -> np.random.Generator:
-        """Return a generator of NumPy's for what is outside of sweeps; see `key`.
+        """Return a NumPy generator for use outside sweeps; see `key`.
 
         Args:
             name: The name of a stream.
-            **coordinates: What else the generator is seeded with.
+            **coordinates: The coordinates with which the generator is seeded as well.
 
         Returns:
             A new generator, which gives the same numbers at each call.
@@ -199,7 +199,7 @@ class Lab:
         Args:
             source: A module of data with a function `load`, or such a function. It takes the lab's folder of
                 data as `source`, and returns what has a `description` and a `digest`.
-            **options: What else it takes, as `seed`.
+            **options: Further arguments of the source, such as `seed`.
 
         Returns:
             The data.
@@ -259,14 +259,14 @@ class Lab:
     def train(
         self, name: str, segment: Callable[[Any], tuple[Any, Any]], state: Any, segments: int
     ) -> Training:
-        """Drive a training segment by segment, with checkpoints: a killed one goes on from the newest.
+        """Drive a training segment by segment, with checkpoints: one that was killed resumes from the newest.
 
         Args:
             name: The name, unique in the experiment.
             segment: A jitted function from a state to the state some steps later and metrics, both pytrees
                 of arrays; what is random in it is drawn from a key in the state.
             state: The state at the start.
-            segments: How many times it is called.
+            segments: The number of segments to run.
 
         Returns:
             The last state, the metrics of all segments with a new leading axis, and the seconds that all of
@@ -344,7 +344,7 @@ class Lab:
             storage.append_line(path, line)
 
     def note(self, text: str) -> None:
-        """Add a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
+        """Add a line to the findings. Notes belong outside the points of a sweep, which may be loaded."""
         self.notes.append(str(text))
 
     def uses(self, description: str) -> None:
@@ -357,7 +357,7 @@ class Lab:
         """Show the progress of the experiment's own work.
 
         Args:
-            label: What is being done.
+            label: The name of the work.
             total: The number of pieces of work, if it is known.
 
         Yields:

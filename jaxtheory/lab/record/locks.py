@@ -1,4 +1,4 @@
-"""One process at a time: a run's directory is held by a lock, or by signs of life where there are none."""
+"""One process at a time: a run's directory is held by a lock, or by a heartbeat file where locks fail."""
 
 import contextlib
 import os

@@ -16,8 +16,8 @@ def as_point(sweep: str, coordinates: Mapping[str, Any], result: Any) -> Point:
 
     Args:
         sweep: The sweep's name.
-        coordinates: Where the result is from.
-        result: What the function returned.
+        coordinates: The coordinates at which the result was computed.
+        result: The result that the function returned.
 
     Returns:
         An array, or arrays by name; names of nested dictionaries are joined by `/`.

@@ -1,4 +1,4 @@
-"""Runs: a directory for each configuration, data and source, held by one process, and gone on with."""
+"""Runs: a directory for each configuration, data and source, held by one process at a time, and resumable."""
 
 import dataclasses
 import datetime as dt
@@ -59,7 +59,7 @@ def conduct(
     options: Options,
     display: Display | None = None,
 ) -> tuple[dict[str, Any], Path]:
-    """Run an experiment, or go on with it, or read what it found.
+    """Run or resume an experiment, or read what it found.
 
     Args:
         experiment: The experiment to run.

@@ -53,7 +53,7 @@ def failing_clearly(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one line that names the file.
 
     Args:
-        path: What is written within the block.
+        path: The file that is written within the block.
 
     Yields:
         Nothing.
@@ -95,7 +95,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def encoded(text: str) -> bytes:
-    """Return a text as UTF-8; bytes of a folder's name that are none become escapes, as JSON reads them."""
+    """Return a text as UTF-8; bytes of a folder's name that are not become escapes, as JSON reads them."""
     return text.encode(errors="backslashreplace")
 
 

@@ -209,7 +209,7 @@ def stripe_sparsity(
     Args:
         codes: The codes, `(..., H, W, atoms)` or `(..., length, atoms)`.
         kernel_size: The filters' size, `(height, width)` or `(length,)`.
-        boundary: Whether stripes go on at the other side, `"periodic"`, or end at the border, `"zero"`.
+        boundary: Whether stripes continue at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         The count of each image or signal.

@@ -156,7 +156,7 @@ def grassmannian(
     `features` with equal eigenvalues.
 
     Args:
-        key: The random key, for the frame to begin with.
+        key: The random key of the initial frame.
         atoms: The number of atoms, at least that of the features.
         features: The number of features.
         steps: The number of alternations.

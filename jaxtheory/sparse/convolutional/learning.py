@@ -68,7 +68,7 @@ def learner(
         boundary: What lies beyond the border: `"periodic"`, the other side, or `"zero"`.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: The largest duality gap of the codes, relative to their objective.
-        max_steps: The largest number of steps of `lasso`, at least 1; learning goes on with the codes found
+        max_steps: The largest number of steps of `lasso`, at least 1; learning continues with the codes found
             by then.
         filter_steps: The number of steps on the filters, at least 1.
 

@@ -67,7 +67,7 @@ def synthesize(
     Args:
         filters: The filters $d$.
         codes: The codes $z$, one map for each filter.
-        boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
+        boundary: How an atom that crosses the border continues: `"periodic"`, at the other side, or `"zero"`,
             nowhere.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
 

@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     channels: int
     atoms: int
     periodic: bool
-    """Whether an image goes on at the other side, rather than with zeros."""
+    """Whether an image continues at the other side, rather than with zeros."""
     fourier: bool
     """Whether convolutions are computed by Fourier transforms."""
 

@@ -143,7 +143,7 @@ def denoise(
         noise: The standard deviation $\sigma > 0$ of the noise, in the units of the images.
         strength: The factor $c > 0$ on the noise level, dimensionless.
         smoothness: The weight of the smooth part's gradient, in squared pixels, as `lowpass` takes it.
-        boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
+        boundary: How an atom that crosses the border continues: `"periodic"`, at the other side, or `"zero"`,
             nowhere.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: The largest duality gap of the codes, relative to their objective.
@@ -216,7 +216,7 @@ def inpaint(
         penalty: The weight $\lambda \ge 0$ of the sparsity term, one number or one for each atom, as `lasso`
             takes it; it is small if the known values are exact.
         smoothness: The weight of the smooth part's gradient, in squared pixels, as `lowpass` takes it.
-        boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
+        boundary: How an atom that crosses the border continues: `"periodic"`, at the other side, or `"zero"`,
             nowhere.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: The largest duality gap of the codes, relative to their objective.

@@ -44,7 +44,7 @@ def online(
     sweeps: int = 1,
     nonnegative: bool = False,
 ) -> Learner:
-    r"""Learn a dictionary for the lasso, by one minibatch after the other.
+    r"""Learn a dictionary for the lasso from one minibatch after another.
 
     It minimizes $\sum_x \min_z \frac12 \|x - zD\|^2 + \lambda \|z\|_1$ over dictionaries whose atoms have at
     most unit length. Codes $z$ of a minibatch are those of the lasso. With their moments
@@ -60,7 +60,7 @@ def online(
         tolerance: The codes of a signal are done once their duality gap is at most this share of their
             objective.
         max_steps: The largest number of steps of the lasso.
-        sweeps: How many times a step goes through the atoms.
+        sweeps: The number of passes over the atoms in each step.
         nonnegative: Whether codes must be nonnegative.
 
     Returns:

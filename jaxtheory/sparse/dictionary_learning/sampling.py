@@ -62,7 +62,7 @@ def replace_idle(
 
     Args:
         dictionary: The atoms.
-        idle: Which of them are to be replaced.
+        idle: The mask of the atoms to be replaced.
         signals: The signals, all of them finite.
         left: The squared norm of what the atoms leave of each signal.
 

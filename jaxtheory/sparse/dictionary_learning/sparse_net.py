@@ -51,8 +51,8 @@ def sparsenet(
     grows longer, and they shrink. An atom that falls silent becomes the signal with the largest residual.
 
     The defaults are the paper's for signals of unit variance: in this form half its
-    $\lambda = 0.14\, \sigma$ at $\sigma^2 = 0.1$ is $0.22\, \sigma^2$. For a rate that falls, go on from the
-    state with a learner of a smaller rate.
+    $\lambda = 0.14\, \sigma$ at $\sigma^2 = 0.1$ is $0.22\, \sigma^2$. For a decreasing rate, continue from
+    the state with a learner of a smaller rate.
 
     Args:
         rate: The size $\eta > 0$ of a step.

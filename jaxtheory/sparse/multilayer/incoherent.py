@@ -64,7 +64,7 @@ def perturb(
         filters: The filters, less coherent than wanted.
         mu: The mutual coherence that is wanted, above 0 and well below 1.
         key: The random key of the noise.
-        stride: The stride at which the atoms stand.
+        stride: The distance between neighboring positions of an atom.
 
     Returns:
         The filters with noise, of unit norm.

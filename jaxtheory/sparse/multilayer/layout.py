@@ -1,7 +1,7 @@
 """How the layers of a multilayer model fit together: their strides and border, and filters of any stride.
 
 A dictionary of stride `s` is one of stride 1 on images whose blocks of `s` by `s` pixels have become
-channels; so everything stands on `jaxtheory.sparse.convolutional`, and no matrix is ever formed.
+channels; so everything builds on `jaxtheory.sparse.convolutional`, and no matrix is ever formed.
 """
 
 import math
@@ -105,7 +105,7 @@ class Layout(NamedTuple):
 
         Args:
             name: The parameter's name.
-            values: What the caller gave.
+            values: The arguments, as the caller gave them.
             filters: The filters of the layers.
             images: The images that are coded.
             positive: Whether zero is refused as well.

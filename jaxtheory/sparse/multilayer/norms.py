@@ -1,7 +1,7 @@
 r"""Norms of the layers and of their codes: what guarantees and step sizes ask for.
 
-Conventions: filters, images and codes have the shapes that `model` names; a figure of each layer stands on
-the last axis.
+Conventions: filters, images and codes have the shapes that `model` names; the last axis is that of the
+layers.
 """
 
 from collections.abc import Sequence
@@ -123,7 +123,7 @@ def patch_norm(
         x: The images, or codes.
         patch_size: The size of a patch, `(height, width)`, one number for a square, or `(length,)` for
             signals; a patch holds all channels.
-        boundary: Whether patches go on at the other side, `"periodic"`, or end at the border, `"zero"`.
+        boundary: Whether patches continue at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         The norm of each image.
@@ -160,7 +160,7 @@ def sparsity(
         filters: The filters of each layer.
         codes: The codes $\Gamma_1, \dots, \Gamma_L$ of each layer.
         strides: The strides of each layer, or one for all.
-        boundary: Whether stripes go on at the other side, `"periodic"`, or end at the border, `"zero"`.
+        boundary: Whether stripes continue at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         The four figures of each layer.

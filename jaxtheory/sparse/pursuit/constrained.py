@@ -55,7 +55,7 @@ def basis_pursuit(
 
     Returns:
         The codes; the objective is $\|z\|_1$, and the gap is how far it is above the value of a dual point. A
-        signal outside of what the atoms span is not converged.
+        signal outside what the atoms span is not converged.
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.

@@ -2,8 +2,8 @@
 
 Accelerated proximal gradient steps (FISTA with restarts) find the support, and conjugate gradients minimize
 on it. Where signals are many and atoms few, most signals are done before that: a few steps of ADMM come near
-the signs of the minimum, and Newton's method finishes on them; the few signals that do not get there go on as
-above. `scheduling` decides which signals are worked on when.
+the signs of the minimum, and Newton's method finishes on them; the few signals that do not get there continue
+as above. `scheduling` decides which signals are worked on when.
 """
 
 from functools import cache, partial
@@ -104,7 +104,7 @@ def solve(
     and the gap has derivative zero.
 
     Args:
-        options: What is known when the program is compiled.
+        options: The options that are known when the program is compiled.
         dictionary: A matrix or a pair of functions, with entries near one.
         signals: The signals, each with its largest entry near one or zero.
         weight: The penalty of each code, `(n, 1)` or `(n, atoms)`; 0 or more, and infinite where an atom is

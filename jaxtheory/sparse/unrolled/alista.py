@@ -131,7 +131,7 @@ def init(
         dictionary: The dictionary, one atom per row; or the numbers of atoms and features, for a dictionary
             of random directions.
         steps: The number of layers, at least 1.
-        threshold: The threshold $\theta > 0$ to begin with.
+        threshold: The threshold $\theta > 0$ that all layers have initially.
         selection: The share of the entries by which the trusted ones grow from layer to layer, and their
             largest share.
 

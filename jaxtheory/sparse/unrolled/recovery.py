@@ -41,7 +41,7 @@ def alista_guarantee(
     r"""Return the thresholds of the theorem on ALISTA with step sizes of 1, and its bounds.
 
     Layer $k$ has the threshold $\theta_k = \tilde\mu \sup \|z^{(k)} - z\|_1$, with the supremum over the
-    given codes, for which it then holds that no layer has a nonzero outside of the support, and that
+    given codes, for which it then holds that no layer has a nonzero outside the support, and that
     $\|z^{(k)} - z\|_2 \le s B (\tilde\mu (2 s - 1))^k$.
 
     Args:

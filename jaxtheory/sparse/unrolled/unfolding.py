@@ -171,7 +171,7 @@ def _convolution(stride: int, filters: Array, codes: Array) -> Array:
 
 
 def _products(stride: int, filters: Array, codes: Array) -> Array:
-    """The same convolution by a product of matrices."""
+    """The layer's convolution by a product of matrices."""
     # Blocks of `stride` pixels become channels, so that filters move by one: a few slices make the patches.
     kernel, _, channels, atoms = filters.shape
     steps = -(-kernel // stride)

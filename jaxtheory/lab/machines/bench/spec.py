@@ -57,7 +57,7 @@ def faster(
         times: The least ratio of the other's time to ours; below 1 ours may be slower by that much.
         than: The other contestant's name, whatever its role; by default the fastest peer.
         aim: The ratio that is hoped for, which is shown and not judged.
-        quantity: What is compared: "steady" or "first call".
+        quantity: The time that is compared: "steady" or "first call".
 
     Returns:
         The bar.
@@ -70,7 +70,7 @@ def within(seconds: float | int, quantity: str = "first call") -> Bar:
 
     Args:
         seconds: The largest number of seconds.
-        quantity: What is timed: "steady" or "first call".
+        quantity: The time that is meant: "steady" or "first call".
 
     Returns:
         The bar.
