@@ -57,8 +57,7 @@ class Config:
     deformations: Annotated[int, Range(2)] = 25
     """The number of deformations in a group."""
     smallest: Annotated[float, Range(1e-6, 0.5)] = 0.002
-    """The smallest supremum of the gradient of a deformation, or of the length of a translation divided by
-    2**J."""
+    """The smallest supremum of the gradient of a deformation, or of the length of a translation over 2**J."""
     photographs: tuple[Photograph, ...] = ("china", "flower", "brick", "grass", "gravel", "camera", "coins")
     """The names of the photographs that are deformed."""
     digits: Annotated[int, Range(2)] = 50

@@ -63,8 +63,7 @@ class Config:
     draws: Annotated[int, Range(1)] = 6
     """Number of splits of the digits, each with dictionaries of its own."""
     starts: Annotated[int, Range(1)] = 3
-    """Number of random dictionaries in each draw, of which the best one after the trial is learned
-    further."""
+    """Number of random dictionaries in each draw; the one that is best after the trial is kept."""
     trial: Annotated[int, Range(1)] = 30
     """Number of steps of learning from each of the random dictionaries."""
     steps: Annotated[int, Range(1)] = 100

@@ -12,9 +12,9 @@ from jaxtheory.lab.errors import Broken, Failure, LabError
 from jaxtheory.lab.record import storage
 
 HEARTBEAT = 10.0
-"""Seconds between two signs of life, where a file cannot be locked."""
+"""Seconds between two heartbeats, where a file cannot be locked."""
 SETTLING = 0.5
-"""Seconds until it shows which of two that began at once wrote its sign of life last."""
+"""Seconds until it is clear which of two that began at once wrote its heartbeat last."""
 
 
 @contextlib.contextmanager
