@@ -1,8 +1,8 @@
 """Convolutional lasso of a photograph by 32 filters of 8 x 8 pixels, periodic, against SPORCO.
 
-The photograph has 256 x 256 pixels and no low frequencies, the filters are random directions. Everybody comes
-to the same objective up to 1e-4, SPORCO with the variable that is sparse, which is the one that meets the
-constraint. It stops at the relative residuals that take it there, ours at a duality gap.
+The photograph has 256 x 256 pixels and no low frequencies; the filters are random directions. All reach the
+same objective up to 1e-4, SPORCO with its sparse variable, the one that meets the constraint. It stops at the
+relative residuals that take it there, ours at a duality gap.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from jaxtheory.lab.machines.bench import Case, Contestant, faster
 SPORCO = "sporco cbpdn"
 SIZE = 256
 SMOOTH = 5.0
-"""Weight of the squared gradient in the smooth part that is taken away."""
+"""Weight of the squared gradient in the smooth part that is subtracted."""
 TOLERANCE = 0.02
 """Duality gap, relative, at which ours is some 5e-5 above the least objective: the gap is a bound."""
 RESIDUAL = 1.5e-3

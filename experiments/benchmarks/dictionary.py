@@ -3,8 +3,8 @@
 20,000 patches of photographs, 12 x 12, and the penalty, 0.5, of the bench `lasso`; 256 atoms, which begin as
 patches. A call learns one dictionary for each of three seeds. What is compared is the mean lasso objective of
 held-out patches under these dictionaries, the median over seeds, which must be at most `GOAL`: what
-scikit-learn comes to in three rounds through the patches. Its batches of 256, the default, did better there
-than 512, and 128 as well. Ours takes steps enough to be below it for certain, and stops the codes early.
+scikit-learn reaches in three epochs over the patches. Its batches of 256, the default, did better there than
+512, and 128 as well. Ours takes enough steps to be safely below it, and stops the codes early.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class Learnt:
     held_out: np.ndarray
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Solves the lasso, which is not timed; RuntimeError for what did not come to the goal."""
+        """Solves the lasso, which is not timed; RuntimeError for what did not reach the goal."""
         del copy
         median = np.median([objective(np.asarray(one), self.held_out) for one in self.dictionaries])
         if not median <= GOAL:

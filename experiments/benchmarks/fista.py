@@ -1,7 +1,7 @@
 """FISTA with a Gram matrix: a hundred steps for ten thousand signals, as one TPU kernel against a loop.
 
 On a TPU ours is the kernel, which keeps the Gram matrix and a block of codes on the chip; on a processor it
-is the loop itself. What the kernel is for are the bytes that it does not move: with 288 atoms the loop moves
+is the loop itself. The kernel's purpose is the bytes that it does not move: with 288 atoms the loop moves
 5.8 GB at least, the kernel a fiftieth of that (`loop_bytes`, `kernel_bytes`).
 """
 

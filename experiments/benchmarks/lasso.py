@@ -1,6 +1,6 @@
 """The lasso: sparse codes of many patches by one dictionary, and a path of penalties for one long signal.
 
-Patches of photographs, each without its mean, of unit variance over all; atoms are other patches of them,
+Patches of photographs, each without its mean, of unit variance overall; atoms are other patches,
 of unit length. The random dictionary of the long signal is the setting in which coordinate descent with
 screening is at home. What is compared is the mean objective at each penalty, in double precision.
 """
@@ -53,7 +53,7 @@ def one(features: int, atoms: int, penalties: int) -> Inputs:
 
 
 def inputs(**case: int) -> Inputs:
-    """What everybody solves: a dictionary, signals, and penalties to take in their order."""
+    """What every contestant solves: a dictionary, signals, and penalties to take in order."""
     return many(**case) if "patches" in case else one(**case)
 
 

@@ -47,7 +47,7 @@ CASES = [
 
 
 def images(number: int, size: int) -> np.ndarray:
-    """The images that everybody transforms."""
+    """The images that every contestant transforms."""
     return np.random.default_rng(0).standard_normal((number, size, size), np.float32)
 
 

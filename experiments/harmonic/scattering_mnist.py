@@ -65,11 +65,11 @@ AT_ONCE = 12_000
 @dataclass(frozen=True)
 class Config:
     sizes: Annotated[tuple[int, ...], Range(100, 60_000)] = (300, 1000, 4000, 5000, 10_000, 60_000)
-    """The numbers of training digits; those that the data cannot give are left out."""
+    """The numbers of training digits; those larger than the data provide are left out."""
     draws: Annotated[int, Range(1)] = 10
-    """The number of random training sets of each size; of large sizes the whole MNIST gives fewer."""
+    """The number of random training sets of each size; the whole MNIST gives fewer of the large sizes."""
     J: Annotated[int, Range(2, 5)] = 3
-    """Coefficients are averaged over 2**J pixels."""
+    """The number of scales: coefficients are averaged over 2**J pixels."""
     L: Annotated[int, Range(1)] = 6
     """The number of angles of the wavelets."""
     folds: Annotated[int, Range(2)] = 5

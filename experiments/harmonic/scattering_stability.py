@@ -31,11 +31,11 @@ MAPS = ("translation", "dilation", "rotation", "random")
 REPRESENTATIONS = ("scattering", "pixels", "Fourier modulus")
 Photograph = Literal[*real_images.ORIGINS]
 HIGHEST = 0.6 * np.pi
-"""The frequency of the highest packet: shrunk by a half, the largest deformation, it still is below pi."""
+"""The frequency of the highest packet: shrunk by a half, the largest deformation, it is still below pi."""
 BATCH = 8
-"""How many images are scattered in one call: always as many, so that the program compiles once."""
+"""The number of images scattered in one call: always the same, so that the program compiles once."""
 RESAMPLED = 500
-"""How often deformations are drawn again from those that there were, for the spread of a maximum."""
+"""The number of times that deformations are resampled, for the spread of a maximum."""
 THEOREM = "Mallat 2012, theorem 2.12: one constant for all images; the factor is this project's"
 NO_BOUND = "Mallat 2012, section 1; fourfold is two of the octaves"
 
@@ -45,13 +45,13 @@ class Config:
     size: Annotated[int, Range(32, 300)] = 256
     """The height and width of packets and images, in pixels."""
     J: Annotated[int, Range(1)] = 6
-    """Coefficients are averaged over 2**J pixels."""
+    """The number of scales: coefficients are averaged over 2**J pixels."""
     L: Annotated[int, Range(1)] = 8
     """The number of angles of the wavelets."""
     wavelet: Literal["morlet", "spline"] = "morlet"
     """The family of wavelets; the bank of splines is unitary, as the theorem asks."""
     octaves: Annotated[int, Range(1)] = 5
-    """The frequency of packets is 0.6 pi, halved up to this many times."""
+    """The number of times that the packets' frequency of 0.6 pi is halved."""
     groups: Annotated[int, Range(1)] = 10
     """The number of groups of deformations for each of the four maps; each group moves another packet."""
     deformations: Annotated[int, Range(2)] = 25
@@ -61,11 +61,11 @@ class Config:
     photographs: tuple[Photograph, ...] = ("china", "flower", "brick", "grass", "gravel", "camera", "coins")
     """The names of the photographs that are deformed."""
     digits: Annotated[int, Range(2)] = 50
-    """The number of digits, magnified to the size of the images."""
+    """The number of digits, which are magnified to the size of the images."""
     shift: Annotated[float, Range(0)] = 4.0
     """The length of the fixed shift, in pixels."""
     scales: Annotated[tuple[int, ...], Range(1)] = (1, 2, 3, 4, 5, 6)
-    """The J at which images are shifted, in increasing order."""
+    """The numbers J of scales at which images are shifted, in increasing order."""
 
 
 QUICK = Config(size=128, J=5, L=4, octaves=4, groups=3, deformations=4, digits=12, scales=(2, 5))
@@ -165,7 +165,7 @@ def prepared(x: np.ndarray) -> np.ndarray:
     """Images (n, H, W) without their mean, fading to zero over the outer quarters, of mean square one.
 
     They are blurred by a pixel: finer detail is lost when an image is moved by fractions of a pixel, which
-    would add to the distance what is no deformation.
+    would add to the distance something that is not deformation.
     """
     x = ndimage.gaussian_filter(np.asarray(x, float), (0, 1, 1), mode="wrap")
     window = np.multiply.outer(*[signal.windows.tukey(x.shape[-1])] * 2)
@@ -203,7 +203,7 @@ def growth(ratio: np.ndarray) -> float:
 
 
 def measured(statistic: Callable[[np.ndarray], float], ratio: xr.DataArray, lab: Lab, **at: str) -> Measured:
-    """A statistic of ratios (..., subject), with quantiles of it where deformations are drawn again."""
+    """A statistic of ratios (..., subject), with its quantiles over resampled deformations."""
     ratio = ratio.values.reshape(-1, ratio.sizes["subject"])
     places = lab.rng("drawn again").integers(len(ratio), size=(RESAMPLED, len(ratio)))
     interval = np.quantile([statistic(ratio[some]) for some in places], [0.025, 0.975])

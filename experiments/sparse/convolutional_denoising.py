@@ -53,11 +53,11 @@ class Config:
     noise: Annotated[tuple[float, ...], Range(0.1, 255)] = (10.0, 25.0, 50.0)
     """Standard deviations of the noise, white being 255."""
     learned_from: tuple[str, ...] = ("china", "flower", "rocket", "aero")
-    """Names of the photographs for the dictionaries and whatever is chosen."""
+    """Names of the photographs from which dictionaries are learned and settings chosen."""
     tried_on: tuple[str, ...] = ("astronaut", "camera", "chelsea", "coffee", "coins", "ascent")
-    """Names of the photographs that noise is taken from."""
+    """Names of the photographs that are denoised."""
     largest: Annotated[int, Range(16)] = 512
-    """Largest height and width of these photographs, of which the middle part is taken, in pixels."""
+    """Largest height and width of the middle parts of the photographs that are denoised, in pixels."""
     size: Annotated[int, Range(2, 16)] = 8
     """Height and width of filters and patches, in pixels."""
     filters: Annotated[int, Range(1)] = 48
@@ -65,9 +65,9 @@ class Config:
     penalty: Annotated[float, Range(0, open=True)] = 0.1
     """Penalty with which the filters are learned."""
     parts: Annotated[int, Range(1)] = 40
-    """Number of parts of photographs that the filters are learned from."""
+    """Number of parts of photographs from which the filters are learned."""
     side: Annotated[int, Range(16)] = 64
-    """Height and width of these parts, in pixels."""
+    """Height and width of the parts from which the filters are learned, in pixels."""
     steps: Annotated[int, Range(1)] = 100
     """Number of steps in which the filters are learned."""
     atoms: Annotated[int, Range(1)] = 256
@@ -77,7 +77,7 @@ class Config:
     rounds: Annotated[int, Range(1)] = 30
     """Number of steps of K-SVD."""
     validation: Annotated[int, Range(16)] = 160
-    """Height and width of the parts on which settings are chosen, one a photograph, in pixels."""
+    """Height and width of the parts on which settings are chosen, one per photograph, in pixels."""
     strengths: Annotated[tuple[float, ...], Range(0, open=True)] = tuple(np.arange(1.5, 3.5, 0.25).tolist())
     """Strengths of the convolutional penalty to choose from."""
     draws: Annotated[int, Range(1)] = 2

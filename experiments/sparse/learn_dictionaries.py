@@ -36,9 +36,9 @@ from jaxtheory.statistics import linear_probe
 MARGIN = 2
 """Zeros around a digit, so that strides divide it: 32 x 32 pixels."""
 SEGMENT = 5
-"""Steps of learning between two looks of the lab."""
+"""Steps of learning in one segment of the training."""
 FEW = 1000
-"""Training digits from which on errors are compared."""
+"""The least number of training digits with which errors are compared."""
 ENCODE = jax.jit(kmeans.encode, static_argnames=("grid",))
 BAR = "this project's bar; the lecture asks for sparse codes without a figure"
 LECTURE = "the lecture: dictionaries and codes can be learned together"
@@ -53,37 +53,37 @@ class Config:
     strides: Annotated[tuple[int, int], Range(1, 4)] = (2, 1)
     """Distance between neighboring places of an atom, in each layer."""
     penalties: Annotated[tuple[float, float], Range(0, open=True)] = (0.1, 0.3)
-    """Penalty of the codes of each layer; pixels go from 0 to 1."""
+    """Penalty on the codes of each layer; pixels range from 0 to 1."""
     scales: Annotated[tuple[float, ...], Range(0, open=True)] = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
     """Multiples of the penalties at which reconstructions are compared, 1 among them."""
     training: Annotated[int, Range(40, 60_000)] = 4000
     """Number of training digits in a draw."""
     tested: Annotated[int, Range(1)] = 10_000
-    """Largest number of test digits; the 5,000 digits at hand leave 1,000."""
+    """Largest number of test digits; the 5,000 embedded digits have 1,000."""
     draws: Annotated[int, Range(1)] = 6
     """Number of splits of the digits, each with dictionaries of its own."""
     starts: Annotated[int, Range(1)] = 3
-    """Number of random dictionaries of each draw, of which the best after the trial are learned further."""
+    """Number of random dictionaries in each draw; the one that is best after the trial is kept."""
     trial: Annotated[int, Range(1)] = 30
     """Number of steps of learning from each of the random dictionaries."""
     steps: Annotated[int, Range(1)] = 100
     """Number of steps of learning after the trial."""
     batch: Annotated[int, Range(1)] = 32
-    """Number of digits in a step."""
+    """Number of digits in each step of learning."""
     pursuit: Annotated[int, Range(1)] = 60
     """Number of steps of multilayer FISTA that find the codes."""
     reading: Annotated[float, Range(0, open=True)] = 0.2
-    """Multiple of the penalties at which the codes are found that are classified."""
+    """Multiple of the penalties at which the codes for classification are found."""
     reading_steps: Annotated[int, Range(1)] = 10
-    """Number of steps that find the codes that are classified."""
+    """Number of steps in which the codes for classification are found."""
     patch: Annotated[int, Range(1, 32)] = 10
-    """Height and width of the patches that k-means clusters, besides those of the atoms' sizes."""
+    """Height and width of the patches that k-means clusters, in addition to patches of the atoms' sizes."""
     grid: Annotated[int, Range(1, 16)] = 4
     """Number of rows and of columns of cells over which codes are summed."""
     block: Annotated[int, Range(1)] = 100
-    """Number of digits that are coded in one call, and of test digits that are reconstructed."""
+    """Number of digits that are coded in one call; as many test digits are reconstructed."""
     patches: Annotated[int, Range(0)] = 40_000
-    """Number of patches that k-means clusters; with 0 it clusters whole digits only."""
+    """Number of patches that k-means clusters; with 0 only whole digits are clustered."""
 
 
 QUICK = Config(
@@ -322,7 +322,7 @@ def error_claims(config: Config, error: xr.DataArray) -> list[Claim]:
 
 
 def notes(config: Config, rebuilt: xr.Dataset, read: xr.Dataset, judged: xr.Dataset, lab: Lab) -> None:
-    """What the claims do not say, for the findings."""
+    """Notes for the findings, on what the claims do not say."""
     plain = rebuilt.sel(scale=1.0).mean("draw")
     for layer, atoms in enumerate(config.atoms, 1):
         number = atoms * ((mnist.SIDE + 2 * MARGIN) // math.prod(config.strides[:layer])) ** 2

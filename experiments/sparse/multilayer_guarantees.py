@@ -9,8 +9,9 @@ The two dictionaries are built so that the hypotheses can be met. The filters of
 lapped transform, orthonormal at shifts by its stride, slightly perturbed. An atom of the second has one entry
 in each channel, at places that follow linear congruences, so that two atoms share at most one entry at any
 shift and a stripe of the first layer sees few entries. Signals whose coefficients spread by more than a
-factor of 1.3 in either layer are put aside; for the others each theorem's hypothesis is evaluated with the
-noise as it fell, and a signal counts only where it holds. The full form takes about a minute on two cores.
+factor of 1.3 in either layer are discarded; for the others each theorem's hypothesis is evaluated with the
+noise that was drawn, and a signal counts only where it holds. The full form takes about a minute on two
+cores.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ KEPT = 0.5
 ENOUGH = 1000
 """Signals that must meet each hypothesis."""
 VANISHED = 0.02
-"""The share left of an error in proportion to the noise: a hundredth, and as much again for luck."""
+"""The share left of an error in proportion to the noise: a hundredth, and as much again for chance."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class Config:
     channels: Annotated[int, Range(2)] = 16
     """Number of atoms of the first layer, which is also its stride: a prime number less one."""
     places: Annotated[int, Range(64)] = 128
-    """Number of places of the codes; a signal has this many times the stride samples."""
+    """Number of places of the codes; a signal has this number times the stride of samples."""
     entries: Annotated[int, Range(1)] = 4
     """Number of nonzero entries of the deepest codes."""
     coherence: Annotated[float, Range(1e-4, 0.1)] = 0.01
-    """Mutual coherence of the first dictionary, which its filters are perturbed to."""
+    """Mutual coherence of the first dictionary, to which its filters are perturbed."""
     noises: Annotated[tuple[float, ...], Range(1e-9, 1)] = (1e-3, 1e-4, 1e-5, 1e-6)
-    """Standard deviations of the noise in a sample, the largest first; a signal's norm is about two."""
+    """Standard deviations of the noise in each sample, the largest first; a signal's norm is about two."""
     signals: Annotated[int, Range(1)] = 128
     """Number of signals in a batch."""
     batches: Annotated[int, Range(1)] = 10
@@ -74,7 +75,7 @@ def model(config: Config, key: Array) -> tuple[tuple[Array, ...], tuple[int, int
 
 @partial(jax.jit, static_argnames=("strides", "config"))
 def drawn(dictionaries: Any, key: Array, *, strides: tuple[int, ...], config: Config) -> tuple[Any, ...]:
-    """Signals and codes as designed, as far as there are so many, their sparsity and whether they are."""
+    """Signals and codes that meet the design, if there are enough, their sparsity, and which ones do."""
 
     def one(key: Array) -> tuple[Array, ...]:
         shape, size = (config.places * strides[0],), {"largest": SPREAD, "strides": strides}
@@ -209,7 +210,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
 
 
 def notes(found: xr.Dataset, coherences: np.ndarray, lab: Lab) -> None:
-    """What the claims do not say, for the findings."""
+    """Notes for the findings, on what the claims do not say."""
     stripes = found.stripes.where(found.met.any("algorithm"))
     ranges = [f"{stripes.sel(layer=n).min():.0f} to {stripes.sel(layer=n).max():.0f}" for n in (1, 2)]
     lab.record(coherence_1=float(coherences[0]), coherence_2=float(coherences[1]))

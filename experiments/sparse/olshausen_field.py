@@ -26,7 +26,7 @@ from jaxtheory.lab import Claim, Lab, Range, above, at_least, experiment, mean, 
 from jaxtheory.sparse import dictionary_learning, learning, whitening
 
 WELL = 0.7
-"""The share of an atom's variance from which on a fit is a good one."""
+"""The share of an atom's variance that a good fit explains at least."""
 BORDER = 8
 """Pixels left out where the whitening filter joined opposite sides."""
 LEARNED, COMPONENTS = "learned atoms", "principal components"
@@ -38,7 +38,7 @@ class Config:
     photographs: tuple[str, ...] = (
         "china", "flower", "astronaut", "camera", "chelsea", "coffee", "coins", "rocket", "ascent", "aero"
     )  # fmt: skip
-    """Names of the photographs that patches are cut from."""
+    """Names of the photographs from which patches are cut."""
     size: Annotated[int, Range(4, 64)] = 12
     """Height and width of the patches, in pixels."""
     atoms: Annotated[int, Range(1)] = 100
@@ -46,9 +46,9 @@ class Config:
     patches: Annotated[int, Range(100)] = 100_000
     """Number of patches to learn from, in each draw."""
     batch: Annotated[int, Range(1)] = 100
-    """Number of patches in a step."""
+    """Number of patches in each gradient step."""
     steps: Annotated[tuple[int, ...], Range(1)] = (6000, 6000, 6000)
-    """Number of steps at each of the rates."""
+    """Number of gradient steps at each of the rates."""
     rates: Annotated[tuple[float, ...], Range(0, open=True)] = (0.2, 0.1, 0.05)
     """Rates of the gradient steps, one after the other."""
     draws: Annotated[int, Range(1)] = 3

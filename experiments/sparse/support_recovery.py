@@ -45,7 +45,7 @@ EXACT = 0.01
 STEPS = 60
 """The largest number of steps for each of a basis pursuit's problems: where it fails, more do not help."""
 FAST = 256
-"""The number of features from which on the fast transform takes the place of a matrix."""
+"""The least number of features for which the fast transform takes the place of a matrix."""
 SOURCES = {
     "thresholding": "Papyan, Romano and Elad 2017: s < (1 + min/(μ max))/2 - ε/(μ max)",
     "OMP": "Tropp 2004: s < (1 + 1/μ)/2; Donoho, Elad and Temlyakov 2006, with noise: - ε/(μ min)",
@@ -56,13 +56,13 @@ SOURCES = {
 @dataclass(frozen=True)
 class Config:
     features: Annotated[int, Range(4)] = 1024
-    """Number of features of the Hadamard basis with the unit vectors, a power of two."""
+    """Number of features of the Hadamard basis with the unit vectors; it is a power of two."""
     frame: Annotated[tuple[int, int], Range(2)] = (256, 128)
     """Numbers of atoms and of features of the Grassmannian and the Gaussian dictionary."""
     alternations: Annotated[int, Range(1)] = 1000
-    """Number of steps towards a Grassmannian frame."""
+    """Number of alternating projections toward a Grassmannian frame."""
     noise: Annotated[float, Range(1e-6, 1)] = 0.1
-    """Norm of the noise, over the smallest entry of a code."""
+    """Norm of the noise, relative to the smallest entry of a code."""
     guaranteed: Annotated[tuple[int, ...], Range(1)] = tuple(range(1, 17))
     """Sparsities at which the bounds are tested on the Hadamard basis with the unit vectors."""
     guaranteed_ratios: Annotated[tuple[float, ...], Range(1e-3, 1)] = (1.0, 0.5)
@@ -74,7 +74,7 @@ class Config:
     frame_sparsities: Annotated[tuple[int, ...], Range(1)] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
     """Sparsities of the phase diagrams of the Grassmannian and the Gaussian dictionary."""
     ratios: Annotated[tuple[float, ...], Range(1e-3, 1)] = (1.0, 0.3, 0.1)
-    """Ratios of the smallest to the largest entry in the phase diagrams, the largest ratio first."""
+    """Ratios of the smallest to the largest entry in the phase diagrams, in decreasing order."""
     draws: Annotated[int, Range(1)] = 10
     """Number of groups of trials in the phase diagrams, over which standard errors are taken."""
     trials: Annotated[int, Range(1)] = 10
@@ -277,7 +277,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
 
 
 def notes(atoms: dict[str, Atoms], sweeps: list[xr.Dataset], lab: Lab) -> None:
-    """What the claims do not say, for the findings."""
+    """Notes for the findings, on what the claims do not say."""
     for name, one in atoms.items():
         count, features = one.matrix.shape
         lab.note(

@@ -39,11 +39,11 @@ SOURCE = "Papyan, Romano and Elad 2017, section 5; the figure allows for roundin
 @dataclass(frozen=True)
 class Config:
     values: Annotated[int, Range(2)] = 10_000_000
-    """How many numbers of random bits are thresholded in each precision."""
+    """The number of numbers of random bits that are thresholded in each precision."""
     digits: Annotated[int, Range(2, 1000)] = 200
-    """How many digits are coded; atoms are taken from others."""
+    """The number of digits that are coded; atoms are taken from other digits."""
     atoms: Annotated[int, Range(1, 4000)] = 1000
-    """How many digits serve as atoms of the dense layer."""
+    """The number of digits that serve as atoms of the dense layer."""
     channels: Annotated[tuple[int, ...], Range(1)] = (16, 32, 64)
     """The number of atoms of each convolutional layer."""
     kernels: Annotated[tuple[int, ...], Range(1, 28)] = (5, 4, 3)

@@ -37,9 +37,9 @@ PUBLISHED = {"CNN": 98.74, "ML-ISTA, 6 unfoldings": 99.11, "ML-FISTA, 6 unfoldin
 SOURCE = "Sulam et al. 2019, executed notebooks"
 PARAMETERS = 604_909
 PAPER = {"epochs": 100.0, "rate": 0.002, "longest": math.inf}
-"""The paper's recipe, in which gradients are not shortened."""
+"""The paper's recipe, in which gradients are not clipped."""
 SEGMENT = 20
-"""The number of training steps between two looks of the lab."""
+"""The number of training steps in one segment of the training."""
 AT_ONCE = 500
 """The number of digits that are classified in one call."""
 
@@ -49,19 +49,19 @@ class Config:
     networks: tuple[Literal[*NETWORKS], ...] = tuple(NETWORKS)
     """The names of the networks to train."""
     draws: Annotated[int, Range(1)] = 3
-    """The number of trainings of each network, each from other filters and in another order of digits."""
+    """The number of trainings of each network, each with its own initial filters and order of digits."""
     epochs: Annotated[float, Range(0, open=True)] = 11.0
     """The number of epochs of each training."""
     paper: bool = False
-    """Whether to train for the paper's 100 epochs at its learning rate, without shortened gradients."""
+    """Whether to train for the paper's 100 epochs at its learning rate, without clipping gradients."""
     atoms: Annotated[tuple[int, ...], Range(1)] = (32, 64, 512)
     """The number of filters of each of the three layers."""
     rate: Annotated[float, Range(0, open=True)] = 0.01
-    """The learning rate at the start; at the paper's 0.002 nothing is learned for thousands of steps."""
+    """The initial learning rate; at the paper's 0.002 nothing is learned for thousands of steps."""
     longest: Annotated[float, Range(0, open=True)] = 1.0
-    """Gradients are shortened to this norm, without which unfolded networks diverge at such rates."""
+    """The norm to which gradients are clipped; without clipping, unfolded networks diverge at such rates."""
     scale: Annotated[float, Range(0, open=True)] = 0.1
-    """Filters start as N(0, scale**2 / n), where n is the number of inputs to a unit."""
+    """The factor on the initial filters, N(0, scale**2 / n), where n is the number of inputs to a unit."""
     batch: Annotated[int, Range(1)] = 128
     """The number of digits in a minibatch."""
 
@@ -102,7 +102,7 @@ def parameters(name: str) -> int:
 
 
 def accuracy(params: Any, images: np.ndarray, labels: np.ndarray) -> float:
-    """The share of digits that are classified rightly, in %."""
+    """The share of digits that are classified correctly, in %."""
     starts = range(0, len(images), AT_ONCE)
     predicted = [np.argmax(unfolding.apply(params, images[i : i + AT_ONCE]), axis=-1) for i in starts]
     return 100 * float(np.mean(np.concatenate(predicted) == labels))

@@ -34,13 +34,13 @@ from jaxtheory.sparse.unrolled import alista, lista, lista_cp, recovery
 NETWORKS = {"LISTA-CP": lista_cp, "ALISTA": alista}
 CLASSICAL = ("ISTA", "FISTA")
 FIRST = 4
-"""The layer from which on the fall is fitted by a line."""
+"""The first layer of those whose errors are fitted by a line."""
 SEGMENT = 50
-"""The number of training steps between two looks of the lab."""
+"""The number of training steps in one segment of the training."""
 DRAWS = 10
 """The number of draws of test signals."""
 RATES = {"log_threshold": 0.01, "step_size": 0.0005, "weight": 2e-5}
-"""Adam's rates at the start; step sizes that move faster leave the range of the theorem in turns."""
+"""Adam's rates at the start; step sizes that move faster leave the range of the theorem now and then."""
 THEOREM = "Liu et al. 2019, theorem 1"
 EXPERIMENTS = "Chen et al. 2018 and Liu et al. 2019, experiments"
 
@@ -58,13 +58,13 @@ class Config:
     sparsity: Annotated[int, Range(1)] = 2
     """The number of nonzeros in signals that are to meet the theorems' hypothesis."""
     batch: Annotated[int, Range(1)] = 256
-    """The number of fresh signals at each training step."""
+    """The number of fresh signals in each training step."""
     steps: Annotated[int, Range(1)] = 400
     """The number of training steps of a network."""
     tested: Annotated[int, Range(1)] = 200
     """The number of test signals in each of ten draws."""
     penalties: Annotated[int, Range(1)] = 13
-    """The number of penalties from 0.001 to 1, of which ISTA and FISTA get the best."""
+    """The number of penalties from 0.001 to 1 that are tried; ISTA and FISTA are given the best."""
 
 
 QUICK = Config(features=120, atoms=200, batch=64, steps=50, tested=100, penalties=7)

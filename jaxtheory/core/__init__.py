@@ -1,8 +1,8 @@
-"""The ground floor: what every theory stands on; it imports nothing of ours and is no stable interface.
+"""The ground floor: what every theory stands on; it imports nothing of ours and is not a stable API.
 
 - `records`: results and parameters as pytrees that can be exported;
 - `types`: arrays, numbers and random keys in signatures;
-- `dtypes`: which dtype is computed in, and which is given back;
+- `dtypes`: in which dtype computation is done, and in which results are returned;
 - `checks`: what an argument must be, with one wording for each kind of error;
 - `linalg`: the linear algebra that more than one theory needs.
 """

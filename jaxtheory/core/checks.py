@@ -1,4 +1,4 @@
-"""Checks of arguments, with one wording for each kind of error: what it is, what was found, what to take.
+"""Checks of arguments, with one wording for each kind of error: what was found and what is allowed.
 
 What depends on values is checked where they are known; under `jit` it is not.
 """
@@ -24,7 +24,7 @@ def count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
 
     Args:
         name: The parameter's name.
-        value: What the caller gave.
+        value: The argument, as the caller gave it.
         least: The smallest number allowed.
         most: The largest, if there is one.
 
@@ -32,7 +32,7 @@ def count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
         The number as Python's.
 
     Raises:
-        TypeError: If it is no whole number; 8.0 is none.
+        TypeError: If it is not a whole number; 8.0 is not one.
         ValueError: If it is out of range.
     """
     bounds = f"at least {least}" if most is None else f"from {least} to {most}"
@@ -58,7 +58,7 @@ def nonnegative(name: str, value: Any) -> None:
 
 
 def within(name: str, value: Any, low: float | int, high: float | int) -> None:
-    """Refuses numbers outside of `[low, high]`, and NaN, where they are known."""
+    """Refuses numbers outside `[low, high]`, and NaN, where they are known."""
     _every(
         name, value, lambda numbers: (numbers >= low) & (numbers <= high), f"numbers from {low:g} to {high:g}"
     )
@@ -73,7 +73,7 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
 
 
 def random_key(name: str, value: Any) -> None:
-    """Refuses what is no single random key."""
+    """Refuses what is not a single random key."""
     is_typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     is_raw = getattr(value, "dtype", None) == np.uint32 and np.ndim(value) == 1
     if not is_raw and not (is_typed and np.ndim(value) == 0):

@@ -1,7 +1,7 @@
-"""The dtype contract: which dtype is computed in, and which is given back.
+"""The dtype contract: in which dtype computation is done, and in which results are returned.
 
 float32 and float64 are kept; integers become the default float; float16 and bfloat16 are computed in float32
-and given back as they came; complex numbers are refused where the mathematics is real.
+and returned in their own dtype; complex numbers are refused where the mathematics is real.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
 
     Args:
         name: The parameter's name, for the error.
-        value: What the caller gave.
+        value: The argument, as the caller gave it.
 
     Returns:
         JAX's arrays as they are, everything else as a NumPy array in the machine's byte order.
 
     Raises:
-        TypeError: If it is no array of numbers or truth values.
+        TypeError: If it is not an array of numbers or truth values.
     """
     if isinstance(value, jax.Array):
         return value
@@ -39,10 +39,11 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
 
 
 def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
-    """Arguments in the one floating dtype that is computed in, and what gives results their dtype.
+    """Arguments in the one floating dtype of the computation, and a function that gives results their dtype.
 
     Args:
-        **arguments: By parameter name: arrays, numbers, or registered dataclasses of arrays. `None` stays.
+        **arguments: The arguments by parameter name: arrays, numbers, or registered dataclasses of arrays.
+            `None` is kept.
 
     Returns:
         The arguments in the order given, as JAX arrays of one dtype (float32, or float64 where one of them
@@ -50,7 +51,7 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
         arguments to, which is narrower where all of them are float16 or bfloat16.
 
     Raises:
-        TypeError: If an argument is complex, or is no array of numbers.
+        TypeError: If an argument is complex, or is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp

@@ -14,7 +14,8 @@ POWER_STEPS = 40
 """Steps of the power method: enough for a few percent, which `MARGIN` covers."""
 
 MARGIN = 1.05
-"""What the power method's estimate, which is from below, is multiplied by to serve as a bound."""
+"""The factor by which the power method's estimate, a lower bound, is multiplied to serve as an upper
+bound."""
 
 CONJUGATE_STEPS = 1000
 """The largest number of steps of conjugate gradients."""
@@ -65,7 +66,7 @@ def largest_eigenvalue(product: Callable[[Array], Array], like: Any) -> Float[Ar
 def conjugate_gradients(
     product: Callable[[Array], Array], target: Float[Array, "n size"]
 ) -> Float[Array, "n size"]:
-    """Solves a positive semidefinite system for each row at once, down to rounding.
+    """Solves a positive semidefinite system for all rows at once, to the level of rounding.
 
     Args:
         product: The operator on all rows.

@@ -12,10 +12,10 @@ Class = TypeVar("Class", bound=type)
 
 
 def static(**options: Any) -> Any:
-    """A field that is no leaf: a size, an order, a flag or a name, or tuples of them.
+    """A field that is not a leaf: a size, an order, a flag or a name, or tuples of them.
 
     Args:
-        **options: What `dataclasses.field` takes, as `default`.
+        **options: The options of `dataclasses.field`, such as `default`.
 
     Returns:
         The field.

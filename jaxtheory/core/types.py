@@ -1,7 +1,7 @@
 """Arrays, numbers and random keys as signatures name them.
 
 A signature says what a function is meant for and which axes its arrays have, as in
-`Real[AnyArray, "... features"]`; whatever NumPy converts to such an array is taken, too.
+`Real[AnyArray, "... features"]`; whatever NumPy converts to such an array is accepted, too.
 """
 
 from typing import Literal

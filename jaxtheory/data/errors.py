@@ -1,7 +1,7 @@
 """What data that cannot be used raises: one family, so that a command can answer in one line."""
 
 INSTALL = "pip install 'jaxtheory[experiments]'"
-"""What brings the libraries that carry the data."""
+"""The command that installs the libraries that carry the data."""
 
 
 class DataError(ValueError):

@@ -63,7 +63,7 @@ def load(name: str, *, gray: bool = False) -> Float[np.ndarray, "H W"] | Float[n
 
     Args:
         name: The name of the image, one of `ORIGINS`.
-        gray: Whether colors are turned to gray; an image without colors is gray in any case.
+        gray: Whether colors are turned to gray; an image without colors is always gray.
 
     Returns:
         The image, float32 in [0, 1]: `(H, W)` if it is gray, else `(H, W, 3)` in red, green and blue.
@@ -105,7 +105,7 @@ def names(kind: Kind | None = None) -> tuple[str, ...]:
 
 
 def describe(*chosen: str) -> str:
-    """Say in a phrase which images these are, for the findings.
+    """Describe images in a phrase, for the findings.
 
     Args:
         *chosen: The names of the images, in their order.

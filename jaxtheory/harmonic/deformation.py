@@ -29,7 +29,7 @@ DIRECTIONS = 32
 
 @record
 class DisplacementNorms:
-    """How large a displacement is; every supremum is over the pixels."""
+    """The size of a displacement; every supremum is over the pixels."""
 
     displacement: Float[Array, "..."]
     """The supremum of the length of the displacement, in pixels."""
@@ -73,14 +73,14 @@ def warp(x: Images, displacement: Displacement, *, boundary: Border = "periodic"
     Args:
         x: The images.
         displacement: The displacement $\tau$, in pixels.
-        boundary: How the image goes on beyond its border: `"periodic"`, or `"reflect"` about the outermost
-            pixels, which are not repeated (NumPy's `pad(mode="reflect")`).
+        boundary: How the image is continued beyond its border: `"periodic"`, or `"reflect"` about the
+            outermost pixels, which are not repeated (NumPy's `pad(mode="reflect")`).
 
     Returns:
         The warped images.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers.
+        TypeError: If an argument is complex or not an array of numbers.
         ValueError: If image and displacement differ in size, or an image one pixel wide is to be reflected.
 
     Example:
@@ -118,7 +118,7 @@ def _warp(x: Array, displacement: Array, boundary: Border) -> Array:
 def translate(x: Images, shift: Real[AnyArray, "*#batch 2"]) -> Float[Array, "... H W"]:
     r"""Translate a periodic image exactly: $\hat{y}(\omega) = e^{-i \omega \cdot c} \hat{x}(\omega)$.
 
-    A whole shift is `numpy.roll`; a broken one is the trigonometric interpolation, in which the highest
+    An integer shift is `numpy.roll`; a fractional one is trigonometric interpolation, in which the highest
     frequency of an even size is a cosine.
 
     Args:
@@ -129,8 +129,8 @@ def translate(x: Images, shift: Real[AnyArray, "*#batch 2"]) -> Float[Array, "..
         The translated images, $x(u - c)$.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers.
-        ValueError: If an axis is missing, or the shift has not two components.
+        TypeError: If an argument is complex or not an array of numbers.
+        ValueError: If an axis is missing, or the shift does not have two components.
 
     Example:
         >>> import jax.numpy as jnp
@@ -183,7 +183,7 @@ def dilation(amount: Amount, shape: tuple[int, int]) -> Float[Array, "... 2 H W"
         The displacement in pixels.
 
     Raises:
-        TypeError: If the amount is complex or no array of numbers, or a size is no whole number.
+        TypeError: If the amount is complex or not an array of numbers, or a size is not a whole number.
         ValueError: If the shape is not two sizes of at least 1.
 
     Example:
@@ -212,7 +212,7 @@ def rotation(angle: Amount, shape: tuple[int, int]) -> Float[Array, "... 2 H W"]
         The displacement in pixels.
 
     Raises:
-        TypeError: If the angle is complex or no array of numbers, or a size is no whole number.
+        TypeError: If the angle is complex or not an array of numbers, or a size is not a whole number.
         ValueError: If the shape is not two sizes of at least 1.
 
     Example:
@@ -238,13 +238,13 @@ def dilate(x: Images, amount: Amount, *, boundary: Border = "periodic") -> Float
     Args:
         x: The images.
         amount: The amount $\epsilon$, below 1, negative to shrink.
-        boundary: How the image goes on beyond its border: `"periodic"` or `"reflect"`.
+        boundary: How the image is continued beyond its border: `"periodic"` or `"reflect"`.
 
     Returns:
         The dilated images.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers.
+        TypeError: If an argument is complex or not an array of numbers.
         ValueError: If an axis is missing, or an image one pixel wide is to be reflected.
 
     Example:
@@ -266,13 +266,13 @@ def rotate(x: Images, angle: Amount, *, boundary: Border = "periodic") -> Float[
     Args:
         x: The images.
         angle: The angle $\theta$ in radians, from the first axis to the second, as `numpy.rot90` turns.
-        boundary: How the image goes on beyond its border: `"periodic"` or `"reflect"`.
+        boundary: How the image is continued beyond its border: `"periodic"` or `"reflect"`.
 
     Returns:
         The rotated images.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers.
+        TypeError: If an argument is complex or not an array of numbers.
         ValueError: If an axis is missing, or an image one pixel wide is to be reflected.
 
     Example:
@@ -340,7 +340,7 @@ def displacement_norms(displacement: Displacement, *, boundary: Border) -> Displ
         The three norms; the last is found to within 0.12 %, from below.
 
     Raises:
-        TypeError: If the displacement is complex or no array of numbers.
+        TypeError: If the displacement is complex or not an array of numbers.
         ValueError: If the shape is not that of a displacement, or too small for finite differences.
 
     Example:
@@ -383,8 +383,8 @@ def random_displacement(
 ) -> Float[Array, "2 H W"]:
     r"""Draw a smooth periodic displacement whose gradient has a given supremum.
 
-    $\tau = a\, g_s * w$ with white Gaussian noise $w$ freed of its mean, a Gaussian $g_s$ of standard
-    deviation $s$, and $a$ such that $|\nabla\tau|_\infty$ is what was asked for; below 1, $u - \tau(u)$ can
+    $\tau = a\, g_s * w$ with white Gaussian noise $w$ of mean zero, a Gaussian $g_s$ of standard
+    deviation $s$, and $a$ such that $|\nabla\tau|_\infty$ has the value asked for; below 1, $u - \tau(u)$ can
     be inverted.
 
     Args:
@@ -399,7 +399,7 @@ def random_displacement(
         The displacement in pixels.
 
     Raises:
-        TypeError: If `key` is no random key, or an argument is no number.
+        TypeError: If `key` is not a random key, or an argument is not a number.
         ValueError: If smoothness or gradient (where they are known) or a size is out of range.
 
     Example:

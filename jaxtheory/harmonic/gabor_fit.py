@@ -1,6 +1,6 @@
-r"""Gabor functions fitted to images, such as learned atoms: where they are, how wide, and how they oscillate.
+r"""Gabor functions fitted to images, such as learned atoms: their positions, widths and oscillations.
 
-Conventions: images are `(..., H, W)`; places are in pixels along height and width, frequencies in cycles a
+Conventions: images are `(..., H, W)`; places are in pixels along height and width, frequencies in cycles per
 pixel. A Gabor function is $a\, e^{-u^2 / 2 \sigma_1^2 - v^2 / 2 \sigma_2^2} \cos(2 \pi f u + \phi)$ with $u$
 the distance from the center along the direction of the wave and $v$ the distance across it.
 """
@@ -23,7 +23,7 @@ NARROWEST = 0.6
 """The smallest standard deviation of an envelope, in pixels."""
 
 HIGHEST = 0.6
-"""The highest frequency, in cycles a pixel; along a diagonal, frequencies go up to 0.7."""
+"""The highest frequency, in cycles per pixel; along a diagonal, frequencies go up to 0.7."""
 
 WIDTHS = ((0.1, 0.1), (0.1, 0.25), (0.25, 0.25))
 """The deviations along and across the wave that a fit starts from, as shares of the image's longer side."""
@@ -43,7 +43,7 @@ class GaborFitResult:
     width: Float[Array, "... 2"]
     """The standard deviations of the envelope along and across the wave, in pixels."""
     frequency: Float[Array, "..."]
-    """The frequency of the wave, in cycles a pixel, from 0 to 0.6."""
+    """The frequency of the wave, in cycles per pixel, from 0 to 0.6."""
     angle: Float[Array, "..."]
     """The direction of the wave from the axis of width to that of height, in radians, from 0 to pi."""
     phase: Float[Array, "..."]
@@ -69,7 +69,7 @@ def fit(x: Real[AnyArray, "... H W"], *, steps: int = 60) -> GaborFitResult:
 
     Raises:
         ValueError: If the images have fewer than 4 x 4 pixels, or there is no step.
-        TypeError: If the images are complex or no array of numbers.
+        TypeError: If the images are complex or not an array of numbers.
 
     Example:
         >>> import numpy as np
@@ -99,13 +99,13 @@ def bandwidth(width: Reals, frequency: Reals) -> Float[Array, "..."]:
 
     Args:
         width: The standard deviation along the wave, in pixels, positive.
-        frequency: The frequency of the wave, in cycles a pixel, at least 0.
+        frequency: The frequency of the wave, in cycles per pixel, at least 0.
 
     Returns:
         The bandwidth in octaves; arguments of several shapes broadcast.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers.
+        TypeError: If an argument is complex or not an array of numbers.
 
     Example:
         >>> from jaxtheory.harmonic import gabor_fit

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 Border = Literal["periodic", "reflect"]
-"""How an image goes on beyond its border; `"reflect"` does not repeat the outermost pixels."""
+"""How an image is continued beyond its border; `"reflect"` does not repeat the outermost pixels."""
 
 
 def spline_coefficients(x: Array, boundary: Border) -> Array:
@@ -19,7 +19,7 @@ def spline_coefficients(x: Array, boundary: Border) -> Array:
 
     Args:
         x: The images.
-        boundary: How the images go on beyond their border.
+        boundary: How the images are continued beyond their border.
 
     Returns:
         The coefficients, as many as there are pixels.
@@ -55,7 +55,7 @@ def displaced(coefficients: Array, displacement: Array, boundary: Border) -> Arr
     Args:
         coefficients: The coefficients, from `spline_coefficients`; leading axes broadcast.
         displacement: The displacement in pixels.
-        boundary: How the images go on beyond their border.
+        boundary: How the images are continued beyond their border.
 
     Returns:
         The displaced images.

@@ -24,7 +24,7 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
         J: The number of scales: coefficients are averaged over 2^J pixels.
         L: The number of angles on the half circle.
         order: The largest order of the coefficients: 0, 1 or 2.
-        boundary: How images go on beyond their border: `"reflect"` or `"periodic"`.
+        boundary: How images are continued beyond their border: `"reflect"` or `"periodic"`.
         wavelet: The function that makes the filters: `wavelets.morlet` or `wavelets.spline`.
         chunk: The number of images to work on at a time; by default what suits the platform.
 
@@ -71,7 +71,7 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
             The transformer itself.
 
         Raises:
-            ValueError: If the images are not of the shape that was announced, or a parameter is out of range.
+            ValueError: If the images are not of the shape given as `shape`, or a parameter is out of range.
         """
         self.bank_ = scattering2d.filter_bank(
             self.shape, self.J, self.L, order=self.order, boundary=self.boundary, wavelet=self.wavelet
@@ -89,7 +89,7 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
             The coefficients, (n, C * (H // 2^J) * (W // 2^J)), by channel, row and column.
 
         Raises:
-            ValueError: If the images are not of the shape that was announced.
+            ValueError: If the images are not of the shape given as `shape`.
         """
         check_is_fitted(self)
         images = self._validated(X, reset=False)

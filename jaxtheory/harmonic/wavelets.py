@@ -1,7 +1,7 @@
 """Two-dimensional wavelets, as Fourier transforms on the grid of an image.
 
 Conventions: frequencies run as in `numpy.fft.fftfreq`: entry `[k, l]` of a filter of shape `(H, W)` is its
-transform at `(2 pi k / H, 2 pi l / W)` radians a pixel, along height and width. Angles are in radians from
+transform at `(2 pi k / H, 2 pi l / W)` radians per pixel, along height and width. Angles are in radians from
 the axis of height. A maker of filters takes `(shape, J, L)`; the wavelets that it makes have the scales 0 to
 J - 1 and L angles on the half circle each, by scale and within a scale by angle.
 """
@@ -22,9 +22,10 @@ from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, RealScalar
 
 KYMATIO_PI = 3.1415
-"""What Kymatio 0.3 takes for pi when it normalizes two-dimensional filters: they are 2.9e-5 too large.
+"""The value that Kymatio 0.3 uses for pi when it normalizes two-dimensional filters, which makes them 2.9e-5
+too large.
 
-The Morlet filters take the same constant, so that someone who moves over gets the same numbers.
+The Morlet filters take the same constant, so that someone who switches from Kymatio gets the same numbers.
 """
 
 TAIL = 8.5
@@ -75,7 +76,7 @@ def gabor_2d(
     across the wave.
 
     Args:
-        frequency: The wave's frequency $\xi$, in radians a pixel.
+        frequency: The wave's frequency $\xi$, in radians per pixel.
         width: The standard deviation $\sigma$ of the envelope along the wave, in pixels, positive.
         angle: The direction $\theta$ of the wave, in radians from the axis of height.
         slant: The envelope's width along the wave divided by its width across it, positive.
@@ -85,7 +86,7 @@ def gabor_2d(
         The real transform: NumPy's, in float64, or JAX's where a parameter is an array.
 
     Raises:
-        TypeError: If a parameter is complex or no number.
+        TypeError: If a parameter is complex or not a number.
         ValueError: If `width` or `slant` is not positive.
 
     Example:
@@ -110,7 +111,7 @@ def gabor_2d(
 def _gabor(
     xp: Any, frequency: Any, width: Any, angle: Any, slant: Any, shape: tuple[int, int], periods: int | None
 ) -> Any:
-    """The transform by NumPy's or JAX's functions, over so many periods, or over as many as matter."""
+    """The transform by NumPy's or JAX's functions, over a number of periods, or over all that matter."""
     along = (xp.cos(angle), xp.sin(angle))
     if periods is None:
         reach = _reach(frequency, width, angle, slant)
@@ -165,7 +166,7 @@ def morlet_2d(
     $\hat\psi = \hat g_\xi - \frac{\hat g_\xi(0)}{\hat g_0(0)} \hat g_0$ with `gabor_2d`'s $\hat g$.
 
     Args:
-        frequency: The central frequency $\xi$, in radians a pixel.
+        frequency: The central frequency $\xi$, in radians per pixel.
         width: The standard deviation $\sigma$ of the envelope along the wave, in pixels, positive; where it
             is traced, envelopes of less than half a pixel along or across are off by more than a millionth.
         angle: The direction $\theta$ of the wave, in radians from the axis of height.
@@ -176,7 +177,7 @@ def morlet_2d(
         The real transform: NumPy's, in float64, or JAX's where a parameter is an array.
 
     Raises:
-        TypeError: If a parameter is complex or no number.
+        TypeError: If a parameter is complex or not a number.
         ValueError: If `width` or `slant` is not positive.
 
     Example:
@@ -248,7 +249,7 @@ def morlet_parameters(J: int, L: int = 8) -> dict[str, Float[Array, "..."]]:
         angle, and `low_width`, the low-pass filter's standard deviation in pixels.
 
     Raises:
-        TypeError: If `J` or `L` is no whole number.
+        TypeError: If `J` or `L` is not a whole number.
         ValueError: If `J` or `L` is below 1.
 
     Example:
@@ -278,7 +279,7 @@ def morlet(
         The filters.
 
     Raises:
-        TypeError: If a size is no whole number, or a parameter is complex.
+        TypeError: If a size is not a whole number, or a parameter is complex.
         ValueError: If the parameters have other shapes than those of `morlet_parameters`.
 
     Example:
@@ -364,7 +365,7 @@ def spline(shape: tuple[int, int], J: int, L: int = 8) -> Filters:
         The filters, the low-pass filter in one piece (it is no product of factors).
 
     Raises:
-        TypeError: If a size is no whole number.
+        TypeError: If a size is not a whole number.
         ValueError: If `J` is below 1 or `L` below 2.
 
     Example:

@@ -5,7 +5,7 @@ An experiment needs these names only; everything else is loaded by what uses it:
 - `Lab`, which an experiment's `run(config, lab)` receives, and `experiment`, which makes `lab` optional;
 - `Claim`, `Need`, and the expectations `at_most`, `at_least`, `below`, `above`, `between`, `equal_to` and
   `published`;
-- `Measured`, made by `mean` of a sweep's results, by `exact` of what has no luck in it, and by `proportion`;
+- `Measured`, made by `mean` of a sweep's results, by `exact` for what is not random, and by `proportion`;
 - `Range` for the fields of a configuration; `Training`, what `Lab.train` returns;
 - the module `jaxtheory.lab.plots`.
 """

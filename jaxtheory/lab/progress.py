@@ -1,7 +1,7 @@
-"""Progress with rate and time left, of what takes longer than two seconds: bars, lines, or in a notebook.
+"""Progress, rate and time left of what takes longer than two seconds: bars, lines, or in a notebook.
 
-Rich keeps the tasks, their rates and what is left of them, and draws the bars. A thread of ours shows them
-only when they have gone on for long enough, and draws while a compiled call holds up the program.
+Rich keeps the tasks, their rates and the time left, and draws the bars. A separate thread shows them only
+once they have run for long enough, and draws while a compiled call blocks the program.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ Tracker = Any
 
 
 class Task:
-    """The handle of what goes on: a number of equal steps, some of which may have been done before."""
+    """The handle of a task: a number of equal steps, some of which may have been done before."""
 
     def __init__(self, progress: Tracker, bar: int):
         self._progress = progress
@@ -43,7 +43,7 @@ class Task:
         self._progress.advance(self._bar, n)
 
     def __call__(self, done: int, total: int | None = None) -> None:
-        """Set how many steps are done, for what reports so."""
+        """Set how many steps are done, for callers that report the total."""
         if total:
             self._progress.update(self._bar, total=total)
         self._progress.update(self._bar, completed=done)
@@ -63,19 +63,19 @@ def status(bar: Bar) -> str:
 
 
 class Silent:
-    """A screen that shows nothing, and the base of the others; all methods are called under one lock."""
+    """The base class of displays, which shows nothing; all methods are called under one lock."""
 
     def show(self, bars: Sequence[Bar], _progress: Tracker) -> None:
-        """Draw the tasks that have gone on for long enough, out of all that are kept."""
+        """Draw those of all tasks that have run for long enough."""
 
     def end(self, bar: Bar) -> None:
-        """Leave what a task took in the place of its bar."""
+        """Replace a task's bar by the time that it took."""
 
     def say(self, text: str) -> None:
         """Show a line of text."""
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
 
 
 class Lines(Silent):
@@ -97,7 +97,7 @@ class Lines(Silent):
         self.say(f"{bar.description}: {status(bar)}")
 
     def say(self, text: str) -> None:
-        """Print a line to the standard error; a log that is gone is no reason to stop a run."""
+        """Print a line to the standard error; a log that is gone does not stop a run."""
         with contextlib.suppress(OSError):
             print(text, file=sys.stderr, flush=True)
 
@@ -207,11 +207,11 @@ def screen() -> Silent:
 
 
 class Display:
-    """The tasks that are going on, drawn by a thread of their own: a compiled call holds up the others.
+    """The running tasks, drawn by a thread of their own: a compiled call blocks the others.
 
     Args:
         shown_on: The screen; by default bars in a terminal, lines elsewhere.
-        prefix: What stands before every line.
+        prefix: The text before every line.
     """
 
     def __init__(self, shown_on: Silent | None = None, prefix: str = ""):
@@ -223,15 +223,15 @@ class Display:
 
     @contextlib.contextmanager
     def task(self, label: str, total: int | None = None, before: int = 0) -> Iterator[Task]:
-        """Show a task for as long as it goes on.
+        """Show a task while it runs.
 
         Args:
-            label: What is done.
+            label: The name of the task.
             total: The number of steps, if it is known.
             before: The number of steps that were done before.
 
         Yields:
-            What the steps are counted with.
+            The task, on which steps are counted.
         """
         with self._lock:
             self._progress = self._progress or _tracker()
@@ -258,7 +258,7 @@ class Display:
             self._screen.say(f"{self._prefix}{text}")
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Restore the terminal."""
         with self._lock:
             self._screen.close()
 

@@ -48,7 +48,7 @@ def counted(n: int, noun: str) -> str:
 
     Args:
         n: The number of things.
-        noun: What one of them is called; an s makes it a plural.
+        noun: The name of one of them, of which an s makes the plural.
 
     Returns:
         The words.

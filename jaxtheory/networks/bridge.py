@@ -44,8 +44,9 @@ def functional(make: Callable[..., Any]) -> Functional:
         a lifted transformation, such as `nnx.scan`, needs a key in either mode.
 
     Raises:
-        TypeError: If `make` is a module itself or no function, or returns something else than a module or one
-            that holds a JAX array outside of an `nnx.Variable`; from `init`, if `key` is no random key.
+        TypeError: If `make` is a module itself or not a function, or returns anything other than a module or
+            one that holds a JAX array outside an `nnx.Variable`; from `init`, if `key` is not a random
+            key.
         ValueError: From `apply`, if `params` or `state` have another structure, or a key is missing.
 
     Example:

@@ -36,8 +36,8 @@ class CNN(nnx.Module):
         window: The side of the blocks that are pooled, for all layers or for each; 1 for no pooling. What is
             left over at the border is dropped.
         pooling: What is kept of a block: its largest value or its average.
-        boundary: How images go on beyond their border: `"zero"`, `"periodic"` or `"reflect"`. With `None`
-            they end there, and maps shrink by the kernels' side less one.
+        boundary: How images are continued beyond their border: `"zero"`, `"periodic"` or `"reflect"`. With
+            `None` they end there, and maps shrink by the kernels' side less one.
         activation: The activation, a key of `mlp.ACTIVATIONS` or a function.
         bias: Whether there are biases.
         weight_variance: The variance $\sigma_w^2$: weights start as $N(0, \sigma_w^2 / n)$, with $n$ the
@@ -48,7 +48,7 @@ class CNN(nnx.Module):
             round.
 
     Raises:
-        TypeError: If a size is no whole number.
+        TypeError: If a size is not a whole number.
         ValueError: If a name is unknown, sizes are below 1 or not one for each layer, or images become empty.
 
     Example:
@@ -147,7 +147,7 @@ class CNN(nnx.Module):
             The outputs of the head, `(..., head[-1])`, or the maps, `(..., H', W', C')`.
 
         Raises:
-            TypeError: If the images are no array of numbers.
+            TypeError: If the images are not an array of numbers.
             ValueError: If the last axes of `x` are not `shape`.
         """
         images = len(self.shape)

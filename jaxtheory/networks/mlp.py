@@ -106,7 +106,7 @@ class MLP(nnx.Module):
         precision: The precision of matrix products; by default the device's, which accelerators round.
 
     Raises:
-        TypeError: If a width is no whole number.
+        TypeError: If a width is not a whole number.
         ValueError: If the activation is unknown, the widths are fewer than two, or a width is below 1.
 
     Example:
@@ -153,7 +153,7 @@ class MLP(nnx.Module):
             The outputs, whose last axis is the last width.
 
         Raises:
-            TypeError: If the inputs are no array of numbers.
+            TypeError: If the inputs are not an array of numbers.
             ValueError: If the last axis of `x` is not the first width.
         """
         x = jnp.asarray(as_array("x", x))

@@ -48,12 +48,12 @@ Labels = Integer[AnyArray, "*batch"] | int | np.integer
 
 @record
 class TrainingState:
-    """All that a training goes on from: arrays only, so that it can be stored."""
+    """The full state of a training, from which it resumes: arrays only, so that it can be stored."""
 
     params: PyTree
-    """What is trained."""
+    """The parameters that are trained."""
     state: PyTree
-    """What the model keeps besides, such as batch statistics."""
+    """What the model keeps besides its parameters, such as batch statistics."""
     optimizer: PyTree
     """The state of the optimizer."""
     step: Int32[Array, ""]
@@ -67,13 +67,13 @@ class TrainingState:
 def init(
     params: PyTree, key: RandomKey, *, optimizer: optax.GradientTransformation, state: PyTree = None
 ) -> TrainingState:
-    """Return the state at the start of a training; map over `params`, `key` and `state` for several seeds.
+    """Return the initial state of a training; map over `params`, `key` and `state` for several seeds.
 
     It is a pytree of arrays. To export a program that takes or returns it, register the named tuples of the
     optimizer's state with `jax.export.register_namedtuple_serialization`.
 
     Args:
-        params: The parameters at the start, a pytree of real floating-point arrays.
+        params: The initial parameters, a pytree of real floating-point arrays.
         key: The random key of the order of examples and of the noise in the network.
         optimizer: One of optax's optimizers.
         state: What the model keeps besides its parameters; by default nothing.
@@ -82,7 +82,7 @@ def init(
         The state.
 
     Raises:
-        TypeError: If parameters are not real floating point, or `key` is no random key.
+        TypeError: If parameters are not real floating point, or `key` is not a random key.
 
     Example:
         >>> init({"w": jax.numpy.ones(3)}, jax.random.key(0), optimizer=optax.sgd(0.1)).step
@@ -115,7 +115,7 @@ def step(
     optimizer: optax.GradientTransformation,
     gradient_norm: bool = False,
 ) -> tuple[TrainingState, dict[str, Array]]:
-    """Take one step on a minibatch of the caller's.
+    """Take one step on a minibatch that the caller provides.
 
     The key of the noise is the second of `split(key)`, with the number of the step folded in. Optimizers
     that ask for the value or for the function itself (line searches) get them.
@@ -188,9 +188,9 @@ def run(
 ) -> tuple[TrainingState, dict[str, Array]]:
     """Take many steps on minibatches of the data, in one compiled program.
 
-    Each epoch goes through the examples in an order of its own,
+    Each epoch goes through the examples in a new order,
     `permutation(fold_in(split(key)[0], epoch), n)`, `batch` at a time; the last `n % batch` of the order are
-    left out of the epoch. The batch depends on key and step number only, so that a training in segments of
+    left out of that epoch. The batch depends on key and step number only, so that a training in segments of
     any length is the same training. Keep `objective` and `optimizer` for the next call, which is compiled for
     them: `partial(run, data=data, ...)` is a segment that the lab drives. Map over `training` for several
     seeds; under `jit` with `donate_argnums=0` the state is updated in place.
@@ -213,7 +213,7 @@ def run(
         order of examples takes four bytes for each example and epoch.
 
     Raises:
-        TypeError: If the objective does not take the four arguments, or a number is no whole number.
+        TypeError: If the objective does not take the four arguments, or a number is not a whole number.
         ValueError: If `batch` or `steps` is out of range, or the data have no common leading axis.
 
     Example:
@@ -343,13 +343,13 @@ def cross_entropy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
 
     Args:
         logits: The logits $z$.
-        labels: The classes $y$, whole numbers from 0; the result is NaN for what is no class.
+        labels: The classes $y$, whole numbers from 0; the result is NaN for a label that is not a class.
 
     Returns:
         One value for each example, in single precision or better: losses are summed over many.
 
     Raises:
-        TypeError: If the logits are complex, or the labels are no whole numbers.
+        TypeError: If the logits are complex, or the labels are not whole numbers.
         ValueError: If the shapes do not fit.
 
     Example:
@@ -373,7 +373,7 @@ def squared_error(outputs: Outputs, targets: Outputs) -> Float[Array, "*batch"]:
         One value for each example, in single precision or better: losses are summed over many.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers.
+        TypeError: If an argument is complex or not an array of numbers.
         ValueError: If the shapes differ.
 
     Example:
@@ -398,7 +398,7 @@ def accuracy(logits: Outputs, labels: Labels) -> Float[Array, "*batch"]:
         One value for each example, in single precision or better; of equal outputs the first is taken.
 
     Raises:
-        TypeError: If the logits are complex, or the labels are no whole numbers.
+        TypeError: If the logits are complex, or the labels are not whole numbers.
         ValueError: If the shapes do not fit.
 
     Example:

@@ -21,7 +21,7 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     """Learns a dictionary online; signals become their codes by the lasso.
 
     The objective is that of scikit-learn's `MiniBatchDictionaryLearning` with `alpha=penalty` and
-    `transform_algorithm="lasso_cd"`. Numbers are computed in the precision of `X`, double or single.
+    `transform_algorithm="lasso_cd"`. Computation is in the precision of `X`, double or single.
 
     Args:
         atoms: The number of atoms; by default as many as features, or as signals if those are fewer.
@@ -35,9 +35,9 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         random_state: An integer, a `RandomState` or `None`, for the first atoms and the minibatches.
 
     Attributes:
-        components_: The atoms, (atoms, features). Where all signals are zero, so are they.
+        components_: The atoms, (atoms, features). They are zero where all signals are.
         objective_: The mean objective of each minibatch before its step, (steps,).
-        state_: What learning goes on from, an `OnlineState`.
+        state_: The state from which learning continues, an `OnlineState`.
 
     Example:
         >>> import numpy as np
@@ -75,7 +75,7 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
         Args:
             X: The signals, (n, features).
-            y: Ignored.
+            y: Labels, which are ignored.
 
         Returns:
             The transformer itself.
@@ -97,13 +97,14 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
         Args:
             X: The signals, (n, features); at the first call at least as many as atoms.
-            y: Ignored.
+            y: Labels, which are ignored.
 
         Returns:
             The transformer itself.
 
         Raises:
-            ValueError: If the signals have other features than those before, or a parameter is out of range.
+            ValueError: If the signals do not have as many features as earlier ones, or a parameter is out of
+                range.
         """
         begins = not hasattr(self, "state_")
         X = validate_data(self, X, reset=begins, dtype=[np.float64, np.float32])
@@ -125,7 +126,7 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             The codes.
 
         Raises:
-            ValueError: If the signals have other features than those that were learned from.
+            ValueError: If the signals do not have as many features as those that were learned from.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
@@ -151,7 +152,7 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return online(self.penalty, forgetting=self.forgetting, nonnegative=self.nonnegative)
 
     def _begun(self, learner: Learner, X: np.ndarray) -> tuple[Any, jax.Array]:
-        """The state to begin with, and the key of the minibatches."""
+        """The initial state, and the key of the minibatches."""
         atoms = min(X.shape) if self.atoms is None else self.atoms
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         for_atoms, for_batches = jax.random.split(jax.random.key(seed))

@@ -1,7 +1,7 @@
 r"""k-means, of any signals and of patches of images, as Coates, Lee and Ng use it for features.
 
 `lloyd` and `spherical` are learners of `sparse.learning`; they take all signals at each step. Conventions:
-signals are `(n, features)`, and centroids `(clusters, features)`, one a row.
+signals are `(n, features)`, and centroids `(clusters, features)`, one per row.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -36,7 +36,7 @@ from jaxtheory.sparse.signals import finite_rows, mean_over, rows
 
 @record
 class KMeansState:
-    """What k-means goes on from."""
+    """The state from which k-means continues."""
 
     centroids: Float[Array, "clusters features"]
     """The centers of the clusters."""
@@ -104,8 +104,8 @@ def spherical() -> Learner:
 
     A signal belongs to the centroid of the largest $|\langle x, c_k \rangle|$, with this product as its code;
     a centroid becomes itself plus its signals weighted by their codes, scaled to unit length. A centroid
-    without a signal becomes the signal of which its own leaves most. Signals with infinities or NaN are left
-    out.
+    without a signal becomes the signal that its own centroid explains least. Signals with infinities or NaN
+    are left out.
 
     Returns:
         The learner. `init(centroids)` scales them to unit length and returns a `KMeansState`.
@@ -158,9 +158,9 @@ def _turned(state: KMeansState, signals: Array) -> tuple[KMeansState, dict[str, 
 def spread(
     key: RandomKey, signals: Real[AnyArray, "n features"], clusters: int
 ) -> Float[Array, "{clusters} features"]:
-    """Draw centroids to begin with, far from each other: k-means++.
+    """Draw initial centroids that lie far from each other: k-means++.
 
-    Each is a signal, drawn with a chance in proportion to its squared distance from the nearest of those
+    Each is a signal, drawn with a probability proportional to its squared distance from the nearest of those
     before.
 
     Args:
@@ -172,8 +172,8 @@ def spread(
         The centroids. Signals with infinities or NaN are not drawn.
 
     Raises:
-        ValueError: If there are fewer signals than centroids, or the signals are empty or no matrix.
-        TypeError: If signals are complex, `clusters` is no whole number, or `key` is no random key.
+        ValueError: If there are fewer signals than centroids, or the signals are empty or not a matrix.
+        TypeError: If signals are complex, `clusters` is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -212,7 +212,7 @@ def _spread(key: RandomKey, signals: Array, *, clusters: int) -> Array:
 def triangle(
     centroids: Real[AnyArray, "clusters features"], x: Real[AnyArray, "... features"]
 ) -> Float[Array, "... clusters"]:
-    r"""Return by how much vectors are nearer to each centroid than to the average one.
+    r"""Return by how much vectors are nearer to each centroid than to the centroids on average.
 
     $\max(0, \bar d - d_k)$ with the distances $d_k = \|x - c_k\|$ and their mean $\bar d$ over $k$.
 
@@ -252,11 +252,11 @@ def pool(maps: Real[AnyArray, "... H W C"], grid: int) -> Float[Array, "... {gri
         grid: The number of rows and of columns of cells; it divides height and width.
 
     Returns:
-        The sums, one of each channel in each cell.
+        The sums, one for each channel in each cell.
 
     Raises:
         ValueError: If the grid does not divide height and width, or there are fewer than three axes.
-        TypeError: If maps are complex, or `grid` is no whole number.
+        TypeError: If maps are complex, or `grid` is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -301,7 +301,7 @@ def fit_encoder(
     """Cluster patches of images, for features of images.
 
     Patches at random places, without the blank ones, are divided by their contrast, whitened, and clustered
-    by Lloyd's method from centroids that are spread.
+    by Lloyd's method, starting from k-means++.
 
     Args:
         key: The random key, for the patches and for the first centroids.
@@ -314,11 +314,11 @@ def fit_encoder(
         regularization: The number that is added to the variances of patches when they are whitened.
 
     Returns:
-        What `encode` takes.
+        The encoder, for `encode`.
 
     Raises:
         ValueError: If patches do not fit, or a number is out of range.
-        TypeError: If images are complex, or a count is no whole number.
+        TypeError: If images are complex, or a count is not a whole number.
 
     Example:
         >>> import jax
@@ -354,16 +354,16 @@ def encode(
     """Return features of images: nearness of the patch at each pixel to centroids, summed over cells.
 
     Args:
-        encoder: What `fit_encoder` returned.
+        encoder: The encoder, from `fit_encoder`.
         images: The images; zeros lie around them, so that each pixel has a patch.
         grid: The number of rows and of columns of cells; it divides height and width.
 
     Returns:
-        The features, one of each centroid in each cell.
+        The features, one for each centroid in each cell.
 
     Raises:
         ValueError: If shapes do not match, or the grid does not divide height and width.
-        TypeError: If images are complex, or `grid` is no whole number.
+        TypeError: If images are complex, or `grid` is not a whole number.
 
     Example:
         >>> import jax

@@ -2,7 +2,7 @@ r"""Learners as pairs of functions, and the one loop that drives them all.
 
 A learner is `Learner(init, step)`: `init(start)` makes a state, and `step(state, batch)` returns the next
 state with a dictionary of metrics. A state is a record of arrays with the field `step`, the number of steps
-taken, so that it can be stored, and learning goes on from it. `run` takes many steps in one compiled program.
+taken, so that it can be stored, and learning resumes from it. `run` takes many steps in one compiled program.
 
 Example:
     >>> import jax, jax.numpy as jnp
@@ -43,10 +43,10 @@ State = TypeVar("State")
 
 
 class Learner(NamedTuple):
-    """A way to learn: two functions, as `bind` makes them, or any others."""
+    """A learner: two functions, as `bind` makes them or any others."""
 
     init: Callable[[Any], Any]
-    """The state to begin with, from what learning starts at, such as a dictionary: `init(start)`."""
+    """The initial state, made from what learning starts at, such as a dictionary: `init(start)`."""
     step: Callable[[Any, Any], tuple[Any, dict[str, Array]]]
     """The next state, and metrics of this step, from a batch of examples: `step(state, batch)`."""
 
@@ -67,7 +67,7 @@ def bind(function: Callable[..., Any], *, static: Mapping[str, Any] | None = Non
 
     Args:
         function: A function of positional arguments, and of these options by keyword. It is defined once, at
-            the top of a module, rather than anew at each call.
+            the top of a module, rather than again at each call.
         static: Options that are part of the program, such as counts, flags and names. They are hashable.
         **numbers: Options that are numbers or arrays: the compiled program takes them as arguments.
 
@@ -95,12 +95,12 @@ def run(
     """Take many steps of a learner, in one compiled program.
 
     The minibatch of step `t`, which the state counts, consists of examples drawn with replacement by the key
-    `fold_in(key, t)`. A state therefore goes on exactly as if it had never been stored: ten steps are four
-    and then six with the same key and data.
+    `fold_in(key, t)`. Learning therefore resumes from a stored state exactly as if it had never stopped: ten
+    steps are four and then six with the same key and data.
 
     Args:
-        learner: The learner, which gives the steps.
-        state: The state to go on from: `learner.init(start)`, or one that an earlier run returned.
+        learner: The learner whose steps are taken.
+        state: The state to continue from: `learner.init(start)`, or one that an earlier run returned.
         data: The examples: an array, or a pytree of arrays, with one example at each place of their first
             axes, which have the same length.
         key: The random key that minibatches are drawn with; without minibatches none is needed.
@@ -115,7 +115,7 @@ def run(
     Raises:
         ValueError: If the first axes of the data differ or there are no examples, or if a number is out of
             range.
-        TypeError: If a number is no whole number, the data are no arrays, the state does not count its
+        TypeError: If a number is not a whole number, the data are not arrays, the state does not count its
             steps, or minibatches are asked for without a random key.
 
     Example:

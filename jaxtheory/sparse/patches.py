@@ -78,14 +78,14 @@ def _extracted(images: Array, h: int, w: int) -> Array:
 def average(
     patches: Real[AnyArray, "... down across hwC"], patch_size: PatchSize
 ) -> Float[Array, "... H W C"]:
-    """Return images of which each pixel is the mean of what its patches say.
+    """Return images in which each pixel is the mean of its values in all patches that cover it.
 
     Args:
         patches: All overlapping patches, as `extract` returns them.
         patch_size: The height and width of a patch.
 
     Returns:
-        The images; those that patches were extracted from, if they are unchanged.
+        The images; if the patches are unchanged, those from which they were extracted.
 
     Raises:
         ValueError: If patches have fewer than three axes, or another size.
@@ -112,7 +112,7 @@ def average(
 
 
 def _summed(patches: Array, h: int, w: int) -> Array:
-    """The sum of what all patches say of a pixel: (..., H, W, C)."""
+    """The sum of a pixel's values in all patches that cover it: (..., H, W, C)."""
     patches = patches.reshape(*patches.shape[:-1], h, w, patches.shape[-1] // (h * w))
     lead = [(0, 0)] * (patches.ndim - 5)
 
@@ -148,7 +148,7 @@ def sample(
 
     Raises:
         ValueError: If patches do not fit, or there are no images.
-        TypeError: If images are complex, or a count is no whole number.
+        TypeError: If images are complex, or a count is not a whole number.
 
     Example:
         >>> import jax
@@ -228,8 +228,8 @@ def denoise(
     r"""Remove white noise from images: every patch becomes a few atoms, and patches are averaged.
 
     All patches, which overlap, are coded without the means of their channels by orthogonal matching pursuit
-    down to a residual of $g\, \sigma \sqrt{h w C}$; a pixel is the mean of what its patches say, and of
-    itself with weight $w$.
+    down to a residual of $g\, \sigma \sqrt{h w C}$; a pixel is the mean of its values in the patches that
+    cover it, and of itself with weight $w$.
 
     Args:
         dictionary: The atoms: patches without the means of their channels, such as `ksvd` finds.
@@ -246,7 +246,7 @@ def denoise(
     Raises:
         ValueError: If patches of this size are not the dictionary's or do not fit, or a number is out of
             range.
-        TypeError: If something is complex, or a count is no whole number.
+        TypeError: If something is complex, or a count is not a whole number.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -298,7 +298,7 @@ def _denoised(
     strip = min(down, max(1, STRIP // across))
 
     def coded(patches: Array) -> Array:
-        """What the atoms say of patches; those of like energy take about as many atoms."""
+        """The patches as the atoms represent them; those of similar energy take about as many atoms."""
         order = jnp.argsort(jnp.sum(patches**2, axis=1))
         blocks = jnp.pad(patches[order], ((0, -len(patches) % BLOCK), (0, 0))).reshape(-1, BLOCK, numbers)
 

@@ -21,7 +21,7 @@ Values = Real[AnyArray, "..."]
 
 
 def soft_threshold(x: Values, threshold: Reals) -> Float[Array, "..."]:
-    r"""Shrink towards zero, the proximal operator of $t \|z\|_1$: $\mathrm{sign}(x) \max(|x| - t, 0)$.
+    r"""Shrink toward zero, the proximal operator of $t \|z\|_1$: $\mathrm{sign}(x) \max(|x| - t, 0)$.
 
     Args:
         x: The values.
@@ -133,11 +133,11 @@ def l0_ball(x: Real[AnyArray, "... n"], sparsity: int) -> Float[Array, "... n"]:
         sparsity: The number $k$ of values to keep, from 0 to their number.
 
     Returns:
-        The vectors with zeros outside of the largest values; of equal ones the first are kept.
+        The vectors with zeros outside the largest values; of equal ones the first are kept.
 
     Raises:
         ValueError: If the sparsity is negative or above their number.
-        TypeError: If the sparsity is no whole number.
+        TypeError: If the sparsity is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -156,7 +156,7 @@ def l0_ball(x: Real[AnyArray, "... n"], sparsity: int) -> Float[Array, "... n"]:
 
 
 def elastic_net(x: Values, l1: Reals, l2: Reals) -> Float[Array, "..."]:
-    r"""Shrink towards zero, the proximal operator of $a \|z\|_1 + \frac{b}{2} \|z\|_2^2$.
+    r"""Shrink toward zero, the proximal operator of $a \|z\|_1 + \frac{b}{2} \|z\|_2^2$.
 
     It is the soft threshold at $a$, divided by $1 + b$.
 

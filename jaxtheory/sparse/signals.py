@@ -1,4 +1,4 @@
-"""Signals to learn from: what is taken for them, and those of them that are not finite."""
+"""Signals to learn from: what is accepted as signals, and which of them are not finite."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from jaxtheory.core.dtypes import real_arrays
 
 
 def rows(name: str, value: Any, features: int | None = None) -> Float[Array, "n features"]:
-    """Return what is given as a matrix of real numbers with at least one row and one column.
+    """Return the argument as a matrix of real numbers with at least one row and one column.
 
     Args:
         name: The parameter's name, for the error.
-        value: What the caller gave.
+        value: The argument, as the caller gave it.
         features: The number of columns that it must have; by default any.
 
     Returns:
         The matrix, in single precision at least.
 
     Raises:
-        ValueError: If it is no matrix, is empty, or has another number of columns.
-        TypeError: If it is complex, or is no array of numbers.
+        ValueError: If it is not a matrix, is empty, or has another number of columns.
+        TypeError: If it is complex, or is not an array of numbers.
 
     Example:
         >>> from jaxtheory.sparse import signals
@@ -59,7 +59,7 @@ def mean_over(chosen: Bool[Array, " n"], values: Float[Array, " n"]) -> Float[Ar
     """Return the mean of the values that are chosen, and zero where none are.
 
     Args:
-        chosen: Which values count.
+        chosen: The mask of the values that count.
         values: The values; the others may be anything.
 
     Returns:

@@ -54,7 +54,7 @@ def fit_whitening(
 
     Raises:
         ValueError: If there are fewer than two signals, or an option is out of range.
-        TypeError: If signals are complex, or `components` is no whole number.
+        TypeError: If signals are complex, or `components` is not a whole number.
 
     Example:
         >>> import jax
@@ -168,11 +168,11 @@ def whiten_images(
 
     Args:
         images: The images; each channel is filtered by itself.
-        cutoff: The frequency $f_0 > 0$ in cycles a pixel; by default the paper's 200 cycles a picture of 512
-            pixels.
+        cutoff: The frequency $f_0 > 0$ in cycles per pixel; by default the paper's 200 cycles per picture of
+            512 pixels.
 
     Returns:
-        The filtered images, of mean zero; $f$ is in cycles a pixel, so scale them afterwards.
+        The filtered images, of mean zero; $f$ is in cycles per pixel, so scale them afterwards.
 
     Raises:
         ValueError: If there are fewer than three axes, or the cutoff is not positive.

@@ -1,7 +1,8 @@
 r"""The nearest affine space: each class is modeled by its mean and its principal directions.
 
 Conventions: training examples are rows of `features` with `labels` from 0 to `classes` - 1; labels under
-`jit` have no values, and one that is out of range belongs to no class. Distances are squared.
+`jit` are traced and cannot be checked, and one that is out of range belongs to no class. Distances are
+squared.
 """
 
 from functools import partial
@@ -60,13 +61,13 @@ def fit(
     many are wanted, they come from subspace iteration, and `residual` says how exact they are.
 
     Args:
-        features: The training examples, one a row.
+        features: The training examples, one per row.
         labels: The class of each example, from 0 to `classes` - 1.
         classes: The number of classes, at least 1.
         dimension: The largest dimension of the spaces, from 1 to the number of features.
         capacity: A bound on the number of examples in the largest class. By default it is counted from the
-            labels; under `jit` or `vmap`, where they have no values, it is then n, which is correct and
-            slower.
+            labels; under `jit` or `vmap`, where their values are not known, it is then n, which is correct
+            and slower.
         where: The examples to fit, as a mask, if not all of them; the shapes, and with them the compiled
             program, stay the same for each mask.
 
@@ -75,9 +76,9 @@ def fit(
         infinitely far from everything, and one of more than `capacity` examples is NaN.
 
     Raises:
-        TypeError: If the features are complex, the labels are no whole numbers, or `where` is no mask.
-        ValueError: If shapes do not match, `dimension` or `capacity` is out of range, or labels (where they
-            have values) are out of range or without examples of a class.
+        TypeError: If the features are complex, the labels are not whole numbers, or `where` is not a mask.
+        ValueError: If shapes do not match, `dimension` or `capacity` is out of range, or labels (where their
+            values are known) are out of range or without examples of a class.
 
     Example:
         >>> import jax.numpy as jnp
@@ -183,13 +184,13 @@ def distances(
 
     Args:
         model: The spaces, from `fit`, of up to d dimensions.
-        queries: The examples that are asked for.
+        queries: The examples whose distances are measured.
 
     Returns:
         The squared distances, at least 0, by dimension from 0 to d and by class.
 
     Raises:
-        TypeError: If the queries are complex or no array of numbers.
+        TypeError: If the queries are complex or not an array of numbers.
         ValueError: If the queries have another number of features than the model.
 
     Example:
@@ -225,14 +226,14 @@ def predict(
 
     Args:
         model: The spaces, from `fit`, of up to d dimensions.
-        queries: The examples that are asked for; they are handled in blocks.
+        queries: The examples to classify; they are handled in blocks.
         dimension: The dimension of the spaces, from 0 (the nearest mean) to d, which is the default.
 
     Returns:
         The classes, from 0; of equal distances the lower class.
 
     Raises:
-        TypeError: If the queries are complex or no array of numbers.
+        TypeError: If the queries are complex or not an array of numbers.
         ValueError: If the queries have another number of features than the model, or the dimension was not
             fitted.
 
@@ -264,18 +265,18 @@ def _predict(model: AffineModel, queries: Array, dimension: int) -> Array:
 def errors(
     model: AffineModel, queries: Real[AnyArray, "n features"], labels: Int[AnyArray, " n"]
 ) -> Float[Array, " dimensions"]:
-    """Return the share of examples that the nearest affine space takes for another class, by dimension.
+    """Return the share of examples that the nearest affine space misclassifies, by dimension.
 
     Args:
         model: The spaces, from `fit`, of up to d dimensions.
-        queries: The examples that are asked for, one a row; they are handled in blocks.
+        queries: The examples to classify, one per row; they are handled in blocks.
         labels: The true class of each.
 
     Returns:
         The error rates, from 0 to 1, with spaces of 0 (the nearest mean) to d dimensions.
 
     Raises:
-        TypeError: If the queries are complex or the labels are no whole numbers.
+        TypeError: If the queries are complex or the labels are not whole numbers.
         ValueError: If shapes do not match, or there is no example.
 
     Example:

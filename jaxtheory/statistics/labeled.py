@@ -1,6 +1,6 @@
 """Checks of examples with labels, which the classifiers share.
 
-Labels under `jit` have no values and cannot be checked: one that is out of range belongs to no class.
+Labels under `jit` are traced and cannot be checked: one that is out of range belongs to no class.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ def whole_labels(labels: Any) -> Any:
     """Return labels as an array of whole numbers.
 
     Args:
-        labels: What the caller gave.
+        labels: The labels, as the caller gave them.
 
     Returns:
         The labels, as JAX's or NumPy's array.
 
     Raises:
-        TypeError: If they are no whole numbers.
+        TypeError: If they are not whole numbers.
     """
     labels = as_array("labels", labels)
     if not np.issubdtype(labels.dtype, np.integer):
@@ -33,13 +33,13 @@ def check_examples(features: Any, labels: Any, classes: int, where: Any = None) 
     """Refuse examples whose shapes do not fit, and labels that are out of range where they are known.
 
     Args:
-        features: The examples, one a row.
+        features: The examples, one per row.
         labels: Their classes.
         classes: The number of classes.
-        where: Which examples are meant, if not all.
+        where: The mask of the examples in question, if not all of them.
 
     Raises:
-        TypeError: If `classes` is no whole number.
+        TypeError: If `classes` is not a whole number.
         ValueError: If shapes or labels do not fit.
     """
     checks.axes("features", features, "n", "features")
@@ -60,14 +60,14 @@ def check_examples(features: Any, labels: Any, classes: int, where: Any = None) 
 
 
 def check_mask(where: Any, n: int) -> None:
-    """Refuse what is no mask of n examples.
+    """Refuse what is not a mask of n examples.
 
     Args:
-        where: Which examples are meant.
+        where: The mask of the examples.
         n: The number of examples.
 
     Raises:
-        TypeError: If it holds something else than Booleans.
+        TypeError: If it holds anything other than Booleans.
         ValueError: If its shape is another.
     """
     checks.axes("where", where, "n", sizes=(n,))
@@ -81,10 +81,10 @@ def class_counts(labels: Any, classes: int, where: Any = None) -> np.ndarray | N
     Args:
         labels: The classes of the examples.
         classes: The number of classes.
-        where: Which examples are counted, if not all.
+        where: The mask of the examples to count, if not all of them.
 
     Returns:
-        The counts, or `None` where labels or `where` have no values.
+        The counts, or `None` where labels or `where` are traced.
 
     Raises:
         ValueError: If a class has no example.

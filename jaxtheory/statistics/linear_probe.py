@@ -42,7 +42,7 @@ class LinearProbe:
     penalty: Float[Array, ""]
     """The penalty that was chosen."""
     error: Float[Array, ""]
-    """The share of the examples held out that were mistaken with this choice."""
+    """The share of the held-out examples that are misclassified with this choice."""
 
 
 def fit(
@@ -55,17 +55,17 @@ def fit(
     tolerance: RealScalar = 1e-3,
     max_steps: int = 300,
 ) -> LinearProbe:
-    """Fit softmax regression, with the scaling of features and the penalty that serve held-out examples best.
+    """Fit softmax regression, with the scaling of features and the penalty that do best on held-out examples.
 
     Every `parts`-th example is held out while each scaling is tried with each penalty; of equally good
     choices the first is taken.
 
     Args:
-        features: The training examples, one a row, in an order that has nothing to do with their labels.
+        features: The training examples, one per row, in an order that has nothing to do with their labels.
         labels: The class of each example. A class without examples is never predicted.
         classes: The number of classes, at least 1.
         penalties: The penalties to choose from, at least 0.
-        parts: The number of parts into which examples are dealt, of which one is held out; at least 2.
+        parts: The number of parts into which the examples are split, one of which is held out; at least 2.
         tolerance: The largest entry of the gradient at which a fit stops, at least 0.
         max_steps: The largest number of steps of a fit, at least 1.
 
@@ -73,9 +73,9 @@ def fit(
         The classifier, fitted to all examples.
 
     Raises:
-        TypeError: If an argument is complex or the labels are no whole numbers.
+        TypeError: If an argument is complex or the labels are not whole numbers.
         ValueError: If shapes do not match, a number is out of range, there are fewer examples than parts, or
-            labels (where they have values) are out of range.
+            labels (where their values are known) are out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -162,13 +162,13 @@ def predict(probe: LinearProbe, queries: Real[AnyArray, "... features"]) -> Int[
 
     Args:
         probe: The classifier, from `fit`.
-        queries: The examples that are asked for.
+        queries: The examples to classify.
 
     Returns:
         The classes, from 0.
 
     Raises:
-        TypeError: If the queries are complex or no array of numbers.
+        TypeError: If the queries are complex or not an array of numbers.
         ValueError: If the queries have another number of features than the classifier.
 
     Example:

@@ -1,7 +1,7 @@
-r"""The nearest training examples, by exhaustive search, and the class that most of them have.
+r"""The nearest training examples, by exhaustive search, and their majority class.
 
 Conventions: training examples are rows of `features` with `labels` from 0 to `classes` - 1; labels under
-`jit` have no values, and one that is out of range has no vote. Distances are squared.
+`jit` are traced and cannot be checked, and one that is out of range has no vote. Distances are squared.
 """
 
 from functools import partial
@@ -51,8 +51,8 @@ def search(
     are differentiable in both arguments, the choice of neighbors held fixed.
 
     Args:
-        features: The training examples, one a row.
-        queries: The examples that are asked for.
+        features: The training examples, one per row.
+        queries: The examples whose neighbors are found.
         neighbors: The number of neighbors, from 1 to n.
         block: The number of queries and of training examples handled at once, at least 1; memory grows with
             block * (block + features).
@@ -64,7 +64,7 @@ def search(
         others tie with the last.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers, or `where` is no mask.
+        TypeError: If an argument is complex or not an array of numbers, or `where` is not a mask.
         ValueError: If shapes do not match, or `neighbors` or `block` is out of range.
 
     Example:
@@ -136,25 +136,25 @@ def predict(
     block: int = BLOCK,
     where: Bool[AnyArray, " n"] | None = None,
 ) -> Int[Array, "..."]:
-    """Return the class of most of the nearest training examples.
+    """Return the majority class of the nearest training examples.
 
     Args:
-        features: The training examples, one a row.
+        features: The training examples, one per row.
         labels: The class of each example, from 0 to `classes` - 1.
-        queries: The examples that are asked for.
+        queries: The examples to classify.
         classes: The number of classes, at least 1.
         neighbors: The number of neighbors, from 1 to n.
         block: The number of queries and of training examples handled at once, at least 1.
-        where: The training examples to search, as a mask, if not all of them; those that are missing to
-            `neighbors` have no vote.
+        where: The training examples to search, as a mask, if not all of them; where they are fewer than
+            `neighbors`, only they vote.
 
     Returns:
         The classes, from 0; of equally many votes the lower class, as in scikit-learn.
 
     Raises:
-        TypeError: If an argument is complex or no array of numbers, or `where` is no mask.
-        ValueError: If shapes do not match, `neighbors` or `block` is out of range, or labels (where they have
-            values) are out of range.
+        TypeError: If an argument is complex or not an array of numbers, or `where` is not a mask.
+        ValueError: If shapes do not match, `neighbors` or `block` is out of range, or labels (where their
+            values are known) are out of range.
 
     Example:
         >>> import jax.numpy as jnp

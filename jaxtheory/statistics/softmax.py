@@ -1,7 +1,7 @@
 r"""Softmax regression, differentiable at its minimum.
 
 Conventions: training examples are rows of `features` with `labels` from 0 to `classes` - 1; labels under
-`jit` have no values, and one that is out of range belongs to no class.
+`jit` are traced and cannot be checked, and one that is out of range belongs to no class.
 """
 
 from collections.abc import Callable
@@ -54,13 +54,13 @@ def fit(
 
     $\min_{W, b} \frac1n \sum_i -\log \mathrm{softmax}(W^T x_i + b)_{y_i} + \frac\lambda2 \|W\|^2$; the bias
     is free. This is scikit-learn's LogisticRegression with $C = 1 / (n \lambda)$, and for two classes, where
-    that has one column of weights (the difference of ours), $C = 2 / (n \lambda)$. Features of like scale
+    that has one column of weights (the difference of ours), $C = 2 / (n \lambda)$. Features of similar scale
     need the fewest steps. Weights, bias and objective are differentiable in features and penalty, implicitly
     at the minimum: as exact as the fit has converged, and meaningful for a positive penalty, where there is
     one minimum.
 
     Args:
-        features: The training examples, one a row.
+        features: The training examples, one per row.
         labels: The class of each example, from 0 to `classes` - 1.
         classes: The number of classes, at least 1.
         penalty: The weight $\lambda$ of the squared weights, at least 0. With 0, classes that can be
@@ -75,9 +75,9 @@ def fit(
         The model, its objective and gradient, and whether the tolerance was met.
 
     Raises:
-        TypeError: If an argument is complex, the labels are no whole numbers, or `where` is no mask.
+        TypeError: If an argument is complex, the labels are not whole numbers, or `where` is not a mask.
         ValueError: If shapes do not match, a penalty, tolerance or number of steps is out of range, or labels
-            (where they have values) are out of range or without examples of a class.
+            (where their values are known) are out of range or without examples of a class.
 
     Example:
         >>> import jax.numpy as jnp
@@ -183,13 +183,13 @@ def logits(model: SoftmaxModel, queries: Real[AnyArray, "... features"]) -> Floa
 
     Args:
         model: The model, from `fit`.
-        queries: The examples that are asked for.
+        queries: The examples whose logits are computed.
 
     Returns:
         The logits, one for each class.
 
     Raises:
-        TypeError: If the queries are complex or no array of numbers.
+        TypeError: If the queries are complex or not an array of numbers.
         ValueError: If the queries have another number of features than the model.
 
     Example:
@@ -209,13 +209,13 @@ def predict(model: SoftmaxModel, queries: Real[AnyArray, "... features"]) -> Int
 
     Args:
         model: The model, from `fit`.
-        queries: The examples that are asked for.
+        queries: The examples to classify.
 
     Returns:
         The classes, from 0; of equal logits the lower class.
 
     Raises:
-        TypeError: If the queries are complex or no array of numbers.
+        TypeError: If the queries are complex or not an array of numbers.
         ValueError: If the queries have another number of features than the model.
 
     Example:

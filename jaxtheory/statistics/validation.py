@@ -38,7 +38,7 @@ class CrossValidationResult:
 
     @property
     def best(self) -> Int[Array, ""]:
-        """The flat index of the choice with the least mean; the first of equals, and a NaN last."""
+        """The flat index of the choice with the least mean; the first of equals, and NaN last."""
         return jnp.argmin(jnp.where(jnp.isnan(self.mean), jnp.inf, self.mean))
 
 
@@ -51,7 +51,7 @@ def cross_validate(
 ) -> CrossValidationResult:
     """Estimate errors on examples that took no part in training.
 
-    The n examples are dealt at random into parts whose sizes differ by one at most. Each part is held out
+    The n examples are split at random into parts whose sizes differ by at most one. Each part is held out
     once: `losses` trains on the others and is asked for the loss of each example that is held out. It is
     given arrays of the same shapes each time, so that one compiled program serves all folds.
 
@@ -61,14 +61,14 @@ def cross_validate(
             losses for each, one for every choice that is tried. A part that is smaller by one repeats its
             last example, whose second loss is not counted.
         n: The number of examples, at least 2.
-        key: The random key by which the examples are dealt.
+        key: The random key by which the examples are split.
         folds: The number of parts, from 2 to n; with n, one example is held out at a time.
 
     Returns:
         The errors by part, with their mean, its standard error and the best choice.
 
     Raises:
-        TypeError: If `n` or `folds` is no whole number, or `key` is no random key.
+        TypeError: If `n` or `folds` is not a whole number, or `key` is not a random key.
         ValueError: If `n` or `folds` is out of range, or `losses` returns another number of losses.
 
     Example:
@@ -132,7 +132,7 @@ def error_rate(predicted: Int[AnyArray, "... n"], labels: Int[AnyArray, "... n"]
         The share, from 0 to 1.
 
     Raises:
-        TypeError: If an argument is no array of numbers.
+        TypeError: If an argument is not an array of numbers.
         ValueError: If the numbers of predictions and labels differ.
 
     Example:

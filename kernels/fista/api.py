@@ -1,4 +1,4 @@
-"""FISTA for many signals at once, on whatever there is."""
+"""FISTA for many signals at once, on any device."""
 
 from functools import partial
 from typing import Any, Literal
@@ -56,7 +56,7 @@ def gram_fista(
     Raises:
         ValueError: If shapes do not match, a number is out of its range, or the implementation is unknown.
         NotImplementedError: If the kernel is asked for by name with more atoms or another dtype.
-        TypeError: If an argument is complex or no array of numbers, or the kernel is differentiated.
+        TypeError: If an argument is complex or not an array of numbers, or the kernel is differentiated.
 
     Example:
         >>> import jax.numpy as jnp

@@ -82,7 +82,7 @@ def gram_fista(
     Args:
         gram: The Gram matrix.
         correlations: The inner products of signals and atoms.
-        penalty: What broadcasts to the codes.
+        penalty: The penalty, which broadcasts to the codes.
         step_size: One number.
         steps: The number of steps.
         nonnegative: Whether codes must be nonnegative.

@@ -31,7 +31,7 @@ class Bank:
     shape: tuple[int, int] = static()
     """The height and width of the images, before padding."""
     boundary: str = static()
-    """How images go on beyond their border, `"reflect"` or `"periodic"`."""
+    """How images are continued beyond their border, `"reflect"` or `"periodic"`."""
     windows: tuple[Window, ...] | None = static()
     """Where the wavelets of each scale live; `None` where that is not known beforehand."""
 
@@ -57,7 +57,7 @@ def filter_bank(
         J: The number of scales, at least 1: coefficients are averaged over 2^J pixels.
         L: The number of angles on the half circle, at least 1.
         order: The largest order of the coefficients: 0, 1 or 2. `cascade` walks deeper paths.
-        boundary: How images go on beyond their border: `"reflect"` or `"periodic"`.
+        boundary: How images are continued beyond their border: `"reflect"` or `"periodic"`.
         wavelet: The function that makes the filters from the height and width of the grid, `J` and `L`:
             `wavelets.morlet` (Kymatio's), `wavelets.spline` for a unitary bank, or one of your own, such as
             `partial(wavelets.morlet, parameters=parameters)` to learn the wavelets' parameters.
@@ -66,7 +66,7 @@ def filter_bank(
         The bank: a pytree whose leaves are the filters, and `jax.grad` with respect to it learns them.
 
     Raises:
-        TypeError: If a size is no whole number or `wavelet` no function.
+        TypeError: If a size is not a whole number or `wavelet` is not a function.
         ValueError: If an argument is out of its range, or `wavelet` makes filters of another shape.
 
     Example:
@@ -106,13 +106,13 @@ def padded_shape(shape: tuple[int, int], J: int, boundary: str) -> tuple[int, in
     Args:
         shape: The height and width of the images.
         J: The number of scales: the low-pass filter averages over 2^J pixels.
-        boundary: How images go on beyond their border: `"reflect"` or `"periodic"`.
+        boundary: How images are continued beyond their border: `"reflect"` or `"periodic"`.
 
     Returns:
         The height and width, multiples of 2^J.
 
     Raises:
-        TypeError: If a size is no whole number.
+        TypeError: If a size is not a whole number.
         ValueError: If an argument is out of its range.
 
     Example:

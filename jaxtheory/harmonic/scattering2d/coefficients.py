@@ -16,7 +16,8 @@ from jaxtheory.harmonic.scattering2d import walking
 from jaxtheory.harmonic.scattering2d.banks import Bank
 
 SMALL_AVERAGE = 60_000
-"""Up to this many entries the two factors of the average are multiplied out: one product instead of two."""
+"""The number of entries up to which the two factors of the average are multiplied out: one product instead of
+two."""
 
 
 class Path(NamedTuple):
@@ -136,7 +137,7 @@ def scatter(
         The coefficients, H // 2^J by W // 2^J for each channel; `paths` says what each channel holds.
 
     Raises:
-        TypeError: If the images are complex or no array of numbers, or the bank is none.
+        TypeError: If the images are complex or not an array of numbers, or `bank` is not a bank.
         ValueError: If the last two axes of the images are not the bank's shape, or `chunk` is below 1.
 
     Example:
@@ -191,7 +192,7 @@ def propagate(bank: Bank, x: Real[AnyArray, "... H W"]) -> dict[tuple[int, ...],
         `(j1, j2)`, j1 < j2, to (..., L, L, h, w), the first L for the angle at j1, up to the bank's order.
 
     Raises:
-        TypeError: If the images are complex or no array of numbers, or the bank is none.
+        TypeError: If the images are complex or not an array of numbers, or `bank` is not a bank.
         ValueError: If the last two axes of the images are not the bank's shape.
 
     Example:

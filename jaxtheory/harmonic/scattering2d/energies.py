@@ -21,7 +21,7 @@ DEEPEST = 10
 """The largest order of a cascade: its loops are nested, and each is compiled."""
 
 MOST_PATHS = 20_000_000
-"""More paths than this are refused as a slip: hours of work for a single image of 256 by 256."""
+"""More paths than this are refused as a mistake: hours of work for a single image of 256 by 256."""
 
 
 @record
@@ -133,7 +133,7 @@ def cascade(
         the last of `propagated` add up to the energy of the image.
 
     Raises:
-        TypeError: If the images are complex or no array of numbers, or the bank is none.
+        TypeError: If the images are complex or not an array of numbers, or `bank` is not a bank.
         ValueError: If an argument is out of its range, the bank's boundary is not periodic, or the paths are
             more than twenty million.
 

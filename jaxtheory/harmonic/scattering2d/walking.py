@@ -24,28 +24,30 @@ CACHE = 80_000
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 CHAINS = min(8, max(2, CORES))
-"""Computations that stand side by side in a step of a processor's loop, one for each of its cores: XLA runs a
-Fourier transform on one core, and loops one after the other."""
+"""The number of computations side by side in a step of a processor's loop, one for each of its cores: XLA
+runs a Fourier transform on one core, and loops one after the other."""
 
 ANGLES = 2
-"""The same within the loop over angles that a large image needs, where more only compile for longer."""
+"""The number of them within the loop over angles that a large image needs, where more only take longer to
+compile."""
 
 MEMORY = 2**26
-"""What `CACHE` is for an accelerator: enough to be busy; with their spectra they take some gigabytes."""
+"""Pixels of first-order maps that an accelerator works on at a time: enough to keep it busy, some gigabytes
+with their spectra."""
 
 
 def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Callable[[Any], Any]]:
-    """Return a bank and images in the dtype that is computed in.
+    """Return a bank and images in the dtype of the computation.
 
     Args:
-        bank: What the caller gave as a bank.
-        x: What the caller gave as images.
+        bank: The bank, as the caller gave it.
+        x: The images, as the caller gave them.
 
     Returns:
         The bank, the images, and what gives results their dtype.
 
     Raises:
-        TypeError: If the bank is none, or the images are complex or no array of numbers.
+        TypeError: If `bank` is not a bank, or the images are complex or not an array of numbers.
         ValueError: If the images are not of the bank's shape.
     """
     if not isinstance(bank, Bank):
@@ -91,10 +93,10 @@ def side_by_side(function: Callable[[Any], Any], items: Any, number: int) -> Any
     """Map a function over a leading axis by a loop, each step of which does several items.
 
     Args:
-        function: What is done with an item.
+        function: The function that is applied to an item.
         items: The items, a pytree of arrays with the leading axis.
-        number: The largest number of items in a step; so many as divide them evenly are taken. Where the
-            number of items is symbolic, they must be a multiple of it.
+        number: The largest number of items in a step; the largest number up to this that divides them evenly
+            is used. Where the number of items is symbolic, they must be a multiple of it.
 
     Returns:
         The results, with the leading axis.
@@ -120,7 +122,7 @@ def walk(
     Args:
         bank: The filters.
         x: The images, (c, H, W).
-        leaf: What takes maps (..., w, h) at resolution j, and j, to arrays with the same leading axes.
+        leaf: A function from maps (..., w, h) at resolution j, and j, to arrays with the same leading axes.
         angles: The number of first angles for which second-order paths are followed in a step, or 0 for all
             of them in one array.
 
@@ -194,7 +196,7 @@ def by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | 
     The platform is chosen at lowering: ahead of time it is not the process's own.
 
     Args:
-        program: What takes a bank and images (c, H, W), and the number of `angles` in a step, as in `walk`.
+        program: A function of a bank, images (c, H, W) and the number of `angles` in a step, as in `walk`.
         bank: The filters.
         x: The images, (..., H, W).
         chunk: The number of images to work on at a time; by default what suits the platform.

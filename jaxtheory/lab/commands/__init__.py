@@ -1,1 +1,1 @@
-"""The command line: what `jaxtheory` and its commands do, their flags, and what becomes of signals."""
+"""The command line: what `jaxtheory` and its commands do, their flags, and the handling of signals."""

@@ -111,7 +111,7 @@ def configuration(experiment: str, default: Any, options: argparse.Namespace) ->
     Args:
         experiment: The experiment's name, for messages.
         default: The configuration without flags.
-        options: What the parser has read.
+        options: The flags, as the parser has read them.
 
     Returns:
         A configuration of the default's class.

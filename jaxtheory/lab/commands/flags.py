@@ -50,16 +50,14 @@ def parsers() -> dict[str, Parser]:
     helping = argparse.ArgumentParser(add_help=False)
     helping.add_argument("-h", "--help", action="help", help="Show this help and exit.")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--json", action="store_true", help="Print JSON, and nothing else, to the standard output."
-    )
+    common.add_argument("--json", action="store_true", help="Print only JSON to the standard output.")
     common.add_argument("--traceback", action="store_true", help="Show where an error comes from.")
     common.add_argument(
         "--runs",
         type=path,
         default=Path("runs"),
         metavar="FOLDER",
-        help="The folder that runs are kept in (default: ./runs).",
+        help="The folder in which runs are kept (default: ./runs).",
     )
     common.add_argument(
         "--experiments",
@@ -107,7 +105,7 @@ def of_one() -> Parser:
 def _run(parser: Any, data: argparse.ArgumentParser) -> Parser:
     run = parser(
         "run",
-        "Run an experiment, or go on with one that was stopped, and show its verdicts. "
+        "Run an experiment, or resume one that was stopped, and show its verdicts. "
         "With a NAME, --help shows the experiment's fields too.",
         data,
         usage="jaxtheory run NAME [--quick] [--FIELD VALUE ...] [options]\n"
@@ -117,11 +115,11 @@ def _run(parser: Any, data: argparse.ArgumentParser) -> Parser:
         "-h", "--help", action="store_true", help="Show this help and exit; with a NAME, its fields too."
     )
     run.add_argument("--all", action="store_true", help="Run all experiments, each in a process of its own.")
-    run.add_argument("--quick", action="store_true", help="Run the small form, which takes seconds.")
+    run.add_argument("--quick", action="store_true", help="Run the quick form, which takes seconds.")
     run.add_argument(
         "--seed", type=int, default=0, metavar="N", help="The seed of all random numbers (default: 0)."
     )
-    run.add_argument("--fresh", action="store_true", help="Compute again what is stored.")
+    run.add_argument("--fresh", action="store_true", help="Recompute what is already stored.")
     run.add_argument("--strict", action="store_true", help="Exit with 1 if a claim does not hold.")
     run.add_argument("--x64", action="store_true", help="Compute in double precision.")
     run.add_argument(
@@ -132,26 +130,32 @@ def _run(parser: Any, data: argparse.ArgumentParser) -> Parser:
 
 
 def _report(parser: Any) -> Parser:
-    report = parser("report", "Write one page of everything that was found; it needs no network.")
+    report = parser("report", "Write everything that was found as one page, which needs no network.")
     report.add_argument(
         "--output",
         type=path,
         default=Path("report.html"),
         metavar="FILE",
-        help="The page that is written (default: report.html).",
+        help="The page to write (default: report.html).",
     )
     return report
 
 
 def _bench(parser: Any) -> Parser:
-    bench = parser("bench", "Time this package's programs, in turns with other packages' if asked.")
+    bench = parser("bench", "Time this package's programs, taking turns with other packages' if asked.")
     bench.add_argument("names", nargs="*", metavar="NAME", help="The benches to run (default: all of them).")
     bench.add_argument("--peers", action="store_true", help="Time other packages in the same run.")
     bench.add_argument("--case", metavar="TEXT", help="Run only the cases whose name contains TEXT.")
     bench.add_argument(
-        "--repeats", type=int, default=11, metavar="N", help="The turns of each contestant (default: 11)."
+        "--repeats",
+        type=int,
+        default=11,
+        metavar="N",
+        help="The number of turns of each contestant (default: 11).",
     )
-    bench.add_argument("--output", type=path, metavar="FILE", help="A second file for the JSON.")
+    bench.add_argument(
+        "--output", type=path, metavar="FILE", help="A second file to which the JSON is written."
+    )
     return bench
 
 
@@ -184,6 +188,6 @@ def _verdicts(parser: Any) -> Parser:
 
 def _data(parser: Any, data: argparse.ArgumentParser) -> Parser:
     prepare = parser("data", "Fetch and prepare data: `jaxtheory data prepare NAME`.", data)
-    prepare.add_argument("action", choices=["prepare"], help="What to do.")
-    prepare.add_argument("name", metavar="NAME", help="The data, as mnist.")
+    prepare.add_argument("action", choices=["prepare"], help="The action to take: prepare.")
+    prepare.add_argument("name", metavar="NAME", help="The name of the data, such as mnist.")
     return prepare

@@ -1,4 +1,4 @@
-"""Signals that stop at once, even while a compiled call runs: it does not return for them."""
+"""Signals that stop the process at once, even during a compiled call, which would not return for them."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 INTERRUPTED = 130
 """The exit status after a signal."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a polite kill, and the end of the terminal or connection."""
+"""Ctrl-C, SIGTERM, and the end of the terminal or connection."""
 FLUSHING = 1.0
 """Seconds that printed text has to leave the process."""
 SHOW_CURSOR = "\x1b[?25h\r\x1b[K"
@@ -20,14 +20,14 @@ SHOW_CURSOR = "\x1b[?25h\r\x1b[K"
 
 @contextlib.contextmanager
 def stopping(last_words: Callable[[], str], clean_up: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """End the process at a signal from a thread that waits for nothing else.
+    """End the process when a signal arrives, from a thread that waits for nothing else.
 
     It is as safe as a kill is: files appear whole or not at all. A signal that was ignored before, as by
     `nohup`, stays ignored.
 
     Args:
-        last_words: Returns the line that is printed before the end.
-        clean_up: What is done before the end; it takes a moment at most.
+        last_words: A function that returns the line printed before the end.
+        clean_up: A function that is called before the end; it takes a moment at most.
     """
     watched = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
     if threading.current_thread() is not threading.main_thread() or not watched:

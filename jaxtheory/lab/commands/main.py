@@ -3,7 +3,7 @@
 Exit status of every command: 0 when everything ran, whatever the verdicts; 1 when something differs that was
 asked to hold (`run --strict`, `verdicts --check`); 2 for bad usage; 3 when a run, bench or preparation
 failed, refused its data or is running elsewhere, which outranks 1, or the doctor found a fault; 130 when
-interrupted, by Ctrl-C, a polite kill or the end of the terminal.
+interrupted, by Ctrl-C, SIGTERM or the end of the terminal.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def command(arguments: list[str]) -> int:
     """Carry out a command and return its exit status; whatever fails is one line on the standard error.
 
     Args:
-        arguments: What is typed after `jaxtheory`.
+        arguments: The words typed after `jaxtheory`.
 
     Returns:
         The exit status.

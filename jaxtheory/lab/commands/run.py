@@ -18,15 +18,15 @@ from jaxtheory.lab.errors import Failure, Usage
 from jaxtheory.lab.record import discovery
 
 UNKEPT = {"--json", "--traceback", "--strict", "--of-all", "--fresh"}
-"""Flags that the command that goes on with a run, or shows it, does without."""
+"""Flags that are left out of the command that resumes a run or shows it."""
 
 
 def run(options: argparse.Namespace, arguments: list[str]) -> int:
-    """Run an experiment, or go on with it, and show its verdicts.
+    """Run or resume an experiment, and show its verdicts.
 
     Args:
         options: The flags of the command.
-        arguments: All that was typed after `jaxtheory`.
+        arguments: All words typed after `jaxtheory`.
 
     Returns:
         The exit status: 0, or 1 where --strict was given and a claim does not hold.
@@ -89,7 +89,7 @@ def strictly(options: argparse.Namespace, all_findings: Iterable[dict[str, Any]]
 
 
 def repeated(arguments: Iterable[str]) -> str:
-    """Write the command that goes on with a run, or shows it."""
+    """Write the command that resumes a run, or shows it."""
     return shlex.join(["jaxtheory", *(one for one in arguments if one not in UNKEPT)])
 
 
@@ -122,7 +122,7 @@ def configure(experiment: str, default: Any, arguments: list[str]) -> Any:
     Args:
         experiment: The experiment's name, for messages.
         default: The configuration without flags.
-        arguments: All that was typed after `jaxtheory run`.
+        arguments: All words typed after `jaxtheory run`.
 
     Returns:
         A configuration of the default's class; None when only help was asked for, which is shown.

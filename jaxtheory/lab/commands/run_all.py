@@ -98,7 +98,7 @@ def _in_a_process(experiment: Experiment, flags: list[str], beside: dict[str, st
 
 
 def stop_children() -> None:
-    """End all children at once, and start no others."""
+    """End all children at once, and start no more."""
     _starting.acquire()  # for good: a child that is stopped must not make room for the next
     for child in list(_children):
         child.kill()  # as safe as Ctrl-C is: files appear whole or not at all

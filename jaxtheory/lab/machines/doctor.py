@@ -260,7 +260,7 @@ def command(*, json: bool = False, folders: Sequence[Path] = (), kernels: Path |
     """Print the report.
 
     Args:
-        json: Whether JSON, and nothing else, is printed.
+        json: Whether only JSON is printed.
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
         kernels: A folder of kernels, in place of the package's.
 

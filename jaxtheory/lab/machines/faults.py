@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Fault = dict[str, Any]
-"""What is wrong and what to do; `stops` if nothing can be computed then, `harmless` if it may be meant."""
+"""What is wrong and what to do; `stops` if nothing can then be computed, `harmless` if it may be intended."""
 
 TPUS = {"0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"}
 """Device numbers of the TPUs on the PCI bus, as JAX knows them."""

@@ -3,7 +3,7 @@
 The compiler's own analysis counts a loop's body once, however often it runs. Here a contraction counts two
 operations for each product, a Fourier transform 5 n log2 n, a reduction one for each number that it takes,
 any other arithmetic one for each number that it makes, and a Pallas call what its author declares. Of the
-branches of a conditional the dearest counts.
+branches of a conditional the most expensive counts.
 """
 
 import math

@@ -67,13 +67,13 @@ def listed(folders: Sequence[Path], kernels: Path | None, names: Sequence[str]) 
     Args:
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
         kernels: A folder of kernels, in place of the package's.
-        names: What the names of the programs begin with; none for all.
+        names: The beginnings of the names of the programs; empty for all.
 
     Returns:
         The programs by name.
 
     Raises:
-        Usage: If there are none, or none of a name.
+        Usage: If there are none, or none with such a name.
     """
     found = dict(programs.programs(folders))
     for kernel in programs.kernels(kernels):
@@ -177,7 +177,7 @@ def check(
 
     Args:
         chips: The chips to compile for.
-        names: What the names of the programs begin with; none for all.
+        names: The beginnings of the names of the programs; empty for all.
         folders: Folders with a `benchmarks/` of bench files, in place of the package's.
         kernels: A folder of kernels, in place of the package's.
         say: A function that takes a line for each program.
@@ -186,8 +186,8 @@ def check(
         A row for each chip and program.
 
     Raises:
-        Usage: For programs that are not there.
-        Failure: If libtpu is missing, or a process ends before its time.
+        Usage: For programs that do not exist.
+        Failure: If libtpu is missing, or a process ends prematurely.
     """
     expected = list(listed(folders, kernels, names))
     if find_spec("libtpu") is None:
@@ -242,7 +242,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser("tpu_setup.sh --check", description=__doc__.split("\n\n")[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="The programs whose name begins so (default: all of them)."
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="The beginning of the names of the programs to compile (default: all).",
     )
     parser.add_argument(
         "--chip",
@@ -250,9 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=list(CHIPS),
         help="A chip to compile for; may be given several times (default: all).",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="Print JSON, and nothing else, to the standard output."
-    )
+    parser.add_argument("--json", action="store_true", help="Print only JSON to the standard output.")
     parser.add_argument("--experiments", action="append", type=Path, default=[], help=argparse.SUPPRESS)
     parser.add_argument("--kernels", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--child", choices=list(CHIPS), help=argparse.SUPPRESS)

@@ -40,7 +40,7 @@ def dots(
     """Plot a quantity by category: each draw as a pale dot, the mean with its error bar.
 
     Args:
-        values: What is plotted; each of its dimensions is `x`, `hue` or in `over`.
+        values: The values to plot; each of their dimensions is `x`, `hue` or in `over`.
         x: The dimension of the categories.
         hue: The dimension whose points stand beside one another in colors; without it each category has one.
         over: The dimensions of the draws.

@@ -56,7 +56,7 @@ def panel(
     """Plot a quantity against an axis, one line for each method, with what draws spread around it.
 
     Args:
-        values: What is plotted; each of its dimensions is `x`, `hue`, `style`, `col` or in `over`.
+        values: The values to plot; each of their dimensions is `x`, `hue`, `style`, `col` or in `over`.
         x: The coordinate along the abscissa: a dimension, or a coordinate over several dimensions (a measured
             quantity), along that which is left.
         hue: The dimension whose points have a color each.

@@ -33,7 +33,8 @@ def phase_diagram(
         y: The dimension downwards, likewise.
         col: The dimension whose points stand side by side.
         row: The dimension whose points stand one below the other.
-        guarantee: Up to which x the rate is 1 by a theorem, over y (with points of its own), `col` and `row`.
+        guarantee: The largest x at which a theorem gives the rate 1, over y (with points of its own), `col`
+            and `row`.
         xlabel: The label of the abscissa in place of the coordinate's own.
         ylabel: The label of the ordinate in place of the coordinate's own.
 

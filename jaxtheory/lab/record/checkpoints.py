@@ -89,11 +89,11 @@ class Checkpoints:
             done: The number of segments.
             state: The state after them, a pytree of arrays.
             history: The metrics of each.
-            seconds: How long they took.
+            seconds: The seconds that they took.
 
         Raises:
             OSError: If it cannot be written; `storage.failing_clearly` makes it one line.
-            ValueError: If the state is nothing that orbax stores.
+            ValueError: If the state is not something that orbax stores.
         """
         import orbax.checkpoint as ocp
 

@@ -13,7 +13,7 @@ from jaxtheory.lab.record.expectations import Expected
 from jaxtheory.lab.record.measured import Measured
 
 SHOWN = 6
-"""Measurements of one claim that its text lists; of more it gives the worst."""
+"""The number of measurements of a claim up to which its text lists them all; of more it gives the worst."""
 ONE_DRAW = "one draw of something random"
 """Why a claim is not tested although something was measured."""
 COLORS = {Verdict.HOLDS: "#1a7f37", Verdict.FAILS: "#cf222e", Verdict.TIE: "#9a6700"}
@@ -142,7 +142,7 @@ class Claim:
     def close(self) -> bool:
         """Whether another draw may well give another verdict.
 
-        So it is where the margin is less than the luck that the verdict allows for.
+        This is so where the margin is less than the sampling error that the verdict allows for.
         """
         verdict = self.verdict
         if verdict == Verdict.TIE:
@@ -158,12 +158,12 @@ class Claim:
         return all(self._is_doubtful(one, rows) for one in failing)
 
     def _may_tie(self, measured: Measured) -> bool:
-        """Whether a measurement is a paired difference that luck may have put on its side of a limit."""
+        """Whether a measurement is a paired difference that chance may have put on its side of a limit."""
         is_published = self.expected.kind == "published"
         return measured.paired and measured.standard_error is not None and not is_published
 
     def _is_doubtful(self, measured: Measured, rows: int) -> bool:
-        """Whether luck may have put a measurement on its side of a limit, at the level of so many rows."""
+        """Whether chance may have put a measurement on its side of a limit, at the level for several rows."""
         if not measured.is_finite:
             return False
         margin = abs(self._room(measured))
@@ -179,7 +179,7 @@ class Claim:
         return nearest > measured.value
 
     def _allowance(self, measured: Measured) -> float:
-        """How far from a published figure luck and its slack may put a measurement."""
+        """How far from a published figure chance and its slack may put a measurement."""
         if self.expected.kind != "published":
             return 0.0
         rows = max(1, len(self.measurements))
@@ -191,7 +191,7 @@ class Claim:
         return measured.is_finite and self.expected.allows(measured.value, self._allowance(measured))
 
     def _room(self, measured: Measured) -> float:
-        """How far inside of the limits a measurement is; less than nothing outside."""
+        """How far inside the limits a measurement is; negative outside."""
         room = self.expected.room(measured.value, self._allowance(measured))
         return room if measured.is_finite else -math.inf
 

@@ -1,9 +1,9 @@
-"""How measurements decide a claim: Student's t, with the chance of error bounded for the claim as a whole.
+"""How measurements decide a claim: Student's t, with the error rate bounded for the claim as a whole.
 
-A claim of several rows holds if each row is inside of its limits by more than t(0.975, n - 1) standard
+A claim of several rows holds if each row is inside its limits by more than t(0.975, n - 1) standard
 errors: as all must be, no correction is due (an intersection-union test). It fails if one row is outside by
-more than t(1 - 0.025 / rows, n - 1) standard errors (Bonferroni). What is neither is a tie. So a claim whose
-true differences are zero is decided in at most 5 % of all cases, 2.5 % a side.
+more than t(1 - 0.025 / rows, n - 1) standard errors (Bonferroni). If neither is so, it is a tie. So a claim
+whose true differences are zero is decided in at most 5 % of all cases, 2.5 % a side.
 """
 
 import enum
@@ -15,7 +15,7 @@ Numbers = Real[np.ndarray, "..."] | int | float
 """Real numbers of any shape, or one number."""
 
 LEVEL = 0.025
-"""The chance that luck alone puts a claim on one side."""
+"""The probability that chance alone puts a claim on one side."""
 
 
 class Verdict(enum.StrEnum):
@@ -32,7 +32,7 @@ def quantile(n: Numbers, rows: int = 1) -> np.ndarray:
 
     Args:
         n: Numbers of draws; with fewer than two the normal quantile is returned.
-        rows: How many rows share the level.
+        rows: The number of rows that share the level.
 
     Returns:
         The quantiles, in the shape of `n`.

@@ -84,17 +84,17 @@ def find(folder: Path | None = None) -> list[Experiment]:
 
 
 def choose(name: str, experiments: list[Experiment]) -> Experiment:
-    """Return the experiment of a name.
+    """Return the experiment with a given name.
 
     Args:
         name: The name, which may have its section before it.
-        experiments: Those that there are.
+        experiments: The experiments to choose from.
 
     Returns:
         The experiment.
 
     Raises:
-        Usage: If none or several have this name; the error tells the nearest ones.
+        Usage: If none or several have this name; the error names the nearest ones.
     """
     found = [one for one in experiments if name in (one.name, one.id)]
     if len(found) == 1:

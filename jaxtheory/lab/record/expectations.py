@@ -13,7 +13,7 @@ from typing import Literal, SupportsFloat, SupportsIndex
 from jaxtheory.lab.record.wording import number
 
 Side = Literal["either", "at most", "at least"]
-"""Which side of a published figure is as expected, besides what is within the allowance."""
+"""The side of a published figure that is as expected, in addition to what is within the allowance."""
 
 
 @dataclass(frozen=True)
@@ -146,20 +146,22 @@ def published(
 
     Args:
         value: The figure as the paper prints it: text keeps its decimals, as `"4.70"`.
-        n: How many items the published figure was measured on, as the digits of its test set; at least 1.
-        source: Where it is printed.
-        unit: Its unit; a figure in `"%"` is a share of `n` items and lies between 0 and 100.
-        slack: What may differ for other reasons than luck, in the unit of the figure; at least 0.
-        side: `"either"` if it is to be met; `"at most"` or `"at least"` if better values are as expected.
-        looked_up: Whether the source itself was read for it.
+        n: The number of items on which the published figure was measured, such as the digits of its test set;
+            at least 1.
+        source: The place where the figure is printed.
+        unit: The unit of the figure; a figure in `"%"` is a share of `n` items and lies between 0 and 100.
+        slack: The difference allowed for reasons other than chance, in the unit of the figure; at least 0.
+        side: The side that is as expected: `"either"` if the figure is to be met; `"at most"` or `"at least"`
+            if better values are as expected.
+        looked_up: Whether the source itself was read for the figure.
 
     Returns:
         The expectation.
 
     Raises:
-        ValueError: For a figure that is no finite number, a percentage outside of 0 to 100, fewer than one
+        ValueError: For a figure that is not a finite number, a percentage outside 0 to 100, fewer than one
             item, a negative slack, or another side.
-        TypeError: If `n` is no whole number.
+        TypeError: If `n` is not a whole number.
 
     Example:
         >>> published(4.7, n=10_000, unit="%", slack=0.15, source="table 4").text

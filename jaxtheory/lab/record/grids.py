@@ -93,13 +93,14 @@ class Grid:
 
         Args:
             function: It names axes, and `key` or `rng` where it draws something.
-            seed: What randomness is folded from.
+            seed: The seed from which randomness is folded.
 
         Returns:
             A function of a call's coordinates.
 
         Raises:
-            ValueError: If the function needs what is no axis, or if nothing can depend on an axis.
+            ValueError: If the function needs an argument that is not an axis, or if nothing can depend on an
+                axis.
         """
         named, takes_all, needed = _signature(function)
         named = set(self.axes) | (named & set(RANDOM)) if takes_all else named
@@ -163,7 +164,7 @@ class Grid:
         """Refuse a result unlike another, or without an axis for each taken together.
 
         Args:
-            coordinates: Where the result is from.
+            coordinates: The coordinates at which the result was computed.
             result: The result.
             other: One of another call.
 
@@ -236,15 +237,16 @@ def ragged(
     Args:
         name: The sweep's name.
         points: A sequence of dicts of coordinates, all with the same axes.
-        together: None can be: it is refused with its own message.
+        together: Axes that are handed over whole, of which a ragged grid can have none: they are refused with
+            a message of their own.
         common: Axes whose points share their draws.
-        stream: What randomness is folded from.
+        stream: The name from which randomness is folded.
 
     Returns:
         The grid.
 
     Raises:
-        TypeError: If the points are no sequence of dicts.
+        TypeError: If the points are not a sequence of dicts.
         ValueError: If there are none, if their axes differ, or if one is named twice.
     """
     told = f"points= of sweep '{name}'"

@@ -52,12 +52,12 @@ class Lab:
     """Keep what an experiment computes, so that a rerun computes only what is missing.
 
     Args:
-        directory: Where a run is kept. By default a temporary folder that goes with the lab: nothing is
-            resumed, as a notebook's functions may change from call to call.
+        directory: The folder in which a run is kept. By default it is a temporary one that disappears with
+            the lab: nothing is resumed, as a notebook's functions may change from call to call.
         data_dir: A folder of data; by default the one that the environment names in JAXTHEORY_DATA.
         quick: Whether this is the small form.
-        seed: What all randomness is folded from.
-        display: Where progress is shown; by default bars in a terminal, lines elsewhere.
+        seed: The seed from which all randomness is folded.
+        display: The display on which progress is shown; by default bars in a terminal, lines elsewhere.
     """
 
     def __init__(
@@ -114,12 +114,12 @@ class Lab:
 
         Args:
             name: The sweep's name, unique in the experiment.
-            function: What is called at each point.
+            function: The function that is called at each point.
             together: Axes that are handed over whole, as a tuple of their points, in one call: the function
                 returns a leading axis for each, in the order named here, and `key` has these axes too.
             common: Axes whose points share their draws, for paired comparisons.
-            stream: What randomness is folded from in place of the sweep's name; sweeps of one stream share
-                their draws.
+            stream: The name from which randomness is folded in place of the sweep's; sweeps of one stream
+                share their draws.
             points: The points of a ragged grid, each a dictionary of coordinates, in place of axes.
             dims: Names of the axes of arrays at a point: a tuple, or a dictionary of tuples for points that
                 are dictionaries. By default they are the array's name and a number, as `codes_0`.
@@ -132,8 +132,8 @@ class Lab:
             coordinate `computed` is false.
 
         Raises:
-            ValueError: For a grid that is none, an axis on which nothing can depend, or points of different
-                shapes.
+            ValueError: For arguments that do not make a grid, an axis on which nothing can depend, or points
+                of different shapes.
             TypeError: For axes, coordinates or values that cannot be stored.
 
         Example:
@@ -169,12 +169,12 @@ class Lab:
         return labeled(grid, grid.gather(stored), unit=unit, dims=dims)
 
     def key(self, name: str, /, **coordinates: Any) -> "jax.Array":
-        """Return a random key for what is outside of sweeps, folded from the lab's seed and a name.
+        """Return a random key for use outside sweeps, folded from the lab's seed and a name.
 
         Args:
             name: The name of a stream. That of a sweep, with the coordinates of a point on the axes that are
                 not common, gives that point's key.
-            **coordinates: What else the key is folded from.
+            **coordinates: The coordinates from which the key is folded as well.
 
         Returns:
             The key.
@@ -182,11 +182,11 @@ class Lab:
         return random_key(self.seed, name, coordinates)
 
     def rng(self, name: str, /, **coordinates: Any) -> np.random.Generator:
-        """Return a generator of NumPy's for what is outside of sweeps; see `key`.
+        """Return a NumPy generator for use outside sweeps; see `key`.
 
         Args:
             name: The name of a stream.
-            **coordinates: What else the generator is seeded with.
+            **coordinates: The coordinates with which the generator is seeded as well.
 
         Returns:
             A new generator, which gives the same numbers at each call.
@@ -199,13 +199,13 @@ class Lab:
         Args:
             source: A module of data with a function `load`, or such a function. It takes the lab's folder of
                 data as `source`, and returns what has a `description` and a `digest`.
-            **options: What else it takes, as `seed`.
+            **options: Further arguments of the source, such as `seed`.
 
         Returns:
             The data.
 
         Raises:
-            TypeError: If the source cannot be called, or its data says not what it is.
+            TypeError: If the source cannot be called, or its data lack a `description` or a `digest`.
 
         Example:
             >>> from jaxtheory.data import mnist
@@ -239,7 +239,7 @@ class Lab:
             The same with NumPy arrays.
 
         Raises:
-            TypeError: For what is neither array, dict, tuple nor list.
+            TypeError: For a result that is not made of arrays, dicts, tuples and lists.
 
         Example:
             >>> Lab().cached("powers", lambda: {"of two": 2 ** np.arange(4)})
@@ -259,21 +259,21 @@ class Lab:
     def train(
         self, name: str, segment: Callable[[Any], tuple[Any, Any]], state: Any, segments: int
     ) -> Training:
-        """Drive a training segment by segment, with checkpoints: a killed one goes on from the newest.
+        """Drive a training segment by segment, with checkpoints: one that was killed resumes from the newest.
 
         Args:
             name: The name, unique in the experiment.
             segment: A jitted function from a state to the state some steps later and metrics, both pytrees
                 of arrays; what is random in it is drawn from a key in the state.
             state: The state at the start.
-            segments: How many times it is called.
+            segments: The number of segments to run.
 
         Returns:
             The last state, the metrics of all segments with a new leading axis, and the seconds that all of
             them took, whatever stopped the training in between.
 
         Raises:
-            ValueError: For no segments, or fewer than it has gone on for already.
+            ValueError: For no segments, or fewer than have been run already.
 
         Example:
             >>> halving = Lab().train("halving", lambda x: (x / 2, x**2), np.float32(1), segments=3)
@@ -312,12 +312,12 @@ class Lab:
         return Training(state, jax.tree.map(lambda *parts: np.stack(parts), *history), before)
 
     def figure(self, name: str, figure: Any, caption: str = "") -> None:
-        """Keep a Matplotlib figure as a picture, and closes it.
+        """Keep a Matplotlib figure as a picture, and close it.
 
         Args:
             name: The name, unique in the experiment.
-            figure: A Matplotlib figure.
-            caption: A sentence below it.
+            figure: The Matplotlib figure.
+            caption: The sentence below the figure.
 
         Raises:
             ValueError: For a figure of enormous size.
@@ -344,21 +344,21 @@ class Lab:
             storage.append_line(path, line)
 
     def note(self, text: str) -> None:
-        """Add a line to the findings. Notes belong outside of the points of a sweep, which may be loaded."""
+        """Add a line to the findings. Notes belong outside the points of a sweep, which may be loaded."""
         self.notes.append(str(text))
 
     def uses(self, description: str) -> None:
-        """Name the data, for the findings; what is computed hereafter is kept for this data only."""
+        """Name the data, for the findings; what is computed from here on is kept for this data only."""
         if description not in self.data:
             self.data.append(str(description))
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Show the progress of work of the experiment's own.
+        """Show the progress of the experiment's own work.
 
         Args:
-            label: What is being done.
-            total: How many pieces of work there are, if that is known.
+            label: The name of the work.
+            total: The number of pieces of work, if it is known.
 
         Yields:
             The task, to be advanced with `.advance(n=1)`.

@@ -1,4 +1,4 @@
-"""One process at a time: a run's directory is held by a lock, or by signs of life where there are none."""
+"""One process at a time: a run's directory is held by a lock, or by a heartbeat file where locks fail."""
 
 import contextlib
 import os
@@ -12,9 +12,9 @@ from jaxtheory.lab.errors import Broken, Failure, LabError
 from jaxtheory.lab.record import storage
 
 HEARTBEAT = 10.0
-"""Seconds between two signs of life, where a file cannot be locked."""
+"""Seconds between two heartbeats, where a file cannot be locked."""
 SETTLING = 0.5
-"""Seconds until it shows which of two that began at once wrote its sign of life last."""
+"""Seconds until it is clear which of two that began at once wrote its heartbeat last."""
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def held(directory: Path) -> Iterator[None]:
     """Hold a run's directory, so that no second process computes the same.
 
     Args:
-        directory: The run's, which is made if it is not there.
+        directory: The directory of the run, which is made if it does not exist.
 
     Yields:
         Nothing; the directory is held until the end of the block.

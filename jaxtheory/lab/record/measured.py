@@ -8,15 +8,15 @@ from typing import Any, SupportsFloat, SupportsInt
 from jaxtheory.lab.record.wording import number, with_error
 
 KINDS = ("exact", "sampled", "single")
-"""Without luck in it; from several draws; one draw of something random."""
+"""Exact; from several draws; one draw of something random."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """A measured figure with its spread.
 
-    Without a word on its luck it counts as one draw of something random, which decides no claim: make what
-    has no luck in it with `exact`, means of draws with `mean`, shares of items with `proportion`.
+    Unless told otherwise, it counts as one draw of something random, which decides no claim: make what is not
+    random with `exact`, means of draws with `mean`, shares of items with `proportion`.
     """
 
     value: SupportsFloat  # and then a float
@@ -98,11 +98,11 @@ class Measured:
 
 
 def exact(value: SupportsFloat, *, at: Mapping[str, Any] | None = None) -> Measured:
-    """Return a measured figure without luck in it: another seed would give the same.
+    """Return a measured figure that is not random: another seed would give the same.
 
     Args:
         value: The figure.
-        at: Where in a sweep it stands, as `{"size": 300}`.
+        at: The place in a sweep where it stands, as `{"size": 300}`.
 
     Returns:
         The measurement.
@@ -125,11 +125,11 @@ def proportion(
     """Return the share of items for which something is so, with its binomial standard error.
 
     Args:
-        count: For how many of the items it is so, from 0 to `n`.
+        count: The number of items for which it is so, from 0 to `n`.
         n: The number of items, at least 2.
-        unit: `"%"` for a percentage; anything else for a share from 0 to 1.
-        of: What the items are, in the plural.
-        at: Where in a sweep it stands.
+        unit: The unit of the share: `"%"` for a percentage; anything else for a share from 0 to 1.
+        of: The name of the items, in the plural.
+        at: The place in a sweep where it stands.
 
     Returns:
         The measurement. Its error is that of count + 2 among n + 4 items (Agresti and Coull), so that none or

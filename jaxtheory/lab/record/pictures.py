@@ -23,7 +23,7 @@ def png(name: str, figure: Any) -> bytes:
         The file's content.
 
     Raises:
-        TypeError: If it is no figure.
+        TypeError: If it is not a figure.
         ValueError: If it is of enormous size, or takes too much room at the lowest resolution.
     """
     from matplotlib.figure import Figure

@@ -16,14 +16,14 @@ def as_point(sweep: str, coordinates: Mapping[str, Any], result: Any) -> Point:
 
     Args:
         sweep: The sweep's name.
-        coordinates: Where the result is from.
-        result: What the function returned.
+        coordinates: The coordinates at which the result was computed.
+        result: The result that the function returned.
 
     Returns:
         An array, or arrays by name; names of nested dictionaries are joined by `/`.
 
     Raises:
-        TypeError: For what is no number, array or dictionary of them.
+        TypeError: For what is neither a number, an array nor a dictionary of them.
         ValueError: If two parts of nested dictionaries have the same name.
     """
     named = _flat(sweep, result) if isinstance(result, Mapping) else {"": result}

@@ -68,7 +68,7 @@ def check_config(config: Any) -> None:
 
     Raises:
         Usage: For the first field that is out of its range, by the name of its flag.
-        TypeError: If a range is declared on a field that holds something else than numbers.
+        TypeError: If a range is declared on a field that holds anything other than numbers.
     """
     hints = typing.get_type_hints(type(config), include_extras=True)
     for field in dataclasses.fields(config):

@@ -1,4 +1,4 @@
-"""Runs: a directory for each configuration, data and source, held by one process, and gone on with."""
+"""Runs: a directory for each configuration, data and source, held by one process at a time, and resumable."""
 
 import dataclasses
 import datetime as dt
@@ -59,14 +59,14 @@ def conduct(
     options: Options,
     display: Display | None = None,
 ) -> tuple[dict[str, Any], Path]:
-    """Run an experiment, or go on with it, or read what it found.
+    """Run or resume an experiment, or read what it found.
 
     Args:
-        experiment: Which one.
-        run: Its `run(config, lab)`.
-        config: Its configuration.
-        options: The rest.
-        display: Where progress is shown.
+        experiment: The experiment to run.
+        run: The experiment's `run(config, lab)`.
+        config: The experiment's configuration.
+        options: How the experiment is run, apart from its configuration.
+        display: The display on which progress is shown.
 
     Returns:
         The findings and the directory that holds them.
@@ -148,8 +148,8 @@ def read_findings(directory: Path, say: Callable[[str], None] = lambda _: None) 
     """Return what a finished run found.
 
     Args:
-        directory: The run's.
-        say: Is told in a line why findings that are there cannot be used.
+        directory: The directory of the run.
+        say: A function that takes a line saying why stored findings cannot be used.
 
     Returns:
         The findings; `None` for a run that is not finished, or whose findings are damaged or of another
@@ -170,7 +170,8 @@ def finished(runs: Path, say: Callable[[str], None] | None = None) -> list[tuple
 
     Args:
         runs: Folder of the runs.
-        say: Is told in a line of each file that cannot be used; by default it is a line of standard error.
+        say: A function that takes a line for each file that cannot be used; by default the line goes to
+            standard error.
 
     Returns:
         Pairs of findings and directory.

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtheory.lab.errors import Broken, Failure
 
 STRUCTURE = "structure"
-"""The member of an npz file that tells how its arrays make up a pytree."""
+"""The member of an npz file that says how its arrays make up a pytree."""
 KEYS = (str, int, float, type(None))
 """What the keys of a stored dict may be: JSON gives them back as they were."""
 PLAIN = "biufcmMSU"
@@ -50,10 +50,10 @@ def slug(name: str) -> str:
 
 @contextlib.contextmanager
 def failing_clearly(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line that names the file.
+    """Turn an error of the file system into one line that names the file.
 
     Args:
-        path: What is written within the block.
+        path: The file that is written within the block.
 
     Yields:
         Nothing.
@@ -74,7 +74,7 @@ def failing_clearly(path: Path) -> Iterator[None]:
 
 
 def write(path: Path, fill: Callable[[BufferedIOBase], Any]) -> None:
-    """Write a file aside and renames it, so that it is there whole or not at all."""
+    """Write a temporary file and rename it, so that it is there whole or not at all."""
     aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
     with failing_clearly(path):
         try:
@@ -95,7 +95,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def encoded(text: str) -> bytes:
-    """Return a text as UTF-8; bytes of a folder's name that are none become escapes, as JSON reads them."""
+    """Return a text as UTF-8; bytes of a folder's name that are not become escapes, as JSON reads them."""
     return text.encode(errors="backslashreplace")
 
 
@@ -109,7 +109,7 @@ def read_json(path: Path) -> Any:
         What it holds.
 
     Raises:
-        Broken: If it is no whole JSON file.
+        Broken: If it is not a complete JSON file.
     """
     try:
         return json.loads(path.read_bytes())
@@ -130,7 +130,7 @@ def unpack(file: BufferedIOBase, about: Mapping[str, Any] | None = None) -> Any:
     """Return the tree that `pack` wrote.
 
     Args:
-        file: Where it was written.
+        file: The file in which it was written.
         about: The facts that were written with it.
 
     Returns:

@@ -37,7 +37,7 @@ def labeled(
 
     Raises:
         ValueError: If the names do not fit, as `axis_names` says.
-        TypeError: If `dims` is no sequence of names, or no dictionary of them.
+        TypeError: If `dims` is neither a sequence of names nor a dictionary of them.
     """
     import xarray as xr
 
@@ -63,15 +63,15 @@ def axis_names(
     Args:
         grid: The grid.
         shapes: The shape of the array at a point, or those of arrays by name.
-        dims: What the names are, as in `labeled`.
+        dims: The names, as in `labeled`.
 
     Returns:
         The names for each array; that of a single one is the grid's.
 
     Raises:
         ValueError: If `dims` names an array that is not there, an axis of the grid, or another number of axes
-            than the array has; if an axis would have two lengths; or if an array is called as an axis is.
-        TypeError: If `dims` is no sequence of names, or no dictionary of them.
+            than the array has; if an axis would have two lengths; or if an array has the name of an axis.
+        TypeError: If `dims` is neither a sequence of names nor a dictionary of them.
     """
     told = f"dims= of sweep '{grid.name}'"
     several = isinstance(shapes, Mapping)
@@ -126,15 +126,15 @@ def mean(
         over: The axis or axes of the draws, which are taken for independent; `()` for none, so that each
             point is one draw.
         paired: Whether the numbers are differences within pairs, so that they can be a tie.
-        of: What is counted by n, in the plural; by default the name of the axis with an s, or points
+        of: The name of what n counts, in the plural; by default the name of the axis with an s, or points
             of several axes.
 
     Returns:
         A measurement for each point of the other axes, in their order; one if no axis is left.
 
     Raises:
-        TypeError: If `array` is no `DataArray` of numbers, or `over` no name.
-        ValueError: If `over` names what is no axis, or nothing is there to be averaged.
+        TypeError: If `array` is not a `DataArray` of numbers, or `over` is not a name.
+        ValueError: If `over` names something that is not an axis, or there is nothing to average.
 
     Example:
         >>> from jaxtheory.lab import Lab

@@ -1,4 +1,4 @@
-"""Figures as text: as many digits as they deserve, and enough to tell them from a limit."""
+"""Figures as text: with as many digits as their error justifies, and enough to tell them from a limit."""
 
 import itertools
 import math

@@ -24,7 +24,7 @@ def html(content: Mapping[str, Any], runs: Path) -> str:
     """Write the page.
 
     Args:
-        content: What `report.collect` returns.
+        content: The content of the report, from `report.collect`.
         runs: The folder of the runs, where the figures are.
 
     Returns:

@@ -26,7 +26,7 @@ def publish(readme: Path, page: Path, file: Path, experiments: Iterable[Experime
         readme: A page of Markdown with two comments, between which its table of experiments is put.
         page: The page of all claims, which is written anew.
         file: The verdicts, as `verdicts.write` wrote them.
-        experiments: The experiments that there are, whose docstrings say what they claim.
+        experiments: All experiments, whose docstrings say what they claim.
 
     Returns:
         The number of experiments in both.

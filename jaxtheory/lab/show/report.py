@@ -29,7 +29,7 @@ def collect(runs: Path, experiments: Iterable[Experiment]) -> dict[str, Any]:
 
     Args:
         runs: The folder of the runs.
-        experiments: The experiments that there are, to tell what is stale and what has not been run.
+        experiments: All experiments, to tell what is stale and what has not been run.
 
     Returns:
         Plain data, as `jaxtheory report --json` prints it; figures are paths below `runs`.

@@ -37,7 +37,7 @@ def compare(file: Path, root: Path, experiments: list[Experiment]) -> list[str]:
     Args:
         file: The committed verdicts.
         root: The folder of the runs.
-        experiments: The experiments that there are.
+        experiments: All experiments.
 
     Returns:
         A line for each difference.
@@ -119,7 +119,7 @@ def write(file: Path, root: Path, experiments: list[Experiment], *, full: bool) 
     Args:
         file: The file of verdicts.
         root: The folder of the runs.
-        experiments: The experiments that there are.
+        experiments: All experiments.
         full: Whether full forms are written, with their figures; else quick ones.
 
     Returns:

@@ -1,6 +1,6 @@
 r"""Coherence of dictionaries, and what it guarantees: uniqueness, recovery and stability of sparse codes.
 
-Conventions: a dictionary is `(..., atoms, features)`, an atom a row of unit norm, real or complex; filters
+Conventions: a dictionary is `(..., atoms, features)`, one atom per row of unit norm, real or complex; filters
 are `(height, width, channels, atoms)` or `(length, channels, atoms)`, and real. The mutual coherence $\mu$ is
 the largest $|\langle d_i, d_j \rangle|$ of two atoms, from 0 to 1.
 

@@ -26,7 +26,7 @@ UNIT = 1e-3
 
 
 def _check_norms(squares: Array, rounding: float) -> None:
-    """Refuses squared norms that are not one, where they have values."""
+    """Refuses squared norms that are not one, where their values are known."""
     if not checks.known(squares):
         return
     norms = np.sqrt(np.asarray(squares))
@@ -71,8 +71,9 @@ def mutual_coherence(dictionary: Num[AnyArray, "... atoms features"]) -> Float[A
         The mutual coherence.
 
     Raises:
-        ValueError: If an atom is zero or has not unit norm (where it has values), or there are no atoms.
-        TypeError: If it is no array of numbers.
+        ValueError: If an atom is zero or does not have unit norm (where its values are known), or there are
+            no atoms.
+        TypeError: If it is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -97,8 +98,9 @@ def babel(dictionary: Num[AnyArray, "... atoms features"]) -> Float[Array, "... 
         The values for k = 0, 1, up to one less than the number of atoms.
 
     Raises:
-        ValueError: If an atom is zero or has not unit norm (where it has values), or there are no atoms.
-        TypeError: If it is no array of numbers.
+        ValueError: If an atom is zero or does not have unit norm (where its values are known), or there are
+            no atoms.
+        TypeError: If it is not an array of numbers.
 
     Example:
         >>> from jaxtheory.sparse import coherence
@@ -128,8 +130,9 @@ def spark_bound(dictionary: Num[AnyArray, "... atoms features"]) -> Int[Array, "
         The bound.
 
     Raises:
-        ValueError: If an atom is zero or has not unit norm (where it has values), or there are no atoms.
-        TypeError: If it is no array of numbers.
+        ValueError: If an atom is zero or does not have unit norm (where its values are known), or there are
+            no atoms.
+        TypeError: If it is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -148,7 +151,7 @@ def spark_bound(dictionary: Num[AnyArray, "... atoms features"]) -> Int[Array, "
 def shift_coherence(filters: Real[AnyArray, "*kernel_size channels atoms"]) -> Float[Array, "..."]:
     r"""Return the mutual coherence of a convolutional dictionary by shifts, $\mu_s$.
 
-    Its maximum is the mutual coherence of the dictionary. The image is supposed to be so large that
+    Its maximum is the mutual coherence of the dictionary. The image is assumed to be so large that
     a filter meets another on one side only. The entry of no shift, in the middle, is over different atoms.
 
     Args:
@@ -158,8 +161,8 @@ def shift_coherence(filters: Real[AnyArray, "*kernel_size channels atoms"]) -> F
         The coherences, `(2 height - 1, 2 width - 1)` or `(2 length - 1,)`.
 
     Raises:
-        ValueError: If filters have another shape, or an atom is zero or has not unit norm (where they
-            have values).
+        ValueError: If filters have another shape, or an atom is zero or does not have unit norm (where their
+            values are known).
         TypeError: If filters are complex.
 
     Example:
@@ -206,14 +209,14 @@ def stripe_sparsity(
     Args:
         codes: The codes, `(..., H, W, atoms)` or `(..., length, atoms)`.
         kernel_size: The filters' size, `(height, width)` or `(length,)`.
-        boundary: Whether stripes go on at the other side, `"periodic"`, or end at the border, `"zero"`.
+        boundary: Whether stripes continue at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         The count of each image or signal.
 
     Raises:
         ValueError: If a stripe is larger than a periodic image, sizes do not match, or an option is unknown.
-        TypeError: If codes are no array of numbers, or sizes no whole numbers.
+        TypeError: If codes are not an array of numbers, or sizes are not whole numbers.
 
     Example:
         >>> import jax.numpy as jnp

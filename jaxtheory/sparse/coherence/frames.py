@@ -25,7 +25,7 @@ def welch_bound(atoms: int, features: int) -> float:
 
     Raises:
         ValueError: If a number is below 1.
-        TypeError: If a number is no whole number.
+        TypeError: If a number is not a whole number.
 
     Example:
         >>> from jaxtheory.sparse import coherence
@@ -49,8 +49,8 @@ def hadamard_dirac(features: int) -> Float[Array, "atoms {features}"]:
         The atoms, the unit vectors first.
 
     Raises:
-        ValueError: If the number of features is no power of two.
-        TypeError: If it is no whole number.
+        ValueError: If the number of features is not a power of two.
+        TypeError: If it is not a whole number.
 
     Example:
         >>> from jaxtheory.sparse import coherence
@@ -79,8 +79,8 @@ def hadamard_dirac_operators(features: int) -> tuple[Partial, Partial]:
         the way back: a pair that pursuits take for a dictionary.
 
     Raises:
-        ValueError: If the number of features is no power of two.
-        TypeError: If it is no whole number.
+        ValueError: If the number of features is not a power of two.
+        TypeError: If it is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -133,7 +133,7 @@ def gaussian(key: RandomKey, atoms: int, features: int) -> Float[Array, "{atoms}
 
     Raises:
         ValueError: If a number is below 1.
-        TypeError: If a number is no whole number, or `key` is no random key.
+        TypeError: If a number is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -156,7 +156,7 @@ def grassmannian(
     `features` with equal eigenvalues.
 
     Args:
-        key: The random key, for the frame to begin with.
+        key: The random key of the initial frame.
         atoms: The number of atoms, at least that of the features.
         features: The number of features.
         steps: The number of alternations.
@@ -166,7 +166,7 @@ def grassmannian(
 
     Raises:
         ValueError: If a number is below 1, or atoms are fewer than features.
-        TypeError: If a number is no whole number, or `key` is no random key.
+        TypeError: If a number is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax

@@ -6,7 +6,7 @@ one map an atom. The dictionary itself, a matrix with a column for each atom at 
 - `operators`: analysis and synthesis;
 - `penalized`: the lasso;
 - `learning`: filters that are learned;
-- `restoration`: noise taken away, missing values filled in.
+- `restoration`: denoising and inpainting.
 """
 
 from jaxtheory.sparse.convolutional.learning import ConvolutionalState, learner

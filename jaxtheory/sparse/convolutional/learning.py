@@ -28,7 +28,7 @@ from jaxtheory.sparse.learning import Learner, bind
 
 @record
 class ConvolutionalState:
-    """Filters that are being learned."""
+    """The state of learning filters."""
 
     filters: Float[Array, "..."]
     """The filters, of norm 1 at most."""
@@ -50,12 +50,12 @@ def learner(
 ) -> Learner:
     r"""Make a learner of filters, which alternates between codes and filters.
 
-    A step finds the codes of a batch by `lasso` and then goes down with the filters. Both lower the mean over
-    the images of $\frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \sum_k \lambda_k \|z_k\|_1$, subject to
-    $\|d_k\| \le 1$. With given codes it is quadratic in the filters, which follow spectral projected
-    gradients, each atom's divided by the energy of its codes. An atom that is not used stays. An atom of
-    zeros is first replaced by a patch of the images, of those with the most energy. An image that holds
-    infinities or NaN counts for nothing.
+    A step finds the codes of a batch by `lasso` and then takes descent steps on the filters. Both lower the
+    mean over the images of $\frac12 \|m \odot (x - \sum_k d_k * z_k)\|^2 + \sum_k \lambda_k \|z_k\|_1$,
+    subject to $\|d_k\| \le 1$. With given codes it is quadratic in the filters, which follow spectral
+    projected gradients, each atom's divided by the energy of its codes. An atom that is not used is left as
+    it is. An atom of zeros is first replaced by a patch of the images, of those with the most energy. An
+    image that holds infinities or NaN is ignored.
 
     `init(filters)` divides filters, such as random ones or patches, by their norms. `step(state, batch)`
     takes images, or a pair of images and their mask, with weights from 0, for a value that is missing and may
@@ -68,7 +68,7 @@ def learner(
         boundary: What lies beyond the border: `"periodic"`, the other side, or `"zero"`.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: The largest duality gap of the codes, relative to their objective.
-        max_steps: The largest number of steps of `lasso`, at least 1; learning goes on with the codes found
+        max_steps: The largest number of steps of `lasso`, at least 1; learning continues with the codes found
             by then.
         filter_steps: The number of steps on the filters, at least 1.
 
@@ -77,7 +77,7 @@ def learner(
 
     Raises:
         ValueError: If an option is unknown or out of range; at a step, if shapes do not match.
-        TypeError: If a number of steps is no whole number; at a step, if an array is not real.
+        TypeError: If a number of steps is not a whole number; at a step, if an array is not real.
 
     Example:
         >>> import jax

@@ -67,7 +67,7 @@ def synthesize(
     Args:
         filters: The filters $d$.
         codes: The codes $z$, one map for each filter.
-        boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
+        boundary: How an atom that crosses the border continues: `"periodic"`, at the other side, or `"zero"`,
             nowhere.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
 
@@ -107,7 +107,7 @@ def _mapped(function: Callable[..., Array], plan: Plan, filters: Array, x: Array
 
 
 def normalize(filters: Real[AnyArray, "..."]) -> Float[Array, "..."]:
-    r"""Divide each atom by its norm, $d_k / \|d_k\|_2$; an atom of zeros stays.
+    r"""Divide each atom by its norm, $d_k / \|d_k\|_2$; an atom of zeros is left as it is.
 
     Args:
         filters: The filters, of any scale.

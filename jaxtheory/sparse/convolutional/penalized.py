@@ -45,9 +45,9 @@ def lasso(
     $$\min_z \tfrac12 \|m \odot (x - \textstyle\sum_k d_k * z_k)\|^2 + \sum_k \lambda_k \|z_k\|_1$$
 
     The solver is the alternating direction method of multipliers on the dual problem, whose linear system is
-    solved by Fourier transforms of the image alone, whatever the number of atoms. Every image stops by
-    itself. The result is differentiable, forward and backward, in filters, images and penalty: codes move as
-    the minimum over their support does.
+    solved by Fourier transforms of the image alone, whatever the number of atoms. Every image stops on its
+    own. The result is differentiable, forward and backward, in filters, images and penalty: codes move as the
+    minimum over their support does.
 
     Args:
         filters: The filters $d$.
@@ -71,7 +71,7 @@ def lasso(
     Raises:
         ValueError: If shapes do not match, a penalty is negative, the mask leaves [0, 1],
             filters do not fit on a periodic image, or an option is unknown or out of range.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What is static about a convolution, and how it is computed: by patches, or by Fourier transforms.
+"""The static facts of a convolution, and how it is computed: by patches, or by Fourier transforms.
 
 Conventions: inside, an image is `(channels, H, W)` and codes are `(atoms, H, W)`; signals are images of width
 1. The grid is the torus on which convolutions are periodic.
@@ -25,7 +25,7 @@ BLOCK = 1 << 18
 
 
 class Plan(NamedTuple):
-    """The static facts of a convolution, with what they say how to compute."""
+    """The static facts of a convolution, and the computations that follow from them."""
 
     shape: tuple[int, int]
     """The height and width of an image."""
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     channels: int
     atoms: int
     periodic: bool
-    """Whether an image goes on at the other side, rather than with zeros."""
+    """Whether an image continues at the other side, rather than with zeros."""
     fourier: bool
     """Whether convolutions are computed by Fourier transforms."""
 
@@ -133,7 +133,7 @@ class Plan(NamedTuple):
 
 
 def check_filters(filters: Any) -> None:
-    """Refuse what are no filters for images or signals."""
+    """Refuse what cannot be filters for images or signals."""
     if filters.ndim not in (3, 4):
         raise ValueError(
             f"filters has the shape {filters.shape}: take (height, width, channels, atoms) for images, or "

@@ -52,8 +52,8 @@ def lowpass(
 
     Args:
         images: The images $x$, or signals.
-        smoothness: The weight $\mu \ge 0$ of the gradient, in squared pixels: a wave of $f$ cycles a pixel is
-            kept up to the factor $1 / (1 + 4 \mu \sin^2 \pi f)$.
+        smoothness: The weight $\mu \ge 0$ of the gradient, in squared pixels: a wave of $f$ cycles per pixel
+            is kept up to the factor $1 / (1 + 4 \mu \sin^2 \pi f)$.
         mask: The weights $m$ of the pixels.
         dimensions: The number of axes along which differences are taken: 2 for images, 1 for signals.
 
@@ -132,18 +132,18 @@ def denoise(
     tolerance: RealScalar = 1e-3,
     max_steps: int = 200,
 ) -> RestorationResult:
-    r"""Take white noise from images: find their smooth part, and sparse codes of the rest.
+    r"""Remove white noise from images: find their smooth part, and sparse codes of the rest.
 
     The rest is coded by `lasso` with the penalties $\lambda_k = c\, \sigma \|d_k\|$: $\sigma \|d_k\|$ is the
     deviation of the noise's inner product with an atom.
 
     Args:
-        filters: The filters $d$, such as are learned from images without their smooth part.
+        filters: The filters $d$, such as those learned from images without their smooth part.
         images: The images, or signals.
         noise: The standard deviation $\sigma > 0$ of the noise, in the units of the images.
-        strength: The factor $c > 0$ on the noise level, without unit.
+        strength: The factor $c > 0$ on the noise level, dimensionless.
         smoothness: The weight of the smooth part's gradient, in squared pixels, as `lowpass` takes it.
-        boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
+        boundary: How an atom that crosses the border continues: `"periodic"`, at the other side, or `"zero"`,
             nowhere.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: The largest duality gap of the codes, relative to their objective.
@@ -155,7 +155,7 @@ def denoise(
     Raises:
         ValueError: If shapes do not match, noise or strength are not positive, filters do not fit on a
             periodic image, or an option is unknown or out of range.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax
@@ -210,25 +210,26 @@ def inpaint(
     Both are fitted where values are known, and go on where they are not.
 
     Args:
-        filters: The filters $d$, such as are learned from images without their smooth part.
+        filters: The filters $d$, such as those learned from images without their smooth part.
         images: The images, or signals.
         mask: The weights $m$ of the pixels.
         penalty: The weight $\lambda \ge 0$ of the sparsity term, one number or one for each atom, as `lasso`
             takes it; it is small if the known values are exact.
         smoothness: The weight of the smooth part's gradient, in squared pixels, as `lowpass` takes it.
-        boundary: Where an atom that crosses the border goes on: `"periodic"`, at the other side, or `"zero"`,
+        boundary: How an atom that crosses the border continues: `"periodic"`, at the other side, or `"zero"`,
             nowhere.
         domain: How convolutions are computed: `"spatial"`, `"fourier"`, or `"auto"`, by the filters' size.
         tolerance: The largest duality gap of the codes, relative to their objective.
         max_steps: The largest number of steps of `lasso`, at least 1.
 
     Returns:
-        The images as the model has them, also where they are known; their smooth part, and the codes.
+        The images as the model reconstructs them, also where they are known; their smooth part, and the
+        codes.
 
     Raises:
         ValueError: If shapes do not match, a penalty is negative, the mask leaves [0, 1],
             filters do not fit on a periodic image, or an option is unknown or out of range.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -66,7 +66,7 @@ def gram(plan: Plan, filters: Array) -> tuple[Array, Array | None]:
 def solve(
     plan: Plan, problem: Problem, tolerance: Array, max_steps: Array | int, *, nonnegative: bool
 ) -> State:
-    """Iterate until the gap is at most the tolerance times the objective, or there were enough steps.
+    """Iterate until the gap is at most the tolerance times the objective, or the steps are used up.
 
     Args:
         plan: The static facts.

@@ -2,7 +2,7 @@ r"""Dictionaries that are learned from signals: online, by K-SVD, and as Olshaus
 
 Each method is a learner of `sparse.learning`.
 
-Conventions: a dictionary is `(atoms, features)`, one atom a row, and signals are `(n, features)`. A signal
+Conventions: a dictionary is `(atoms, features)`, one atom per row, and signals are `(n, features)`. A signal
 with infinities or NaN is left out of what is learned, and counts as not converged. A state is kept in single
 precision at least, so that the rounding of many steps does not add up.
 

@@ -22,14 +22,14 @@ from jaxtheory.sparse.signals import finite_rows
 
 @record
 class CauchyResult:
-    """Codes with a heavy-tailed prior, and how near they came to a minimum."""
+    """Codes with a heavy-tailed prior, and how close they are to a minimum."""
 
     codes: Float[Array, "... atoms"]
     """The codes."""
     objective: Float[Array, "..."]
     """The objective of each signal."""
     decrease: Float[Array, "..."]
-    """What the next step is sure to take from the objective."""
+    """The decrease of the objective that the next step guarantees."""
     steps: Int[Array, "..."]
     """The number of steps taken."""
     converged: Bool[Array, "..."]
@@ -56,8 +56,8 @@ def cauchy_codes(
         signals: The signals $x$.
         penalty: The weight $\lambda > 0$ of the prior.
         scale: The size $\sigma > 0$ above which a coefficient costs little more.
-        tolerance: A signal is done once a step is sure to lower the objective by at most this share of it; by
-            default the rounding of the dtype.
+        tolerance: A signal is done once the decrease that a step guarantees is at most this share of the
+            objective; by default the rounding of the dtype.
         max_steps: The largest number of steps.
 
     Returns:
@@ -66,7 +66,7 @@ def cauchy_codes(
 
     Raises:
         ValueError: If shapes do not match, or a number is out of range.
-        TypeError: If something is complex, or `max_steps` is no whole number.
+        TypeError: If something is complex, or `max_steps` is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

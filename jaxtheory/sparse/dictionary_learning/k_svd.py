@@ -19,7 +19,7 @@ from jaxtheory.sparse.signals import finite_rows, rows
 
 @record
 class KSVDState:
-    """What K-SVD goes on from."""
+    """The state from which K-SVD continues."""
 
     dictionary: Float[Array, "atoms features"]
     """The atoms, of unit length."""
@@ -34,7 +34,7 @@ def ksvd(sparsity: int, *, tolerance: RealScalar = 0.0, uses: int = 1, mu: RealS
     them. Codes are those of orthogonal matching pursuit. Then, atom by atom, $E$ being what the other atoms
     leave of the signals that use this one, the atom and its codes become the best approximation of rank one,
     $E \approx z^T d$, which never raises the error. Last, an atom that fewer than `uses` signals use, or that
-    nearly equals an earlier one, becomes the signal of which most is left.
+    nearly equals an earlier one, becomes the signal with the largest residual.
 
     Args:
         sparsity: The largest number of atoms of a signal, from 1 to the number of atoms.
@@ -50,7 +50,7 @@ def ksvd(sparsity: int, *, tolerance: RealScalar = 0.0, uses: int = 1, mu: RealS
 
     Raises:
         ValueError: If a number is out of range.
-        TypeError: If a count is no whole number, or a number is complex.
+        TypeError: If a count is not a whole number, or a number is complex.
 
     Example:
         >>> import jax.numpy as jnp

@@ -23,7 +23,7 @@ UNUSED = 1e-6
 
 @record
 class OnlineState:
-    """What online learning goes on from."""
+    """The state from which online learning continues."""
 
     dictionary: Float[Array, "atoms features"]
     """The atoms, of unit length at most."""
@@ -44,7 +44,7 @@ def online(
     sweeps: int = 1,
     nonnegative: bool = False,
 ) -> Learner:
-    r"""Learn a dictionary for the lasso, by one minibatch after the other.
+    r"""Learn a dictionary for the lasso from one minibatch after another.
 
     It minimizes $\sum_x \min_z \frac12 \|x - zD\|^2 + \lambda \|z\|_1$ over dictionaries whose atoms have at
     most unit length. Codes $z$ of a minibatch are those of the lasso. With their moments
@@ -52,7 +52,7 @@ def online(
     $\beta_t = (1 - 1/t)^\rho$, block coordinate descent takes each atom to the minimum of
     $\frac12 \mathrm{tr}(D^T A D) - \mathrm{tr}(D^T B)$ over the unit ball, the others fixed:
     $u = d_j + (b_j - a_j D) / A_{jj}$, $d_j \leftarrow u / \max(1, \|u\|)$. An atom that no code uses, such
-    as one of zeros, becomes the signal of which most is left.
+    as one of zeros, becomes the signal with the largest residual.
 
     Args:
         penalty: The weight $\lambda > 0$ of the codes' absolute values: one number, or one for each atom.
@@ -60,7 +60,7 @@ def online(
         tolerance: The codes of a signal are done once their duality gap is at most this share of their
             objective.
         max_steps: The largest number of steps of the lasso.
-        sweeps: How many times a step goes through the atoms.
+        sweeps: The number of passes over the atoms in each step.
         nonnegative: Whether codes must be nonnegative.
 
     Returns:
@@ -71,7 +71,7 @@ def online(
 
     Raises:
         ValueError: If a number is out of range, or the penalty has more than one axis.
-        TypeError: If a number is complex, or a count no whole number.
+        TypeError: If a number is complex, or a count is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

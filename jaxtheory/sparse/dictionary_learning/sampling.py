@@ -16,7 +16,7 @@ from jaxtheory.sparse.signals import finite_rows, rows
 def sample_atoms(
     key: RandomKey, signals: Real[AnyArray, "n features"], atoms: int
 ) -> Float[Array, "{atoms} features"]:
-    """Draw atoms to begin with: signals without replacement, scaled to unit length.
+    """Draw initial atoms: signals without replacement, scaled to unit length.
 
     Args:
         key: The random key.
@@ -24,12 +24,12 @@ def sample_atoms(
         atoms: The number of atoms, from 1 to that of the signals.
 
     Returns:
-        The atoms. Signals of zeros, or with infinities or NaN, are drawn last and give atoms of zeros, which
-        the first step of a learner replaces.
+        The atoms. Signals that are zero, or hold infinities or NaN, are drawn last and give atoms of zeros,
+        which the first step of a learner replaces.
 
     Raises:
-        ValueError: If there are fewer signals than atoms, or the signals are empty or no matrix.
-        TypeError: If signals are complex, `atoms` is no whole number, or `key` is no random key.
+        ValueError: If there are fewer signals than atoms, or the signals are empty or not a matrix.
+        TypeError: If signals are complex, `atoms` is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -58,17 +58,17 @@ def replace_idle(
     signals: Float[Array, "n features"],
     left: Float[Array, " n"],
 ) -> tuple[Float[Array, "atoms features"], Bool[Array, " atoms"]]:
-    """Replace idle atoms by the signals of which most is left.
+    """Replace idle atoms by the signals with the largest residuals.
 
     Args:
         dictionary: The atoms.
-        idle: Which of them are to be replaced.
+        idle: The mask of the atoms to be replaced.
         signals: The signals, all of them finite.
         left: The squared norm of what the atoms leave of each signal.
 
     Returns:
         The dictionary with atoms of unit length in place of idle ones, and which were replaced: there may be
-        fewer signals of which something is left than idle atoms.
+        fewer signals with a nonzero residual than idle atoms.
 
     Example:
         >>> import jax.numpy as jnp

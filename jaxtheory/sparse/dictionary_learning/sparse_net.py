@@ -21,7 +21,7 @@ SILENT = 0.05
 
 @record
 class SparseNetState:
-    """What learning as Olshausen and Field did goes on from."""
+    """The state from which learning as Olshausen and Field did continues."""
 
     dictionary: Float[Array, "atoms features"]
     """The atoms, of lengths that give each code the same variance."""
@@ -48,11 +48,11 @@ def sparsenet(
     are those of `cauchy_codes`; atoms move by $d_i \leftarrow d_i + \eta \langle a_i (x - aD) \rangle$. Then
     each is given the length that it had before, times $(s_i / s)^\alpha$, with the running variance
     $s_i \leftarrow (1 - m) s_i + m \langle a_i^2 \rangle$ of its code: an atom whose codes vary too much
-    grows longer, and they shrink. An atom that falls silent becomes the signal of which most is left.
+    grows longer, and they shrink. An atom that falls silent becomes the signal with the largest residual.
 
     The defaults are the paper's for signals of unit variance: in this form half its
-    $\lambda = 0.14\, \sigma$ at $\sigma^2 = 0.1$ is $0.22\, \sigma^2$. For a rate that falls, go on from the
-    state with a learner of a smaller rate.
+    $\lambda = 0.14\, \sigma$ at $\sigma^2 = 0.1$ is $0.22\, \sigma^2$. For a decreasing rate, continue from
+    the state with a learner of a smaller rate.
 
     Args:
         rate: The size $\eta > 0$ of a step.
@@ -61,9 +61,9 @@ def sparsenet(
         variance: The variance $s > 0$ that codes are to have.
         memory: The share $m$ of the newest codes in the running variances, from 0 to 1.
         gain: The exponent $\alpha \geq 0$ with which lengths follow the variances.
-        tolerance: The codes of a signal are done once a step is sure to lower their objective by at most this
-            share of it. All further steps together may lower it ten times as much.
-        max_steps: The largest number of steps towards the codes.
+        tolerance: The codes of a signal are done once the decrease that a step guarantees is at most this
+            share of their objective. All further steps together may lower it ten times as much.
+        max_steps: The largest number of steps toward the codes.
 
     Returns:
         The learner. `init(dictionary)` returns a `SparseNetState`. `step(state, signals)` has as metrics, of
@@ -73,7 +73,7 @@ def sparsenet(
 
     Raises:
         ValueError: If a number is out of range.
-        TypeError: If a number is complex, or `max_steps` is no whole number.
+        TypeError: If a number is complex, or `max_steps` is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

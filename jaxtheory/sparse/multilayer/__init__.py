@@ -2,9 +2,9 @@ r"""Multilayer convolutional sparse coding: an image has sparse codes, those hav
 
 The model is $X = D_1 \Gamma_1$, $\Gamma_1 = D_2 \Gamma_2$, up to $\Gamma_{L-1} = D_L \Gamma_L$, with all
 $\Gamma_i$ sparse. Dictionaries are convolutional, with filters as Flax keeps them, the channels of a layer
-being the atoms of the one before. With strides, a layer's atoms stand at every `stride`-th place only: what
-`flax.nnx.Conv(strides=..., padding="CIRCULAR")` computes is the analysis. The forward pass of such a network,
-with biases $-\beta_i$, is the layered thresholding of this model.
+being the atoms of the one before. With strides, a layer's atoms are placed at every `stride`-th position
+only: what `flax.nnx.Conv(strides=..., padding="CIRCULAR")` computes is the analysis. The forward pass of such
+a network, with biases $-\beta_i$, is the layered thresholding of this model.
 
 - `model`: random filters, synthesis, samples;
 - `incoherent`: filters for which guarantees hold;

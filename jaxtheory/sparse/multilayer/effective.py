@@ -1,4 +1,4 @@
-r"""What atoms of deeper layers stand for in the image: the filters of $D_1 D_2 \cdots D_i$.
+r"""The atoms of deeper layers as they appear in the image: the filters of $D_1 D_2 \cdots D_i$.
 
 Conventions: as in `model`.
 """

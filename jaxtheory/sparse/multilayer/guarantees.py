@@ -1,4 +1,4 @@
-r"""What theorems promise about codes of several layers, from coherences and sparsity.
+r"""What the theorems promise about codes of several layers, from coherences and sparsity.
 
 Conventions: `mu` holds the mutual coherence $\mu(D_i) > 0$ of each layer, as `coherences` gives it;
 `sparsity` holds the figures of the codes, as the function of this name gives them. Both have the layers on
@@ -36,7 +36,7 @@ class Guarantee:
     holds: Bool[Array, "... layers"]
     """Whether the hypothesis holds in this layer and all before."""
     parameters: Float[Array, "... layers"] | None = None
-    """The thresholds or penalties of which the theorem speaks; `None` where there are none."""
+    """The thresholds or penalties that the theorem prescribes; `None` where there are none."""
 
 
 def uniqueness_guarantee(mu: Real[AnyArray, "... layers"], sparsity: Sparsity) -> Guarantee:

@@ -38,7 +38,7 @@ def lapped_transform(atoms: int) -> Float[Array, "length 1 {atoms}"]:
 
     Raises:
         ValueError: If the number is below 1.
-        TypeError: If it is no whole number.
+        TypeError: If it is not a whole number.
 
     Example:
         >>> from jaxtheory.sparse import multilayer
@@ -58,20 +58,20 @@ def lapped_transform(atoms: int) -> Float[Array, "length 1 {atoms}"]:
 def perturb(
     filters: Real[AnyArray, "length channels atoms"], mu: RealScalar, key: RandomKey, *, stride: int = 1
 ) -> Float[Array, "length channels atoms"]:
-    """Add noise to filters, of the size that gives them a coherence.
+    """Add noise to filters, scaled so that they reach a given coherence.
 
     Args:
         filters: The filters, less coherent than wanted.
         mu: The mutual coherence that is wanted, above 0 and well below 1.
         key: The random key of the noise.
-        stride: The stride at which the atoms stand.
+        stride: The distance between neighboring positions of an atom.
 
     Returns:
         The filters with noise, of unit norm.
 
     Raises:
         ValueError: If the coherence is not between 0 and 1, or the stride is below 1.
-        TypeError: If filters are not real, or `key` is no random key.
+        TypeError: If filters are not real, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -119,8 +119,8 @@ def congruences(key: RandomKey, atoms: int, *, spacing: int = 2) -> Float[Array,
         The filters, with entries of one size.
 
     Raises:
-        ValueError: If `atoms` is no prime number less one, or the spacing is below 1.
-        TypeError: If a number is no whole number, or `key` is no random key.
+        ValueError: If `atoms` is not a prime number less one, or the spacing is below 1.
+        TypeError: If a number is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax

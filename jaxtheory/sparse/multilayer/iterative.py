@@ -72,7 +72,7 @@ def ml_ista(
     Raises:
         ValueError: If shapes do not match, strides do not divide the images, a penalty is negative, a step
             size is not positive, or an option is unknown or out of range.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -124,7 +124,7 @@ def ml_fista(
     Raises:
         ValueError: If shapes do not match, strides do not divide the images, a penalty is negative, a step
             size is not positive, or an option is unknown or out of range.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

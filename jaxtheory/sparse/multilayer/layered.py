@@ -127,7 +127,7 @@ def layered_basis_pursuit(
     Raises:
         ValueError: If shapes do not match, strides do not divide the images, a penalty is negative, or an
             option is unknown or out of range.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp

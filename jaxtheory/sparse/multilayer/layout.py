@@ -1,7 +1,7 @@
-"""How the layers of a multilayer model hang together: their strides and border, and filters of any stride.
+"""How the layers of a multilayer model fit together: their strides and border, and filters of any stride.
 
 A dictionary of stride `s` is one of stride 1 on images whose blocks of `s` by `s` pixels have become
-channels; so everything stands on `jaxtheory.sparse.convolutional`, and no matrix is ever formed.
+channels; so everything builds on `jaxtheory.sparse.convolutional`, and no matrix is ever formed.
 """
 
 import math
@@ -29,7 +29,7 @@ Strides = int | Sequence[int]
 
 
 class Layout(NamedTuple):
-    """The static facts of the layers, with what they say how to compute."""
+    """The static facts of the layers, and the computations that follow from them."""
 
     space: int
     """The number of axes of an image: 2, or 1 for a signal."""
@@ -105,7 +105,7 @@ class Layout(NamedTuple):
 
         Args:
             name: The parameter's name.
-            values: What the caller gave.
+            values: The arguments, as the caller gave them.
             filters: The filters of the layers.
             images: The images that are coded.
             positive: Whether zero is refused as well.
@@ -115,7 +115,7 @@ class Layout(NamedTuple):
 
         Raises:
             ValueError: If there are not as many as layers, one does not broadcast, or one is out of range.
-            TypeError: If they are no sequence, or one is not real.
+            TypeError: If they are not a sequence, or one is not real.
         """
         check_layers(name, values, len(filters), positive=positive)
         lead, found = images.shape[: images.ndim - self.space - 1], []
@@ -170,7 +170,7 @@ def check_strides(strides: Strides, layers: int) -> tuple[int, ...]:
 
 
 def check_layers(name: str, values: Any, layers: int | None, *, positive: bool) -> None:
-    """Refuses what is no sequence of numbers, one or more for each layer, that are large enough."""
+    """Refuses what is not a sequence of numbers, one or more for each layer, that are large enough."""
     if (
         not hasattr(values, "__len__")
         or np.ndim(getattr(values, "shape", (0,))) == 0

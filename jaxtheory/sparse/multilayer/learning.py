@@ -29,7 +29,7 @@ GROWTH, HALVINGS = 1.5, 30
 
 @record
 class MultilayerState:
-    """Filters of several layers that are being learned."""
+    """The state of learning the filters of several layers."""
 
     filters: tuple[Float[Array, "..."], ...]
     """The filters of each layer, atoms of unit norm."""
@@ -49,15 +49,15 @@ def learner(
 ) -> Learner:
     r"""Make a learner of the filters of all layers, which alternates between codes and filters.
 
-    A step finds the codes of a batch by `ml_fista` and then goes down with the filters of all layers. Both
-    lower the mean over images of the objective of `ml_ista`. The filters go down its gradient along the
-    sphere, each atom's divided by the energy of its codes (and its layer's by the squared norms of the layers
-    above), by a step that is halved until it lowers the objective with these codes by a share of what the
-    gradient promises. An atom that is not used stays.
+    A step finds the codes of a batch by `ml_fista` and then takes a descent step on the filters of all
+    layers. Both lower the mean over images of the objective of `ml_ista`. The filters go down its gradient
+    along the sphere, each atom's divided by the energy of its codes (and its layer's by the squared norms of
+    the layers above), by a step that is halved until it lowers the objective with these codes by a share of
+    what the gradient promises. An atom that is not used is left as it is.
 
     `init(filters)` divides the filters of each layer, such as those of `init`, by their norms; an atom of
-    zeros stays. `step(state, images)` takes a batch of images. Its metric `"objective"` is the mean objective
-    before the step on the filters.
+    zeros is left as it is. `step(state, images)` takes a batch of images. Its metric `"objective"` is the
+    mean objective before the step on the filters.
 
     Args:
         penalties: The weights $\lambda_i \ge 0$ of the sparsity terms, for each layer: a number, one for each
@@ -73,7 +73,7 @@ def learner(
     Raises:
         ValueError: If a penalty is negative, or an option is unknown or out of range; at a step, if shapes do
             not match.
-        TypeError: If a number is no whole number; at a step, if an array is not real.
+        TypeError: If a number is not a whole number; at a step, if an array is not real.
 
     Example:
         >>> import jax

@@ -3,7 +3,7 @@ r"""The multilayer model: random filters, images made of deepest codes, and samp
 Conventions: filters are a sequence with an entry for each layer, `(height, width, channels, atoms)` or, for
 signals, `(length, channels, atoms)`; the channels of a layer are the atoms of the one before. Images are
 `(..., H, W, channels)` and codes `(..., H, W, atoms)`, with one axis less for signals. Strides are those of
-each layer, or one for all: an image is so many times as high and wide as its codes.
+each layer, or one for all: an image is as many times as high and wide as its codes.
 """
 
 import math
@@ -41,7 +41,7 @@ def init(
 
     Raises:
         ValueError: If there are not as many sizes as numbers of atoms, or one is below 1.
-        TypeError: If a size is no whole number, or `key` is no random key.
+        TypeError: If a size is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -138,9 +138,9 @@ def sample(
         $(X, \Gamma_1, \dots, \Gamma_L)$, as `synthesize` gives them.
 
     Raises:
-        ValueError: If shapes do not match, strides do not divide the shape, there are not so many places, or
-            an absolute value is negative.
-        TypeError: If `key` is no random key, or the sparsity is no whole number.
+        ValueError: If shapes do not match, strides do not divide the shape, there are not that many places,
+            or an absolute value is negative.
+        TypeError: If `key` is not a random key, or the sparsity is not a whole number.
 
     Example:
         >>> import jax
@@ -173,7 +173,7 @@ def sample(
 
 
 def check_shape(shape: Sequence[int], layout: Layout) -> None:
-    """Refuses a shape that has not as many axes as the filters."""
+    """Refuses a shape that does not have as many axes as the filters."""
     if len(shape) != layout.space:
         form = "(height, width)" if layout.space == 2 else "(length,)"
         raise ValueError(f"shape is {tuple(shape)}: take {form}, as the filters have it")

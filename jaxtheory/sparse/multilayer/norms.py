@@ -1,7 +1,7 @@
 r"""Norms of the layers and of their codes: what guarantees and step sizes ask for.
 
-Conventions: filters, images and codes have the shapes that `model` names; a figure of each layer stands on
-the last axis.
+Conventions: filters, images and codes have the shapes that `model` names; the last axis is that of the
+layers.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Sparsity:
 def coherences(filters: Layers, *, strides: Strides = 1) -> Float[Array, " layers"]:
     r"""Return the mutual coherence $\mu(D_i)$ of each layer, over all pairs of atoms at all places.
 
-    Images are supposed so large that atoms meet on one side only.
+    Images are assumed so large that atoms meet on one side only.
 
     Args:
         filters: The filters of each layer, atoms of unit norm.
@@ -49,7 +49,7 @@ def coherences(filters: Layers, *, strides: Strides = 1) -> Float[Array, " layer
         The coherence of each layer.
 
     Raises:
-        ValueError: If shapes do not match, or an atom has not unit norm.
+        ValueError: If shapes do not match, or an atom does not have unit norm.
         TypeError: If the filters are not real.
 
     Example:
@@ -123,7 +123,7 @@ def patch_norm(
         x: The images, or codes.
         patch_size: The size of a patch, `(height, width)`, one number for a square, or `(length,)` for
             signals; a patch holds all channels.
-        boundary: Whether patches go on at the other side, `"periodic"`, or end at the border, `"zero"`.
+        boundary: Whether patches continue at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         The norm of each image.
@@ -160,7 +160,7 @@ def sparsity(
         filters: The filters of each layer.
         codes: The codes $\Gamma_1, \dots, \Gamma_L$ of each layer.
         strides: The strides of each layer, or one for all.
-        boundary: Whether stripes go on at the other side, `"periodic"`, or end at the border, `"zero"`.
+        boundary: Whether stripes continue at the other side, `"periodic"`, or end at the border, `"zero"`.
 
     Returns:
         The four figures of each layer.

@@ -51,7 +51,7 @@ def alternate(
     """Takes `STEPS` steps of over-relaxed ADMM from zero.
 
     Args:
-        problem: What all signals share.
+        problem: The part of the problem that all signals share.
         prepared: The inverses.
         correlations: The atoms' inner products with the signals.
         weight: The penalty of each code.

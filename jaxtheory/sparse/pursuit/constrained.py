@@ -42,8 +42,8 @@ def basis_pursuit(
 
     It is solved as lasso problems of falling penalties. To each of them the residual of the one before, in
     proportion to the penalties, is added back to the signal (Bregman iteration), which ends after finitely
-    many. A signal is done once its residual is at most `tolerance` times its norm and its gap at most
-    `tolerance` times $\|z\|_1$.
+    many problems. A signal is done once its residual is at most `tolerance` times its norm and its gap at
+    most `tolerance` times $\|z\|_1$.
 
     Args:
         dictionary: The atoms, one in each row, or a pair of functions `(apply, adjoint)`.
@@ -54,12 +54,12 @@ def basis_pursuit(
         max_steps: The largest number of steps for one lasso problem, at least 1.
 
     Returns:
-        The codes; the objective is $\|z\|_1$, and the gap how far it is above the value of a dual point. A
-        signal outside of what the atoms span is not converged.
+        The codes; the objective is $\|z\|_1$, and the gap is how far it is above the value of a dual point. A
+        signal outside what the atoms span is not converged.
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
-        TypeError: If an argument is complex, or is no array of numbers.
+        TypeError: If an argument is complex, or is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp

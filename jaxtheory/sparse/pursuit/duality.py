@@ -35,7 +35,7 @@ class Problem(NamedTuple):
         return prox(values, thresholds)
 
     def violation(self, correlations: Array) -> Array:
-        """What of a correlation the penalty must not fall short of."""
+        """The part of a correlation that the penalty must not fall short of."""
         return correlations if self.nonnegative else jnp.abs(correlations)
 
 
@@ -48,10 +48,10 @@ def gap_and_objective(
     primal value minus the dual one would cancel in single precision.
 
     Args:
-        problem: What all signals share.
+        problem: The part of the problem that all signals share.
         codes: The codes.
         correlations: The atoms' inner products with the residual, zero for atoms without a penalty.
-        squared_norm: That of the residual.
+        squared_norm: The squared norm of the residual.
         weight: The penalty of each code, `(n, 1)` or `(n, atoms)`.
 
     Returns:
@@ -73,9 +73,9 @@ def settle_unpenalized(problem: Problem, codes: Array, residual: Array, weight: 
     """Minimizes over the codes of the atoms without a penalty, so that the residual has no part along them.
 
     Args:
-        problem: What all signals share.
+        problem: The part of the problem that all signals share.
         codes: The codes.
-        residual: What they leave of the signals.
+        residual: The residual: the signals less what the codes represent.
         weight: The penalty of each code.
 
     Returns:

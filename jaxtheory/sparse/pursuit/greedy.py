@@ -47,7 +47,8 @@ def thresholding(
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or the sparsity is out of range.
-        TypeError: If an argument is complex or no array of numbers, or the sparsity is no whole number.
+        TypeError: If an argument is complex or not an array of numbers, or the sparsity is not a whole
+            number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -92,7 +93,8 @@ def orthogonal_matching_pursuit(
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
-        TypeError: If an argument is complex or no array of numbers, or the sparsity is no whole number.
+        TypeError: If an argument is complex or not an array of numbers, or the sparsity is not a whole
+            number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -136,7 +138,8 @@ def matching_pursuit(
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or there are no steps to take.
-        TypeError: If an argument is complex or no array of numbers, or the steps are no whole number.
+        TypeError: If an argument is complex or not an array of numbers, or the number of steps is not a whole
+            number.
 
     Example:
         >>> import jax.numpy as jnp

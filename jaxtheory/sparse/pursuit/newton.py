@@ -67,7 +67,7 @@ def signs_after(
     """The signs after a step: atoms leave whose codes changed their signs, and atoms enter that violate.
 
     Args:
-        problem: What all signals share.
+        problem: The part of the problem that all signals share.
         codes: The codes after the step, on the support of `sign`.
         correlations: The atoms' inner products with the residual.
         sign: The signs before the step.

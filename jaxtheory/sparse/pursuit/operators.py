@@ -189,7 +189,7 @@ def _adjoint(matrix: Array, signals: Array) -> Array:
 
 
 def gram_product(dictionary: Any, uses: int) -> Callable[[Array], Array]:
-    """The product of codes with the Gram matrix, for about so many codes in each call."""
+    """The product of codes with the Gram matrix, for about a given number of codes in each call."""
     apply, adjoint = functions(dictionary)
     if not isinstance(dictionary, tuple):
         atoms, features = dictionary.shape

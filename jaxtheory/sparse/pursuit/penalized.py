@@ -39,7 +39,7 @@ def lasso(
     A signal is done once its duality gap, which bounds how far its objective is above the minimum, is at most
     `tolerance` times its objective. The gap cannot fall below rounding, which is about the dtype's precision
     times the ratio of the largest correlation $|\langle x, d_i \rangle|$ to the penalty; a signal whose gap
-    stands still at that level stops as well.
+    stalls at that level stops as well.
 
     Codes have the derivative of the exact minimizer on its support with respect to signals, dictionary and
     penalty, in both modes and to any order; the objective has that of the minimum, and the gap has derivative
@@ -52,7 +52,8 @@ def lasso(
             that broadcasts to the codes, such as one for each signal with a last axis of 1. An infinite
             weight excludes its atom, and a weight of zero leaves it unpenalized.
         tolerance: The gap at which a signal is done, relative to its objective; 0 or more. By default it is
-            what the dtype can reach, and a signal whose gap stands still at rounding counts as converged.
+            what the dtype can reach, and a signal whose gap stalls at the level of rounding counts as
+            converged.
         max_steps: The largest number of steps, at least 1; each takes a product with the Gram matrix.
         nonnegative: Whether codes must be nonnegative.
 
@@ -63,7 +64,7 @@ def lasso(
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
-        TypeError: If an argument is complex, or is no array of numbers.
+        TypeError: If an argument is complex, or is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -108,7 +109,8 @@ def lasso_path(
         signals: The signals to represent.
         penalties: The penalties along the first axis, each of them what `lasso` takes.
         tolerance: The gap at which a signal is done, relative to its objective; 0 or more. By default it is
-            what the dtype can reach, and a signal whose gap stands still at rounding counts as converged.
+            what the dtype can reach, and a signal whose gap stalls at the level of rounding counts as
+            converged.
         max_steps: The largest number of steps for each penalty, at least 1.
         nonnegative: Whether codes must be nonnegative.
 
@@ -117,7 +119,7 @@ def lasso_path(
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
-        TypeError: If an argument is complex, or is no array of numbers.
+        TypeError: If an argument is complex, or is not an array of numbers.
 
     Example:
         >>> import jax.numpy as jnp

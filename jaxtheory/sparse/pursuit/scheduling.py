@@ -1,8 +1,8 @@
-"""Many signals in blocks that fit a processor's cache: sorted, worked on, and sorted anew.
+"""Many signals in blocks that fit a processor's cache: sorted, worked on, and sorted again.
 
 A block stops with its slowest signal. Signals that need about the same work therefore stand together, and
 those that are done cost nothing. Nothing in here knows what is computed: a state is a tree of arrays with one
-row for each signal, and a function takes a block of rows further.
+row for each signal, and a function advances a block of rows.
 """
 
 from collections.abc import Callable
@@ -62,13 +62,13 @@ def until_done(
     """Works on all signals that are not done, in rounds, sorting them before each.
 
     Args:
-        work: Takes a block of signals further.
-        state: Where all of them stand.
+        work: Advances a block of signals.
+        state: The state of all signals.
         priority: A number for each signal, by which they are sorted, largest first; negative when it is done.
         rounds: The largest number of rounds; `None` for no limit.
 
     Returns:
-        Where they stand when all are done, or the rounds are over.
+        The state when all signals are done, or the rounds are used up.
     """
 
     def one_round(carry: tuple[Array, State]) -> tuple[Array, State]:

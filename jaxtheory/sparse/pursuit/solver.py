@@ -2,8 +2,8 @@
 
 Accelerated proximal gradient steps (FISTA with restarts) find the support, and conjugate gradients minimize
 on it. Where signals are many and atoms few, most signals are done before that: a few steps of ADMM come near
-the signs of the minimum, and Newton's method ends on them; the few signals that do not get there go on as
-above. `scheduling` decides which signals are worked on when.
+the signs of the minimum, and Newton's method finishes on them; the few signals that do not get there continue
+as above. `scheduling` decides which signals are worked on when.
 """
 
 from functools import cache, partial
@@ -25,10 +25,10 @@ MOST_ATOMS = 2048
 """The largest number of atoms for which the Gram matrix is inverted for each rho of ADMM."""
 
 STALLED = 0.9
-"""A gap that is still above this part of what it was stands still."""
+"""A gap that is still above this share of its earlier value has stalled."""
 
 ROUNDING = 2
-"""The gap stands still at about this many times rounding, where rounding is relative to `State.ratio`."""
+"""The gap stalls at about this many times rounding, where rounding is relative to `State.ratio`."""
 
 
 class Options(NamedTuple):
@@ -51,7 +51,7 @@ class Solved(NamedTuple):
 
 
 class Certified(NamedTuple):
-    """Codes and what their own residuals say of them, one signal in each row; updates in loops round."""
+    """Codes, and what follows from their own residuals, free of the rounding that loops accumulate."""
 
     codes: Float[Array, "n atoms"]
     correlations: Float[Array, "n atoms"]
@@ -104,14 +104,14 @@ def solve(
     and the gap has derivative zero.
 
     Args:
-        options: What is known when the program is compiled.
+        options: The options that are known when the program is compiled.
         dictionary: A matrix or a pair of functions, with entries near one.
         signals: The signals, each with its largest entry near one or zero.
         weight: The penalty of each code, `(n, 1)` or `(n, atoms)`; 0 or more, and infinite where an atom is
             not to be used.
         start: The codes to start from.
         tolerance: The gap at which a signal is done, relative to its objective.
-        slack: One if a signal whose gap stands still at rounding counts as converged, else zero.
+        slack: One if a signal whose gap stalls at the level of rounding counts as converged, else zero.
         curvature: An upper bound of the Gram matrix's eigenvalues.
 
     Returns:
@@ -213,7 +213,7 @@ def _gram(dictionary: Any, uses: int, max_steps: int) -> Array | None:
 def _certified(
     problem: Problem, own: Signals, codes: Array, residual: Array, count: Array, phase: Array, before: Array
 ) -> tuple[Certified, Bool[Array, " n"]]:
-    """Measures codes by their own residual, and says whether the gap stands still since it was `before`."""
+    """Measures codes by their own residual, and says whether the gap has stalled since it was `before`."""
     codes, residual = settle_unpenalized(problem, codes, residual, own.weight)
     correlations, squared_norm = problem.adjoint(residual), jnp.sum(residual**2, axis=1)
     gap, objective = gap_and_objective(problem, codes, correlations, squared_norm, own.weight)

@@ -3,7 +3,7 @@
 Either kind of step costs one product with the Gram matrix, so that signals in different phases share it. Once
 the signs of a signal's codes have been the same for `STEADY` proximal steps, conjugate gradients minimize
 over its support. They stop at the first coefficient that would change its sign, and give way to proximal
-steps when the optimality conditions are violated more outside of the support than on it.
+steps when the optimality conditions are violated more outside the support than on it.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ CHECK = 4
 """Steps between two evaluations of the duality gap."""
 
 ROUND = 16
-"""Steps of a block of signals before they are sorted anew."""
+"""Steps of a block of signals before they are sorted again."""
 
 STEADY = 3
 """Steps without a change of signs after which conjugate gradients begin."""
@@ -30,7 +30,7 @@ CONJUGATE = -1
 
 
 class Iterate(NamedTuple):
-    """Where signals stand between two steps, one in each row."""
+    """The state of signals between two steps, one in each row."""
 
     codes: Float[Array, "n atoms"]
     correlations: Float[Array, "n atoms"]
@@ -54,13 +54,14 @@ def advance(problem: Problem, iterate: Iterate, squared_norm: Array, weight: Arr
     """Takes each signal of a block up to `ROUND` steps further.
 
     Args:
-        problem: What all signals share.
-        iterate: Where the signals stand.
-        squared_norm: That of the residuals at the start; it serves to stop early, and is not kept up to date.
+        problem: The part of the problem that all signals share.
+        iterate: The state of the signals.
+        squared_norm: The squared norm of the residuals at the start; it serves to stop early, and is not kept
+            up to date.
         weight: The penalty of each code.
 
     Returns:
-        Where they stand after that; signals that are not live stay as they are.
+        The state after these steps; signals that are not live are left as they are.
     """
 
     def some_steps(carry: tuple[Array, Iterate]) -> tuple[Array, Iterate]:

@@ -52,13 +52,13 @@ def analytic_weight(dictionary: Real[AnyArray, "atoms features"]) -> Float[Array
     $w_i = D^+_i / \langle D^+_i, d_i \rangle$.
 
     Args:
-        dictionary: The dictionary, one atom a row, none of zeros.
+        dictionary: The dictionary, one atom per row, none of zeros.
 
     Returns:
         The weight.
 
     Raises:
-        ValueError: If the dictionary is no matrix, or an atom is zero.
+        ValueError: If the dictionary is not a matrix, or an atom is zero.
         TypeError: If it is not real.
 
     Example:
@@ -89,14 +89,14 @@ def generalized_coherence(
     r"""Return the largest product of a weight with another atom, $\max_{i \ne j} |\langle w_i, d_j \rangle|$.
 
     Args:
-        dictionary: The dictionary, one atom a row.
+        dictionary: The dictionary, one atom per row.
         weight: A weight for each atom, with $\langle w_i, d_i \rangle = 1$.
 
     Returns:
         A number; the mutual coherence where the weight is the dictionary, of unit norm.
 
     Raises:
-        ValueError: If the two are no matrices of one shape.
+        ValueError: If the two are not matrices of one shape.
         TypeError: If one is not real.
 
     Example:
@@ -127,11 +127,11 @@ def init(
     r"""Make parameters with the analytic weight, step sizes of 1 and one threshold for all layers.
 
     Args:
-        key: The random key of directions, if no dictionary is given.
-        dictionary: The dictionary, one atom a row; or the numbers of atoms and features, for random
-            directions.
+        key: The random key for drawing directions, used only if no dictionary is given.
+        dictionary: The dictionary, one atom per row; or the numbers of atoms and features, for a dictionary
+            of random directions.
         steps: The number of layers, at least 1.
-        threshold: The threshold $\theta > 0$ to begin with.
+        threshold: The threshold $\theta > 0$ that all layers have initially.
         selection: The share of the entries by which the trusted ones grow from layer to layer, and their
             largest share.
 
@@ -139,9 +139,9 @@ def init(
         The parameters.
 
     Raises:
-        ValueError: If the dictionary is no matrix or holds an atom of zeros, there is no step, the threshold
-            is not positive, or the selection is no pair of shares in order.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        ValueError: If the dictionary is not a matrix or holds an atom of zeros, there is no step, the
+            threshold is not positive, or the selection is not a pair of shares in order.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax
@@ -175,16 +175,16 @@ def apply(
     $z \leftarrow \mathrm{soft}_{\theta_k}(z + \gamma_k (x - z D) W^T)$ from $z = 0$.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         x: The signals.
         iterates: Whether to return the codes after each layer, with a first axis of the layers.
-        remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between layers and recomputes what lies inside them.
 
     Returns:
         The codes `(..., atoms)`, or the iterates `(steps, ..., atoms)`.
 
     Raises:
-        ValueError: If the signals have not as many features as the atoms.
+        ValueError: If the signals do not have as many features as the atoms.
         TypeError: If the signals are not real.
 
     Example:

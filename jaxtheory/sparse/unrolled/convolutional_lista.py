@@ -91,7 +91,7 @@ def init(
     synthesis and analysis with the filters $d$, whatever the size of the images.
 
     Args:
-        key: The random key of filters, if none are given.
+        key: The random key for drawing filters, used only if none are given.
         filters: The filters, or their shape as a tuple of whole numbers, for random filters of unit norm.
         steps: The number of layers, at least 1.
         penalty: The weight $\lambda > 0$ of the sparsity term.
@@ -104,7 +104,7 @@ def init(
     Raises:
         ValueError: If the filters have neither 3 nor 4 axes or an empty one, there is no step, the penalty is
             not positive, or the boundary is unknown.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax
@@ -144,17 +144,17 @@ def apply(
     $z \leftarrow \mathrm{soft}_\theta(z + w_e \star (x - w_d * z))$ from $z = 0$.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         x: The images, or signals.
         iterates: Whether to return the codes after each layer, with a first axis of the layers.
-        remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between layers and recomputes what lies inside them.
 
     Returns:
         The codes, or the iterates.
 
     Raises:
-        ValueError: If the images have not the filters' axes and channels, or filters do not fit on periodic
-            ones.
+        ValueError: If the images do not have the filters' axes and channels, or filters do not fit on
+            periodic ones.
         TypeError: If the images are not real.
 
     Example:
@@ -192,7 +192,7 @@ def reconstruct(params: Parameters, codes: Real[AnyArray, "..."]) -> Float[Array
     """Return the image or signal that codes stand for, by the last bank of filters.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         codes: The codes.
 
     Returns:

@@ -23,14 +23,15 @@ def as_dictionary(key: RandomKey, dictionary: Dictionary) -> tuple[Array, Callab
 
     Args:
         key: The random key of directions.
-        dictionary: A matrix with an atom a row, or a tuple of two whole numbers.
+        dictionary: A matrix with one atom per row, or a tuple of two whole numbers.
 
     Returns:
         The dictionary in the dtype that is computed in, and a function that gives results the caller's.
 
     Raises:
-        ValueError: If it is no matrix, or has no atoms or features.
-        TypeError: If it is not real, a number is no whole number, or a key is used and is none.
+        ValueError: If it is not a matrix, or has no atoms or features.
+        TypeError: If it is not real, a number is not a whole number, or a key is needed and is not a random
+            key.
     """
     if isinstance(dictionary, tuple) and all(isinstance(one, int) for one in dictionary):
         if len(dictionary) != 2:
@@ -66,7 +67,7 @@ def as_inputs(params: Any, x: Any) -> tuple[Any, Array, Callable[[Any], Any]]:
 
 
 def check_features(features: int, x: Array) -> None:
-    """Refuses signals that have not as many features as the atoms."""
+    """Refuses signals that do not have as many features as the atoms."""
     checks.axes("x", x, "...", "features", sizes=[features])
 
 
@@ -83,11 +84,11 @@ def unroll(
 
     Args:
         step: A layer.
-        start: The codes to begin with.
+        start: The initial codes.
         layers: The parameters of each layer, or `None` where all share theirs.
         length: The number of layers.
         iterates: Whether to return the codes after each layer, rather than the last ones.
-        remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between layers and recomputes what lies inside them.
 
     Returns:
         The codes.

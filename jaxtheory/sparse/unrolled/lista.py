@@ -60,9 +60,9 @@ def init(
     r"""Make the parameters with which the network is ISTA.
 
     Args:
-        key: The random key of directions, if no dictionary is given.
-        dictionary: The dictionary, one atom a row; or the numbers of atoms and features, for random
-            directions.
+        key: The random key for drawing directions, used only if no dictionary is given.
+        dictionary: The dictionary, one atom per row; or the numbers of atoms and features, for a dictionary
+            of random directions.
         steps: The number of layers, at least 1.
         penalty: The weight $\lambda > 0$ of the sparsity term.
         tied: Whether all layers share their weights, as in a recurrent network.
@@ -71,8 +71,8 @@ def init(
         The parameters. Those of a dictionary of zeros give codes of zero.
 
     Raises:
-        ValueError: If the dictionary is no matrix, there is no step, or the penalty is not positive.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        ValueError: If the dictionary is not a matrix, there is no step, or the penalty is not positive.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax
@@ -103,16 +103,16 @@ def apply(
     r"""Return the codes after the last layer, $z \leftarrow \mathrm{soft}_\theta(x E + z S)$ from $z = 0$.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         x: The signals.
         iterates: Whether to return the codes after each layer, with a first axis of the layers.
-        remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between layers and recomputes what lies inside them.
 
     Returns:
         The codes `(..., atoms)`, or the iterates `(steps, ..., atoms)`.
 
     Raises:
-        ValueError: If the signals have not as many features as the encoder takes.
+        ValueError: If the signals do not have as many features as the encoder takes.
         TypeError: If the signals are not real.
 
     Example:

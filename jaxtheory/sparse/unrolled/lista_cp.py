@@ -73,7 +73,7 @@ def selective_threshold(
 
     Raises:
         ValueError: If more are selected than there are, or fewer than none.
-        TypeError: If an array is not real, or the number is no whole number.
+        TypeError: If an array is not real, or the number is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -105,9 +105,9 @@ def init(
     $W = D / L$ and $\theta = \lambda / L$, with the largest eigenvalue $L$ of the Gram matrix.
 
     Args:
-        key: The random key of directions, if no dictionary is given.
-        dictionary: The dictionary, one atom a row; or the numbers of atoms and features, for random
-            directions.
+        key: The random key for drawing directions, used only if no dictionary is given.
+        dictionary: The dictionary, one atom per row; or the numbers of atoms and features, for a dictionary
+            of random directions.
         steps: The number of layers, at least 1.
         penalty: The weight $\lambda > 0$ of the sparsity term.
         tied: Whether all layers share their weight; thresholds are each layer's own.
@@ -119,9 +119,9 @@ def init(
         The parameters. Those of a dictionary of zeros give codes of zero.
 
     Raises:
-        ValueError: If the dictionary is no matrix, there is no step, the penalty is not positive, or the
-            selection is no pair of shares in order.
-        TypeError: If an array is not real, or the number of steps is no whole number.
+        ValueError: If the dictionary is not a matrix, there is no step, the penalty is not positive, or the
+            selection is not a pair of shares in order.
+        TypeError: If an array is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax
@@ -150,16 +150,16 @@ def apply(
     r"""Return the codes after the last layer, $z \leftarrow \mathrm{soft}_{\theta_k}(z + (x - z D) W_k^T)$.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         x: The signals.
         iterates: Whether to return the codes after each layer, with a first axis of the layers.
-        remat: Whether reverse mode keeps only the codes between layers and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between layers and recomputes what lies inside them.
 
     Returns:
         The codes `(..., atoms)`, or the iterates `(steps, ..., atoms)`.
 
     Raises:
-        ValueError: If the signals have not as many features as the atoms.
+        ValueError: If the signals do not have as many features as the atoms.
         TypeError: If the signals are not real.
 
     Example:

@@ -1,4 +1,4 @@
-r"""What is proved of ALISTA: thresholds with which no layer errs on the support and errors fall linearly.
+r"""What is proved about ALISTA: thresholds with which no layer errs on the support and errors fall linearly.
 
 Conventions: codes have at most $s$ nonzeros, of size $B$ at most, and signals are $x = z D$ without noise.
 The guarantee needs $s < (1 + 1 / \tilde\mu) / 2$, with the generalized coherence $\tilde\mu$ of weight and
@@ -41,11 +41,11 @@ def alista_guarantee(
     r"""Return the thresholds of the theorem on ALISTA with step sizes of 1, and its bounds.
 
     Layer $k$ has the threshold $\theta_k = \tilde\mu \sup \|z^{(k)} - z\|_1$, with the supremum over the
-    given codes, for which it then holds that no layer has a nonzero outside of the support, and that
+    given codes, for which it then holds that no layer has a nonzero outside the support, and that
     $\|z^{(k)} - z\|_2 \le s B (\tilde\mu (2 s - 1))^k$.
 
     Args:
-        dictionary: The dictionary, one atom a row.
+        dictionary: The dictionary, one atom per row.
         weight: The weight, as `alista.analytic_weight` gives it.
         codes: The codes that are to be recovered, at least one.
         layers: The number of layers, at least 1.

@@ -16,7 +16,7 @@ def select(x: Array, threshold: AnyArray, selected: AnyArray | int, most: int) -
         x: The vectors.
         threshold: The threshold.
         selected: The number of entries that are trusted.
-        most: The largest value of `selected`.
+        most: The largest value that `selected` may take.
 
     Returns:
         The shrunken vectors.
@@ -43,7 +43,7 @@ def trusted_counts(selection: tuple[float, float], steps: int, atoms: int) -> tu
         A number for each layer.
 
     Raises:
-        ValueError: If the selection is no pair of shares in order.
+        ValueError: If the selection is not a pair of shares in order.
     """
     if len(selection) != 2 or not 0 <= selection[0] <= selection[1] <= 1:
         raise ValueError(

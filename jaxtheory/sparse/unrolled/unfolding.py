@@ -1,10 +1,10 @@
-r"""Unrolled multilayer ISTA: a convolutional network that runs a pursuit, without a parameter more.
+r"""Unrolled multilayer ISTA: a convolutional network that runs a pursuit, with no more parameters.
 
-The multilayer model writes an image $x = W_1^T \gamma_1$ by convolutional dictionaries of which each makes
-the codes of the one below, $\gamma_{i - 1} = W_i^T \gamma_i$; $W_i$ is the convolution and $W_i^T$ its
-adjoint. The codes are nonnegative. The first estimate is the forward pass of a network, $\gamma_0 = x$ and
-$\gamma_i \leftarrow \mathrm{relu}(c_i W_i \gamma_{i - 1} + b_i)$. An unfolding synthesizes all layers down
-from the deepest one, $\gamma_{i - 1} \leftarrow W_i^T \gamma_i$, and steps up again through
+The multilayer model writes an image $x = W_1^T \gamma_1$ by convolutional dictionaries each of which
+synthesizes the codes of the layer below, $\gamma_{i - 1} = W_i^T \gamma_i$; $W_i$ is the convolution and
+$W_i^T$ its adjoint. The codes are nonnegative. The first estimate is the forward pass of a network, $\gamma_0
+= x$ and $\gamma_i \leftarrow \mathrm{relu}(c_i W_i \gamma_{i - 1} + b_i)$. An unfolding synthesizes all
+layers down from the deepest one, $\gamma_{i - 1} \leftarrow W_i^T \gamma_i$, and steps up again through
 
 $\gamma_i \leftarrow \mathrm{relu}(\gamma_i - c_i W_i (W_i^T \gamma_i - \gamma_{i - 1}) + b_i)$.
 
@@ -98,7 +98,7 @@ def init(
     Raises:
         ValueError: If sizes do not fit together or are below 1, unfoldings are negative, or the scale is not
             positive.
-        TypeError: If a size is no whole number, or `key` is no random key.
+        TypeError: If a size is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -171,7 +171,7 @@ def _convolution(stride: int, filters: Array, codes: Array) -> Array:
 
 
 def _products(stride: int, filters: Array, codes: Array) -> Array:
-    """The same convolution by a product of matrices."""
+    """The layer's convolution by a product of matrices."""
     # Blocks of `stride` pixels become channels, so that filters move by one: a few slices make the patches.
     kernel, _, channels, atoms = filters.shape
     steps = -(-kernel // stride)
@@ -211,7 +211,7 @@ def _synthesized(filters: Array, stride: int, below: jax.ShapeDtypeStruct, codes
 
 
 def _momenta(unfoldings: int) -> np.ndarray:
-    """How far FISTA goes on before each of its steps."""
+    """How far FISTA extrapolates before each of its steps."""
     t, momenta = 1.0, []
     for _ in range(unfoldings):
         t, before = (1 + math.sqrt(1 + 4 * t**2)) / 2, t
@@ -220,7 +220,7 @@ def _momenta(unfoldings: int) -> np.ndarray:
 
 
 def check_images(params: Parameters, x: Array) -> None:
-    """Refuses images of another shape than the parameters are for."""
+    """Refuses images of a shape that the parameters are not for."""
     names = ("height", "width", "channels")[: len(params.shape)]
     checks.axes("x", x, "...", *names, sizes=params.shape)
 
@@ -267,11 +267,12 @@ def encode(
     """Return the deepest codes after the last unfolding.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         x: The images, with the shape of the parameters at the end.
         iterates: Whether to return the codes of the forward pass and after each unfolding, with a first axis
             of length `unfoldings + 1`.
-        remat: Whether reverse mode keeps only the codes between unfoldings and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between unfoldings and recomputes what lies inside
+            them.
 
     Returns:
         The codes `(..., H', W', atoms)`, which are nonnegative, or the iterates.
@@ -302,11 +303,12 @@ def apply(
     """Return the outputs of the linear classifier of the deepest codes.
 
     Args:
-        params: The parameters that `init` returned, or what became of them.
+        params: The parameters, as `init` returned them or as training left them.
         x: The images, with the shape of the parameters at the end.
         iterates: Whether to classify the codes of the forward pass and after each unfolding, with a first
             axis of length `unfoldings + 1`.
-        remat: Whether reverse mode keeps only the codes between unfoldings and computes what is inside again.
+        remat: Whether reverse mode stores only the codes between unfoldings and recomputes what lies inside
+            them.
 
     Returns:
         The outputs `(..., outputs)`, or those of the iterates.

@@ -30,8 +30,8 @@ def command(
     Args:
         names: The names of the benches; none for all.
         peers: Whether the peers take part.
-        case: A text that the names of the cases hold; None for all cases.
-        json: Whether JSON, and nothing else, is printed to the standard output.
+        case: The text that the names of the cases contain; None for all cases.
+        json: Whether only JSON is printed to the standard output.
         repeats: The number of turns of each contestant, at least 1.
         output: A file for the JSON, beside the one under `runs`.
         runs: The folder of the runs; each bench stores `benchmarks/<name>/<time>.json` there.

@@ -33,7 +33,7 @@ def measure(bench: Bench, *, peers: bool, repeats: int, display: Display) -> dic
         bench: The bench.
         peers: Whether the peers take part.
         repeats: The number of turns of each contestant, at least 1.
-        display: Where the progress is shown.
+        display: The display on which progress is shown.
 
     Returns:
         What the JSON file holds: cases with their contestants and bars, and what failed.
@@ -68,7 +68,7 @@ class Race:
     Args:
         bench: The bench.
         case: The case that they solve.
-        display: Where the progress is shown.
+        display: The display on which progress is shown.
         peers: Whether the peers take part.
         scratch: A folder for what the processes print and return.
     """

@@ -15,7 +15,7 @@ from jaxtheory.lab.record.storage import slug
 
 
 class Unavailable(LabError):
-    """A contestant does not take part, which is no failure."""
+    """A contestant does not take part, which is not a failure."""
 
 
 class Lane:

@@ -27,11 +27,11 @@ class Bar:
     quantity: str
     """Either "steady", a call once everything is compiled, or "first call"."""
     times: float | None = None
-    """The ratio of the other's time to ours, at least."""
+    """The least ratio of the other's time to ours."""
     than: str = ""
     """The contestant that ours is compared with."""
     seconds: float | None = None
-    """The seconds that ours takes at most, where there is no other."""
+    """The largest number of seconds that ours may take, where it is not compared."""
     aim: float | int | None = None
     """The ratio that is hoped for."""
 
@@ -57,7 +57,7 @@ def faster(
         times: The least ratio of the other's time to ours; below 1 ours may be slower by that much.
         than: The other contestant's name, whatever its role; by default the fastest peer.
         aim: The ratio that is hoped for, which is shown and not judged.
-        quantity: What is compared: "steady" or "first call".
+        quantity: The time that is compared: "steady" or "first call".
 
     Returns:
         The bar.
@@ -70,7 +70,7 @@ def within(seconds: float | int, quantity: str = "first call") -> Bar:
 
     Args:
         seconds: The largest number of seconds.
-        quantity: What is timed: "steady" or "first call".
+        quantity: The time that is meant: "steady" or "first call".
 
     Returns:
         The bar.
@@ -87,7 +87,7 @@ class Case:
     options: Mapping[str, Any] = field(default_factory=dict)
     """The keyword arguments that each contestant's `make` is called with."""
     bars: Sequence[Bar] = ()
-    """What is expected of ours."""
+    """The bars that ours must reach."""
     tolerance: float | None = None
     """The largest difference of a result from ours, relative to the largest value; None allows any."""
 
