@@ -15,6 +15,7 @@ import pytest
 from jaxtheory.lab.machines import programs
 from tests.examples import EXAMPLES
 
+pytestmark = pytest.mark.beyond
 ROWS = [row for row in EXAMPLES if row.id.startswith(("harmonic.scattering2d.", "sparse."))]
 BENCHED = programs.programs()
 

@@ -28,6 +28,8 @@ from jaxtheory.harmonic import deformation, scattering2d, wavelets
 from jaxtheory.lab import Claim, Lab, Measured, Range, at_least, at_most, below, experiment, mean, plots
 
 MAPS = ("translation", "dilation", "rotation", "random")
+IMAGE = {"photographs": "photograph", "digits": "digit"}
+"""The axis of the images of each subject."""
 REPRESENTATIONS = ("scattering", "pixels", "Fourier modulus")
 Photograph = Literal[*real_images.ORIGINS]
 HIGHEST = 0.6 * np.pi
@@ -243,7 +245,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         "shifts",
         partial(shifted, config, images),
         J=config.scales,
-        dims={"photographs": ("photograph",), "digits": ("digit",)},
+        dims={subject: (image,) for subject, image in IMAGE.items()},
     )
     lab.figure(
         "ratio_by_frequency",
@@ -304,7 +306,7 @@ def falls(distance: xr.DataArray) -> tuple[Measured, ...]:
     """The change of the mean distance (J, images) from each scale to the next."""
     names = [f"{one} to {other}" for one, other in pairwise(distance["J"].values.tolist())]
     change = distance.diff("J").assign_coords(J=names, subject=distance.name)
-    return mean(change, over=distance.dims[1], paired=True, of="images")
+    return mean(change, over=IMAGE[distance.name], paired=True, of="images")
 
 
 def plot_ratios(ratios: xr.DataArray) -> Figure:
@@ -343,6 +345,6 @@ def plot_shifts(shifts: xr.Dataset, config: Config) -> Figure:
     figure, (panels,) = plots.canvas(len(shifts), share="y")
     for axes, (subject, distance) in zip(panels, shifts.items()):
         shown = distance.rename("relative distance")
-        plots.panel(shown, x="J", over=distance.dims[1], spread="each", log="y", axes=axes)
+        plots.panel(shown, x="J", over=IMAGE[subject], spread="each", log="y", axes=axes)
         axes.set_title(f"{subject}, shifted by {config.shift:g} pixels", fontsize=10)
     return figure

@@ -25,6 +25,7 @@ from jaxtheory.lab import (
     Claim,
     Lab,
     Measured,
+    Need,
     Range,
     at_least,
     at_most,
@@ -252,7 +253,12 @@ def run(config: Config, lab: Lab) -> list[Claim]:
             Claim(
                 f"Of the trials that meet the hypothesis of its bound, {name} fails in none.",
                 equal_to(0, tolerance=0, unit="fail", source=SOURCES[name]),
-                failures(sweeps, name),
+                failed := failures(sweeps, name),
+                Need(
+                    "trials that meet the hypothesis, with and without noise",
+                    all(one.at["trials"] != "0" for one in failed),
+                    "lower --noise, or raise --guaranteed_trials",
+                ),
             )
             for name in ALGORITHMS
         ),

@@ -72,6 +72,13 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
         raise ValueError(f"{name} is {_shown(value)}: take {words}")
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return a truth value as Python's; anything else, as a word that would count as true, is refused."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {_shown(value)}: take True or False")
+    return bool(value)
+
+
 def random_key(name: str, value: Any) -> None:
     """Refuses what is not a single random key."""
     is_typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)

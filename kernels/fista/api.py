@@ -91,7 +91,11 @@ def gram_fista(
     checks.positive("step_size", step_size)
     if implementation is not None:
         checks.one_of("implementation", implementation, ("tpu", "reference"))
-    return back(_solve(gram, correlations, weight, size, steps, bool(nonnegative), implementation))
+    return back(
+        _solve(
+            gram, correlations, weight, size, steps, checks.flag("nonnegative", nonnegative), implementation
+        )
+    )
 
 
 @partial(jax.jit, static_argnums=(4, 5, 6))

@@ -75,6 +75,13 @@ def test_words():
         checks.one_of("boundary", 3, ("zero",))
 
 
+def test_flags():
+    assert checks.flag("nonnegative", np.True_) is True
+    for wrong in ("no", 1, None):
+        with pytest.raises(TypeError, match=r"nonnegative is .*: take True or False"):
+            checks.flag("nonnegative", wrong)
+
+
 def test_random_keys():
     checks.random_key("key", jax.random.key(0))
     checks.random_key("key", jax.random.PRNGKey(0))

@@ -103,6 +103,7 @@ def test_partial_fit_takes_the_steps_of_the_learner(rng):
         transformer.partial_fit(x[:, :4])
 
 
+@pytest.mark.beyond
 def test_zeros_have_codes_of_zero():
     x = np.zeros(SHAPE)
     transformer = DictionaryTransformer(**OPTIONS).fit(x)

@@ -84,6 +84,7 @@ def test_triangle_and_pool(x64, rng):
     np.testing.assert_allclose(kmeans.pool(maps, 2), np.moveaxis(expected, 2, 0), rtol=1e-12)
 
 
+@pytest.mark.beyond
 def test_features_of_images_are_those_of_each_patch(rng):
     images = np.float32(rng.random((12, 8, 8, 1)))
     encoder = kmeans.fit_encoder(jax.random.key(0), images, 5, 3, patches=300, steps=5, regularization=0.2)
@@ -102,6 +103,7 @@ def test_features_of_images_are_those_of_each_patch(rng):
     assert np.linalg.norm(encoder.centroids, axis=1).min() > 0.3
 
 
+@pytest.mark.beyond
 def test_blank_patches_are_left_out(rng):
     images = np.zeros((4, 12, 12, 1), np.float32)
     images[:, :6, :6] = rng.random((4, 6, 6, 1))

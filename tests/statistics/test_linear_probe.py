@@ -63,6 +63,7 @@ def test_choice_error_and_predictions_are_those_of_scikit_learn(power, rng, x64)
     np.testing.assert_array_equal(linear_probe.predict(probe, x[120:]), predictions)
 
 
+@pytest.mark.beyond
 def test_flowers_are_told_apart_and_labels_without_meaning_are_not():
     flowers = load_iris()
     order = np.random.default_rng(0).permutation(150)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -47,6 +48,7 @@ def test_one_compiled_program_serves_all_folds():
     assert traces == [(4,)]
 
 
+@pytest.mark.beyond
 def test_cross_validation_takes_arrays_of_choices_and_keys_at_once(rng, x64):
     target = rng.standard_normal(12)
     shrink = np.linspace(0, 1, 6).reshape(2, 3)

@@ -14,6 +14,9 @@ FULL = Path("docs/verdicts_full.json")
 PAGE = Path("docs/verdicts.md")
 """Where all of them are told in full."""
 
+LARGEST_SEED = 2**32 - 1
+"""The largest seed of a run."""
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are ours, and for which -1e-3 is a number."""
@@ -43,6 +46,13 @@ class Parser(argparse.ArgumentParser):
 def path(text: str) -> Path:
     """Return the path of an option; the shell leaves ~ as it is after a sign of equality."""
     return Path(text).expanduser()
+
+
+def seed(text: str) -> int:
+    """Return a seed; JAX takes its keys from 32 bits of it, so that larger ones would repeat the smaller."""
+    if not text.isdecimal() or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to {LARGEST_SEED}")
+    return int(text)
 
 
 def parsers() -> dict[str, Parser]:
@@ -117,7 +127,11 @@ def _run(parser: Any, data: argparse.ArgumentParser) -> Parser:
     run.add_argument("--all", action="store_true", help="Run all experiments, each in a process of its own.")
     run.add_argument("--quick", action="store_true", help="Run the quick form, which takes seconds.")
     run.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="The seed of all random numbers (default: 0)."
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="The seed of all random numbers, from 0 to 4294967295 (default: 0).",
     )
     run.add_argument("--fresh", action="store_true", help="Recompute what is already stored.")
     run.add_argument("--strict", action="store_true", help="Exit with 1 if a claim does not hold.")

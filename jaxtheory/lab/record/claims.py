@@ -136,7 +136,8 @@ class Claim:
         if not paired:
             return Verdict.HOLDS
         room, error, n = np.array([(self._room(one), one.standard_error, one.n) for one in paired]).T
-        return {1: Verdict.HOLDS, 0: Verdict.TIE, -1: Verdict.FAILS}[int(decide(room, error, n))]
+        decided = decide(room, error, n, strict=self.expected.kind != "published")
+        return {1: Verdict.HOLDS, 0: Verdict.TIE, -1: Verdict.FAILS}[int(decided)]
 
     @property
     def close(self) -> bool:
@@ -158,9 +159,9 @@ class Claim:
         return all(self._is_doubtful(one, rows) for one in failing)
 
     def _may_tie(self, measured: Measured) -> bool:
-        """Whether a measurement is a paired difference that chance may have put on its side of a limit."""
-        is_published = self.expected.kind == "published"
-        return measured.paired and measured.standard_error is not None and not is_published
+        """Whether a measurement is a comparison that chance may have put on its side of a limit."""
+        is_comparison = measured.paired or self.expected.kind == "published"
+        return is_comparison and measured.standard_error is not None
 
     def _is_doubtful(self, measured: Measured, rows: int) -> bool:
         """Whether chance may have put a measurement on its side of a limit, at the level for several rows."""
@@ -178,21 +179,19 @@ class Claim:
         nearest = min(self.expected.limits, key=lambda limit: abs(limit - measured.value))
         return nearest > measured.value
 
-    def _allowance(self, measured: Measured) -> float:
-        """How far from a published figure chance and its slack may put a measurement."""
+    @property
+    def _allowance(self) -> float:
+        """How far from a published figure its own sampling error and its slack may put a measurement."""
         if self.expected.kind != "published":
             return 0.0
-        rows = max(1, len(self.measurements))
-        error = measured.standard_error
-        errors = quantile(1 if error is None else measured.n, rows)
-        return max(self.expected.slack, float(errors) * math.hypot(self.expected.standard_error, error or 0))
+        return max(self.expected.slack, float(quantile(1)) * self.expected.standard_error)
 
     def _allows(self, measured: Measured) -> bool:
-        return measured.is_finite and self.expected.allows(measured.value, self._allowance(measured))
+        return measured.is_finite and self.expected.allows(measured.value, self._allowance)
 
     def _room(self, measured: Measured) -> float:
         """How far inside the limits a measurement is; negative outside."""
-        room = self.expected.room(measured.value, self._allowance(measured))
+        room = self.expected.room(measured.value, self._allowance)
         return room if measured.is_finite else -math.inf
 
     @property

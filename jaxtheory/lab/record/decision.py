@@ -4,6 +4,9 @@ A claim of several rows holds if each row is inside its limits by more than t(0.
 errors: as all must be, no correction is due (an intersection-union test). It fails if one row is outside by
 more than t(1 - 0.025 / rows, n - 1) standard errors (Bonferroni). If neither is so, it is a tie. So a claim
 whose true differences are zero is decided in at most 5 % of all cases, 2.5 % a side.
+
+A claim that a measurement agrees with a published figure holds if each row is within the figure's own
+allowance (its slack or its sampling error), and fails if one is outside by more than t standard errors.
 """
 
 import enum
@@ -43,19 +46,21 @@ def quantile(n: Numbers, rows: int = 1) -> np.ndarray:
     return np.where(n > 1, special.stdtrit(np.maximum(n - 1, 1), upper), special.ndtri(upper))
 
 
-def decide(room: Numbers, standard_error: Numbers, n: Numbers) -> np.ndarray:
-    """Return the verdicts of claims of paired differences.
+def decide(room: Numbers, standard_error: Numbers, n: Numbers, *, strict: bool = True) -> np.ndarray:
+    """Return the verdicts of claims of paired differences, or of agreement with published figures.
 
     Args:
         room: `(..., rows)`, the distance of each row from its nearest limit, negative outside.
-        standard_error: `(..., rows)`, its standard error. A row with an error of 0 is decided by its value,
-            and is a tie at the limit itself.
+        standard_error: `(..., rows)`, its standard error. An error of 0 decides nothing: where differences
+            are whole numbers, a few of them are often equal by chance.
         n: `(..., rows)`, the number of pairs.
+        strict: Whether a row must be inside by more than its error for the claim to hold; otherwise it is
+            enough that it is inside.
 
     Returns:
         `(...,)`: 1 where the claim holds, -1 where it fails, 0 for a tie.
     """
     room, error, n = np.broadcast_arrays(room, standard_error, n)
-    inside = room > quantile(n) * error
-    outside = -room > quantile(n, room.shape[-1]) * error
+    inside = (room > quantile(n) * error) & (error > 0) if strict else room >= 0
+    outside = (-room > quantile(n, room.shape[-1]) * error) & (error > 0)
     return np.where(inside.all(-1), 1, np.where(outside.any(-1), -1, 0))

@@ -53,7 +53,7 @@ def imported(file: Path) -> frozenset[Path]:
 
 
 def syntax(file: Path) -> str:
-    """Return a hash of a file's syntax without docstrings, comments and annotations."""
+    """Return a hash of a file's syntax without docstrings, comments, annotations and errors' texts."""
     return _read(file, file.stat().st_mtime_ns)[0]
 
 
@@ -68,6 +68,10 @@ def _read(file: Path, _changed: int) -> tuple[str, frozenset[Path]]:
 
 def _told(node: Any) -> Iterator[str]:
     """The syntax as text, the same for all Pythons: fields without content are left out."""
+    if isinstance(node, ast.Raise):
+        words = [one for one in ast.walk(node) if _is_text(one)]
+        for one in words:
+            one.value = ""  # an error's text
     if isinstance(node, ast.AST):
         yield type(node).__name__
         ignored = IGNORED.get(type(node), ())

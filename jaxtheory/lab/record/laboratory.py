@@ -218,6 +218,8 @@ class Lab:
             raise TypeError(f"source is {source!r:.60}: take a module of data with load, or such a function")
         if _takes(function, "source"):
             options = {"source": self.data_dir} | options
+        if _takes(function, "seed"):
+            options = {"seed": self.seed} | options
         data = function(**options)
         if not all(isinstance(getattr(data, name, None), str) for name in ("description", "digest")):
             raise TypeError(

@@ -150,7 +150,7 @@ def proportion(
         raise ValueError(f"count is {count}: take a number from 0 to n, which is {n}")
     scale = 100 if unit == "%" else 1
     smoothed = (found + 2) / (n + 4)
-    error = math.sqrt(smoothed * (1 - smoothed) / n)
+    error = math.sqrt(smoothed * (1 - smoothed) / (n + 4))
     return Measured(scale * found / n, scale * error, n, at or {}, of=of)
 
 

@@ -26,7 +26,7 @@ from jaxtheory.lab.record.laboratory import Lab
 from jaxtheory.lab.record.locks import held
 from jaxtheory.lab.record.ranges import check_config
 
-FORMAT = 2
+FORMAT = 3
 """The version of `findings.json`: findings of another are left out, and computed again."""
 FIELDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("experiment", "section", "claim", "lecture", "source", "form", "command"), str),

@@ -99,7 +99,7 @@ def learner(
     checks.one_of("domain", domain, ("auto", "spatial", "fourier"))
     checks.nonnegative("tolerance", tolerance)
     static = {
-        "nonnegative": bool(nonnegative),
+        "nonnegative": checks.flag("nonnegative", nonnegative),
         "boundary": boundary,
         "domain": domain,
         "max_steps": checks.count("max_steps", max_steps),

@@ -93,7 +93,18 @@ def lasso(
     plan = Plan.of(filters, images, boundary, domain)
     fit_penalty(penalty, plan.atoms)
     fit_mask(mask, images)
-    found = back(solve_lasso(plan, bool(nonnegative), filters, images, penalty, mask, tolerance, max_steps))
+    found = back(
+        solve_lasso(
+            plan,
+            checks.flag("nonnegative", nonnegative),
+            filters,
+            images,
+            penalty,
+            mask,
+            tolerance,
+            max_steps,
+        )
+    )
     if found.objective.dtype == images.dtype:
         return found
     return replace(found, converged=found.converged & jnp.isfinite(found.objective))

@@ -92,7 +92,7 @@ def online(
     options = {
         "max_steps": checks.count("max_steps", max_steps),
         "sweeps": checks.count("sweeps", sweeps),
-        "nonnegative": bool(nonnegative),
+        "nonnegative": checks.flag("nonnegative", nonnegative),
     }
     step = bind(_step, static=options, penalty=penalty, forgetting=forgetting, tolerance=tolerance)
     return Learner(bind(_init), step)

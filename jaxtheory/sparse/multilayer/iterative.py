@@ -165,7 +165,7 @@ def _iterated(
         step_sizes = default_sizes(layout, filters, images.shape[-layout.space - 1 : -1])
     else:
         step_sizes = layout.per_layer("step_sizes", step_sizes, filters, images, positive=True)
-    facts = (steps, bool(nonnegative), accelerated)
+    facts = (steps, checks.flag("nonnegative", nonnegative), accelerated)
     return back(iterate(facts, layout, filters, images, penalties, step_sizes))
 
 

@@ -147,7 +147,7 @@ def layered_basis_pursuit(
     if tolerance is not None:
         checks.nonnegative("tolerance", tolerance)
         (tolerance, _), _ = real_arrays(tolerance=tolerance, images=images)
-    facts = (bool(nonnegative), max_steps)
+    facts = (checks.flag("nonnegative", nonnegative), max_steps)
     return back(_pursued(facts, layout, filters, images, penalties, tolerance))
 
 

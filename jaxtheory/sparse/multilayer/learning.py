@@ -93,7 +93,7 @@ def learner(
     checks.one_of("boundary", boundary, ("periodic", "zero"))
     static = {
         "code_steps": checks.count("code_steps", code_steps),
-        "nonnegative": bool(nonnegative),
+        "nonnegative": checks.flag("nonnegative", nonnegative),
         "strides": check_strides(strides, len(penalties)),
         "boundary": boundary,
     }

@@ -164,7 +164,9 @@ def _power_of_two(size: Array) -> tuple[Array, Array]:
     fraction, exponent = jnp.frexp(size)
     usual = (size > 0) & jnp.isfinite(size)
     one = jnp.ones_like(fraction)
-    exponent = jnp.where(usual, exponent - 1, 0)
+    # So that the inverse is a normal number as well: processors flush subnormal ones to zero.
+    limit = -jnp.finfo(size.dtype).minexp
+    exponent = jnp.clip(jnp.where(usual, exponent - 1, 0), -limit, limit)
     return jnp.ldexp(one, exponent), jnp.ldexp(one, -exponent)
 
 

@@ -152,7 +152,7 @@ def _options(
     if tolerance is not None:
         operators.check_tolerance(tolerance)
     unpenalized = not checks.known(penalty) or bool(np.any(np.asarray(as_array(name, penalty)) == 0))
-    return Options(checks.count("max_steps", max_steps), bool(nonnegative), unpenalized)
+    return Options(checks.count("max_steps", max_steps), checks.flag("nonnegative", nonnegative), unpenalized)
 
 
 class _Prepared(NamedTuple):

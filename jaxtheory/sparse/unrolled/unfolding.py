@@ -155,7 +155,7 @@ def init(
         shape,
         strides,
         unfoldings,
-        bool(accelerated),
+        checks.flag("accelerated", accelerated),
     )
 
 

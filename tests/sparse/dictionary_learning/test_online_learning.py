@@ -52,6 +52,7 @@ def test_it_finds_planted_atoms(rng):
     assert recovered(D, unit) >= 16
 
 
+@pytest.mark.beyond
 def test_a_step_is_the_dense_block_coordinate_update(x64, rng):
     D = rng.standard_normal((5, 4))
     D /= np.linalg.norm(D, axis=1, keepdims=True)

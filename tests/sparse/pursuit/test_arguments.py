@@ -60,6 +60,7 @@ def test_zero_atoms_are_never_used_and_zero_signals_have_no_codes(name, problem)
         assert result.converged.all()
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("count", [5, 50])
 def test_a_dictionary_of_zeros_has_codes_of_zero(count, rng):
     dictionary, signals = np.zeros((20, 10), np.float32), np.float32(rng.standard_normal((count, 10)))
@@ -117,6 +118,7 @@ def test_forms_of_input_that_numpy_converts(name, own_errors):
         np.testing.assert_allclose(found.codes, expected.codes, atol=2e-4 * 110)
 
 
+@pytest.mark.beyond
 def test_integers_are_not_solved_in_half_precision():
     dictionary, signal = np.array([[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, -2, 3]]), np.array([301, 7, -5])
     result = pursuit.lasso(dictionary, signal, 0.5)
@@ -129,6 +131,7 @@ def test_integers_are_not_solved_in_half_precision():
 
 
 # The path of these tests has penalties in single precision, and so its result is.
+@pytest.mark.beyond
 @pytest.mark.parametrize("name", [name for name in PURSUITS if name != "path"])
 def test_half_precision_is_computed_in_single(name, rng):
     dictionary = jnp.asarray(unit(rng.standard_normal((40, 32))), jnp.bfloat16)

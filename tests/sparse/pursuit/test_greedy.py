@@ -120,3 +120,10 @@ def test_an_exact_fit_ends_a_greedy_pursuit(rng):
     once = pursuit.matching_pursuit(dictionary, 3 * dictionary[5], steps=6)
     assert once.steps == 1
     assert once.support.tolist() == [5, -1, -1, -1, -1, -1]
+
+
+def test_a_signal_near_the_largest_number_has_its_codes():
+    dictionary, signal = np.eye(3, dtype=np.float32), np.float32([3e38, 0, 0])
+    result = pursuit.orthogonal_matching_pursuit(dictionary, signal, sparsity=2)
+    np.testing.assert_allclose(result.codes, [3e38, 0, 0], rtol=1e-6)
+    assert result.steps == 1

@@ -216,6 +216,7 @@ def test_a_penalty_under_jit_that_is_negative_or_nan_is_flagged(problem):
     np.testing.assert_allclose(found.codes[~wrong], expected.codes[~wrong], atol=1e-5)
 
 
+@pytest.mark.beyond
 def test_the_objective_and_its_derivative(problem, rng, x64):
     dictionary, signals = problem
     penalty = rng.uniform(0.05, 0.4, 30)
@@ -235,6 +236,7 @@ def test_the_objective_and_its_derivative(problem, rng, x64):
         np.testing.assert_allclose(one, expected, atol=1e-6)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("count", [3, 50])
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_an_infinite_penalty_is_the_lasso_without_that_atom(problem, count, nonnegative, x64):
@@ -254,6 +256,7 @@ def test_an_infinite_penalty_is_the_lasso_without_that_atom(problem, count, nonn
     np.testing.assert_array_equal(slope[~kept], 0)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("count", [3, 50])
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_an_atom_without_a_penalty(problem, count, nonnegative, x64):
