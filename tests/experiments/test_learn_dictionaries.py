@@ -25,8 +25,11 @@ def test_patches_are_as_large_as_what_atoms_cover():
     assert not experiment.clustered(replace(config, patches=0))
 
 
-def rebuilt(start, learned):
-    """Reconstructions of two draws in which errors of random dictionaries fall with the share."""
+def rebuilt(start, learned, spread=0.0):
+    """Reconstructions of two draws in which errors of random dictionaries fall with the share.
+
+    Errors of learned ones differ by the spread, as equal differences decide nothing.
+    """
     scales = experiment.Config().scales
     pair = np.stack([np.array(start, float), np.full((2, len(scales)), np.array(learned)[:, None])], 1)
     share, error = (
@@ -37,6 +40,8 @@ def rebuilt(start, learned):
         )
         for one in pair
     )
+    apart = xr.DataArray([[0, 0], [-spread, spread]], {"dictionary": ["start", "learned"], "draw": [0, 1]})
+    error = error + apart
     return xr.Dataset({"share": share, "error": error, "objective": error.sel(layer=1, drop=True)})
 
 
@@ -44,18 +49,18 @@ def test_reconstructions_are_compared_at_equal_shares():
     start = ([70, 60, 50, 40, 30, 20, 10], [10, 20, 30, 40, 50, 60, 70])
     np.testing.assert_allclose(experiment.at_equal_share(rebuilt(start, (25, 12))), -43)
     assert np.isnan(experiment.at_equal_share(rebuilt(start, (5, 12)))).all()
-    claims = experiment.reconstruction_claims(rebuilt(start, (25, 12)))
+    claims = experiment.reconstruction_claims(rebuilt(start, (25, 12), 1e-3))
     assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 3
-    claims = experiment.reconstruction_claims(rebuilt(start, (26, 62)))
+    claims = experiment.reconstruction_claims(rebuilt(start, (26, 62), 1e-3))
     assert [claim.verdict for claim in claims] == [Verdict.FAILS] * 3
-    claims = experiment.reconstruction_claims(rebuilt(start, (5, 12)))
+    claims = experiment.reconstruction_claims(rebuilt(start, (5, 12), 1e-3))
     assert claims[1].verdict != Verdict.HOLDS
 
 
 def test_codes_are_compared_with_each_of_the_others():
     apart = {
-        "codes": 0, "k-means of digits": 1, "k-means of patches of 6 pixels": [-1, 0, 1],
-        "principal components": 2, "pixels": -9,
+        "codes": 0, "k-means of digits": [0.9, 1, 1.1], "k-means of patches of 6 pixels": [-1, 0, 1],
+        "principal components": [1.9, 2, 2.1], "pixels": -9,
     }  # fmt: skip
     rows = [np.array([3.0, 4.0, 5.0]) + one for one in apart.values()]
     axes = {"representation": list(apart), "draw": [0, 1, 2]}

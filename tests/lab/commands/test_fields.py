@@ -132,7 +132,7 @@ def test_help_shows_each_field_with_its_sentence_and_default(capsys, monkeypatch
         "--kind {morlet,haar,3} (default: morlet)",
         "--nets [{CNN,'ISTA, 2 layers',FISTA} ...] (default: CNN 'ISTA, 2 layers')",
         "--few [N ...]",
-        "--seed N The seed of all random numbers (default: 0).",
+        "--seed N The seed of all random numbers, from 0 to 4294967295 (default: 0).",
     ):
         assert part in shown
 
