@@ -57,7 +57,7 @@ def test_unfolding_is_compared_draw_by_draw():
 
 
 def test_published_figures_are_for_the_papers_recipe(tmp_path):
-    found = accuracies([*np.array([[97.0], [99.0], [99.125], [99.125]]), -0.01, 0, 0.01])
+    found = accuracies(np.add([[97.0], [99.0], [99.125], [99.125]], [-0.01, 0, 0.01]))
     paper, whole = experiment.Config(paper=True), Lab(tmp_path, data_dir=tmp_path)
     claims = experiment.published_claims(found, paper, whole)
     assert [claim.verdict for claim in claims] == [Verdict.FAILS, Verdict.HOLDS, Verdict.HOLDS]
