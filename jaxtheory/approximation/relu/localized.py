@@ -5,6 +5,7 @@ import numpy as np
 from jaxtheory.approximation.relu.calculus import add, affine, compose, identity, parallel
 from jaxtheory.approximation.relu.network import Network, Numbers, double
 from jaxtheory.core import checks
+from jaxtheory.core.types import RealScalar
 
 
 def interpolant(knots: Numbers, values: Numbers) -> Network:
@@ -72,7 +73,7 @@ def partition_of_unity(cells: int) -> Network:
     return Network(kernels, (-ends.ravel(), np.eye(cells + 1)[0]), error=0.0)
 
 
-def half_space(normal: Numbers, offset: float = 0.0, *, width: float) -> Network:
+def half_space(normal: Numbers, offset: RealScalar = 0.0, *, width: RealScalar) -> Network:
     r"""Return the indicator of the half-space $w \cdot x + b \ge 0$, with a ramp where it jumps.
 
     The network is $\sigma(u / \delta) - \sigma(u / \delta - 1)$ with $u = w \cdot x + b$: it differs from the
@@ -107,7 +108,7 @@ def half_space(normal: Numbers, offset: float = 0.0, *, width: float) -> Network
     return Network((kernel, double([[1], [-1]])), biases)
 
 
-def horizon(boundary: Network, *, width: float) -> Network:
+def horizon(boundary: Network, *, width: RealScalar) -> Network:
     r"""Return the horizon function $1[x_1 + \gamma(x_2, \dots, x_d) \ge 0]$, with a ramp where it jumps.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtheory.approximation.relu.calculus import add, affine, compose, identity, parallel
 from jaxtheory.approximation.relu.network import Network, Numbers, double, expressible
 from jaxtheory.core import checks
+from jaxtheory.core.types import RealScalar
 
 
 def sawtooth(levels: int) -> Network:
@@ -79,7 +80,7 @@ def square(levels: int) -> Network:
     return Network(tuple(kernels), biases, error=0.25 ** (levels + 1))
 
 
-def product(levels: int, *, bound: float = 1.0, squares: int = 2) -> Network:
+def product(levels: int, *, bound: RealScalar = 1.0, squares: int = 2) -> Network:
     r"""Return a network for the product $x y$ of two numbers from $-B$ to $B$, by squares of their sums.
 
     Two squares give $x y = B^2 (|x + y| / 2 B)^2 - B^2 (|x - y| / 2 B)^2$, with the error $B^2 4^{-m-1}$.
