@@ -121,7 +121,7 @@ def _incident(sides: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _joined(sides: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """The piece of each cell: as the network is continuous, neighbors of the same gradient belong together."""
+    """The piece of each cell: neighbors of one gradient belong together, as the network is continuous."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
