@@ -6,14 +6,15 @@ certified error; an accuracy that JAX's default dtype cannot express is refused.
 
 - calculus: `affine`, `identity`, `compose`, `parallel`, `add`, `pad`;
 - polynomials: `sawtooth`, `square`, `product`, `monomial`, `polynomial`;
-- what is local or jumps: `interpolant`, `partition_of_unity`, `half_space`, `horizon`, `linear_wavelet`,
-  `affine_system`;
+- what is local or jumps: `interpolant`, `partition_of_unity`, `half_space`, `box`, `horizon`,
+  `linear_wavelet`, `affine_system`;
 - weights of finitely many bits: `quantize`.
 """
 
 from jaxtheory.approximation.relu.calculus import add, affine, compose, identity, pad, parallel
 from jaxtheory.approximation.relu.localized import (
     affine_system,
+    box,
     half_space,
     horizon,
     interpolant,
@@ -32,6 +33,7 @@ __all__ = [
     "affine",
     "affine_system",
     "apply",
+    "box",
     "compose",
     "from_mlp",
     "half_space",

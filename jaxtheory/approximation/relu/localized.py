@@ -108,6 +108,48 @@ def half_space(normal: Numbers, offset: RealScalar = 0.0, *, width: RealScalar) 
     return Network((kernel, double([[1], [-1]])), biases)
 
 
+def box(low: Numbers, high: Numbers, *, width: RealScalar) -> Network:
+    r"""Return the indicator of a box, $1[l_i \le x_i < h_i \text{ for all } i]$, with ramps where it jumps.
+
+    A second layer takes the product of the indicators $v_i$ of the $d$ intervals as
+    $\sigma(\sum_i v_i - d + 1)$, exact where they are 0 or 1. Haar's wavelets are sums of boxes.
+
+    Args:
+        low: The lower ends $l_i$, `(inputs,)`.
+        high: The upper ends $h_i$, each above the lower one.
+        width: The ramps' width $\delta$, positive; each begins at an end of the box.
+
+    Returns:
+        The network, with two hidden layers of $4d$ neurons and of one.
+
+    Raises:
+        ValueError: If the box is empty, its ends are not as many, or the width is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxtheory.approximation import relu
+        >>> quarter = relu.box((0, 0), (0.5, 0.5), width=1e-3)
+        >>> relu.apply(quarter, np.float32([[0.25, 0.25], [0.25, 0.75]]))[:, 0]
+        Array([1., 0.], dtype=float32)
+
+    References:
+        Petersen and Voigtlaender, Optimal approximation of piecewise smooth functions using deep ReLU neural
+        networks, 2018.
+    """
+    low, high = double(low), double(high)
+    checks.axes("low", low, "inputs")
+    checks.axes("high", high, "inputs", sizes=low.shape)
+    if not (low < high).all():
+        raise ValueError(f"high is {high.tolist()} for low {low.tolist()}: take a larger number for each")
+    checks.positive("width", width)
+    # Two neurons for the ramp at each end: those at the lower one rise, those at the upper one fall.
+    kernel = np.repeat(np.eye(len(low)), 4, axis=1) / width
+    ends = np.stack([low, low + width, high, high + width], axis=1).ravel()
+    into_one = np.tile([1.0, -1.0, -1.0, 1.0], len(low))[:, None]
+    biases = (-ends / width, double([1 - len(low)]), np.zeros(1))
+    return Network((kernel, into_one, np.ones((1, 1))), biases)
+
+
 def horizon(boundary: Network, *, width: RealScalar) -> Network:
     r"""Return the horizon function $1[x_1 + \gamma(x_2, \dots, x_d) \ge 0]$, with a ramp where it jumps.
 

@@ -37,7 +37,7 @@ NOT_TRACED: dict[str, str] = {
     f"approximation.relu.{module}.{name}": MADE_ONCE
     for module, names in {
         "calculus": "add affine compose identity pad parallel",
-        "localized": "affine_system half_space horizon interpolant linear_wavelet partition_of_unity",
+        "localized": "affine_system box half_space horizon interpolant linear_wavelet partition_of_unity",
         "network": "from_mlp to_mlp",
         "polynomials": "monomial polynomial product sawtooth square",
         "quantization": "quantize",

@@ -49,6 +49,18 @@ def test_indicators_differ_from_steps_within_their_ramps_only(rng, x64):
     np.testing.assert_allclose(at(flat, x, y)[:, 0], np.clip((x + 2 * y) / 0.05, 0, 1), atol=1e-10)
 
 
+def test_a_box_is_the_product_of_its_sides(rng, x64):
+    low, high = np.array([-0.3, 0.1, 0.0]), np.array([0.4, 0.6, 0.2])
+    network = relu.box(low, high, width=1e-4)
+    x = rng.uniform(-1, 1, (4000, 3)) * [0.6, 0.8, 0.3]
+    away = (np.minimum(np.abs(x - low), np.abs(x - high)) > 1e-4).all(1)
+    inside = ((x >= low) & (x < high)).all(1)
+    assert inside[away].sum() > 100
+    np.testing.assert_allclose(at(network, *x.T)[away, 0], inside[away], atol=1e-11)
+    # 12 neurons of a weight and a bias, one of 12 weights and a bias, and one out; l_3 = 0 is no bias.
+    assert relu.size(network) == (3, 13, 12 + 11 + 12 + 1 + 1)
+
+
 def test_the_wavelet_has_two_vanishing_moments(x64):
     x = np.linspace(-2, 3, 5 * 64 + 1)
     values = at(relu.linear_wavelet(), x)[:, 0]
@@ -91,6 +103,10 @@ def test_what_is_refused():
         relu.half_space((1,), width=0)
     with pytest.raises(ValueError, match=r"normal has the shape \(\): take \(inputs,\)"):
         relu.half_space(1.0, width=0.1)
+    with pytest.raises(ValueError, match=r"high has the shape \(1,\): take \(2,\)"):
+        relu.box((0, 0), (1,), width=0.1)
+    with pytest.raises(ValueError, match=r"high is \[1.0, 0.0\] for low \[0.0, 0.0\]: take a larger number"):
+        relu.box((0, 0), (1, 0), width=0.1)
     with pytest.raises(ValueError, match="boundary has 2 outputs: take a network of one output"):
         relu.horizon(relu.identity(2), width=0.1)
     with pytest.raises(ValueError, match=r"matrices has the shape \(1, 2, 2\): take \(1, 1, 1\)"):
