@@ -29,6 +29,7 @@ from jaxtheory.lab import Claim, Lab, Range, at_most, below, equal_to, exact, ex
 
 SMOOTHNESS = (0.5, 1.5, 2.0)
 PETERSEN = "Petersen and Voigtlaender 2018: β / (2 (d - 1)) with d = 2"
+DEPTH = "Petersen and Voigtlaender 2018, abstract: a fixed number of layers"
 TERMS = {0.5: 32, 1.5: 32, 2.0: 3}
 """The numbers of terms of the series: many for what is rough, three for what is smooth."""
 HEIGHT = 0.4
@@ -203,7 +204,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         ),
         Claim(
             "The depth is the same at every accuracy: affine maps of all networks.",
-            equal_to(3, tolerance=0, source="Petersen and Voigtlaender 2018: depth does not grow with 1/ε"),
+            equal_to(3, tolerance=0, source=DEPTH, looked_up=True),
             [exact(one, at={"of": name}) for name, one in (("the least", least), ("the most", most))],
         ),
         Claim(
