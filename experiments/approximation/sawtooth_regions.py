@@ -44,6 +44,8 @@ from jaxtheory.networks.mlp import MLP
 
 WINDOW = ((-1.0, 1.0), (-1.0, 1.0))
 KINDS = ("random", "trained")
+FEW = 11
+"""The largest L for which the sawtooth is made as a network of one hidden layer, of 2^L neurons."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,20 @@ QUICK = Config(levels=tuple(range(1, 11)), neurons=32, depths=(1, 4), draws=4, p
 
 
 def of_sawtooth(level: int) -> dict[str, int]:
-    """What the sawtooth costs and has, deep, and as a network of one hidden layer."""
-    deep = relu.sawtooth(level)
-    found = regions.segment(deep, [0], [1])
+    """The pieces of the sawtooth, and its neurons."""
+    network = relu.sawtooth(level)
+    return {"pieces": regions.segment(network, [0], [1]).pieces, "neurons": relu.size(network).neurons}
+
+
+def of_replica(level: int) -> float:
+    """Neurons beyond the least of the sawtooth made with one hidden layer; infinite if that is another."""
     knots = np.arange(2**level + 1) / 2**level
-    shallow = regions.segment(relu.interpolant(knots, np.arange(2**level + 1) % 2), [0], [1])
-    same = shallow.pieces == found.pieces and np.array_equal(shallow.values, found.values)
-    return {
-        "pieces": found.pieces,
-        "neurons": relu.size(deep).neurons,
-        "shallow_neurons": 2**level,
-        "same": int(same),
-    }
+    replica = relu.interpolant(knots, np.arange(2**level + 1) % 2)
+    deep, shallow = (regions.segment(one, [0], [1]) for one in (relu.sawtooth(level), replica))
+    same = (np.array_equal(getattr(deep, part), getattr(shallow, part)) for part in ("breakpoints", "values"))
+    if not all(same):
+        return np.inf
+    return float(relu.size(replica).neurons - (2**level - 1))
 
 
 def target(x: Any) -> Any:
@@ -134,6 +138,8 @@ def counted(trainings: dict[str, Any], depth: int, kind: str, draw: int) -> dict
 def run(config: Config, lab: Lab) -> list[Claim]:
     depths = tuple(depth for depth in config.depths if config.neurons // depth >= 2)
     sawtooth = lab.sweep("sawtooth", of_sawtooth, level=config.levels)
+    few = [level for level in config.levels if level <= FEW]
+    beyond = lab.sweep("replica", of_replica, level=few).values if few else []
     trainings = lab.cached(
         "trainings",
         lambda: {
@@ -182,12 +188,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
             "One hidden layer needs 2^L - 1 neurons for as many pieces, and with one more it is the same "
             "function: neurons beyond 2^L - 1 of the network that is.",
             between(0, 1, source="n neurons of one hidden layer bend at n places"),
-            [
-                exact(float(count - 2**level + 1) if same else np.inf, at={"level": level})
-                for level, count, same in zip(
-                    config.levels, sawtooth.shallow_neurons.values, sawtooth.same.values
-                )
-            ],
+            [exact(value, at={"level": level}) for level, value in zip(few, beyond)],
+            Need(f"L of {FEW} or less", bool(few), "take fewer --levels"),
         ),
         Claim(
             "Networks of one hidden layer have at most one piece more than neurons along a line: how many "

@@ -14,7 +14,14 @@ TINY = experiment.Config(levels=(1, 4), neurons=16, depths=(1, 4), draws=2, poin
 @pytest.mark.parametrize("level", [1, 5])
 def test_the_sawtooth_is_counted_deep_and_shallow(level):
     found = experiment.of_sawtooth(level)
-    assert found == {"pieces": 2**level, "neurons": 2 * level, "shallow_neurons": 2**level, "same": 1}
+    assert found == {"pieces": 2**level, "neurons": 2 * level}
+    assert experiment.of_replica(level) == 1
+
+
+def test_a_replica_that_is_another_function_does_not_count(monkeypatch):
+    saw = relu.sawtooth(3)
+    monkeypatch.setattr(experiment.relu, "sawtooth", lambda _: relu.add(saw, saw))
+    assert experiment.of_replica(3) == np.inf
 
 
 def test_neurons_are_divided_evenly():

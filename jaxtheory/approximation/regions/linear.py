@@ -42,7 +42,7 @@ def segment(network: Network, a: Numbers, b: Numbers) -> Segment:
     """Return the linear pieces of a network from one point to another.
 
     Layer by layer, each neuron is linear between neighboring breakpoints, so that its zeros are exact up to
-    rounding; nothing is sampled.
+    rounding; nothing is sampled. All neurons of a layer are kept at all breakpoints.
 
     Args:
         network: The network.
