@@ -99,13 +99,13 @@ def jump_error(gap: Reals, width: RealScalar) -> Float[Array, "..."]:
     return back(jnp.maximum(gap, 0) + within + jnp.maximum(-gap - width, 0))
 
 
-def horizon_image(boundary: Real[AnyArray, "... ends"], columns: int) -> Float[Array, "... rows columns"]:
+def horizon_image(heights: Real[AnyArray, "... ends"], columns: int) -> Float[Array, "... rows columns"]:
     r"""Return the pixels of a horizon function, $1[x_1 + \gamma(x_2) \ge 0]$ averaged over each, exactly.
 
     Rows lie along $x_2$, columns along $x_1$, both from $-1/2$ to $1/2$.
 
     Args:
-        boundary: The heights of $\gamma$ at the ends of the rows, between which it is linear; one more than
+        heights: The heights $\gamma$ at the ends of the rows, between which it is linear; one more than
             there are rows.
         columns: The number of columns.
 
@@ -122,13 +122,13 @@ def horizon_image(boundary: Real[AnyArray, "... ends"], columns: int) -> Float[A
         >>> cartoon.horizon_image(np.float32([0.5, -0.5]), 2)
         Array([[0.25, 0.75]], dtype=float32)
     """
-    (boundary,), back = real_arrays(boundary=boundary)
-    checks.axes("boundary", boundary, "...", "ends")
-    if boundary.shape[-1] < 2:
-        raise ValueError("boundary has fewer than two heights: take one more than there are rows")
+    (heights,), back = real_arrays(heights=heights)
+    checks.axes("heights", heights, "...", "ends")
+    if heights.shape[-1] < 2:
+        raise ValueError("heights holds fewer than two: take one more than there are rows")
     columns = checks.count("columns", columns)
-    # How much of a column lies beyond the boundary, in columns, at both ends of a row.
-    beyond = columns * (boundary[..., None] - 0.5) + jnp.arange(1, columns + 1)
+    # How much of a column lies beyond the horizon, in columns, at both ends of a row.
+    beyond = columns * (heights[..., None] - 0.5) + jnp.arange(1, columns + 1)
     first, last = beyond[..., :-1, :], beyond[..., 1:, :]
 
     def integral(height: Array) -> Array:

@@ -61,7 +61,7 @@ def test_what_is_refused():
         cartoon.weierstrass(0.0, 1.0, 0.5)
     with pytest.raises(ValueError, match=r"width is 0\.0: take a positive number"):
         cartoon.jump_error(0.1, 0.0)
-    with pytest.raises(ValueError, match="boundary has fewer than two heights: take one more"):
+    with pytest.raises(ValueError, match="heights holds fewer than two: take one more"):
         cartoon.horizon_image(np.zeros(1), 4)
     with pytest.raises(ValueError, match="columns is 0: take a whole number at least 1"):
         cartoon.horizon_image(np.zeros(3), 0)

@@ -150,20 +150,20 @@ def box(low: Numbers, high: Numbers, *, width: RealScalar) -> Network:
     return Network((kernel, into_one, np.ones((1, 1))), biases)
 
 
-def horizon(boundary: Network, *, width: RealScalar) -> Network:
+def horizon(height: Network, *, width: RealScalar) -> Network:
     r"""Return the horizon function $1[x_1 + \gamma(x_2, \dots, x_d) \ge 0]$, with a ramp where it jumps.
 
     Args:
-        boundary: The network of $\gamma$, with $d - 1$ inputs and one output.
+        height: The network of $\gamma$, the height of the horizon, with $d - 1$ inputs and one output.
         width: The ramp's width $\delta$ along $x_1$, positive. The $L^2$ error over a cube of unit sides is
             at most $(\int |\gamma - \tilde\gamma| + \delta)^{1/2}$ for the network $\tilde\gamma$ of a
-            boundary $\gamma$.
+            height $\gamma$.
 
     Returns:
-        The network of $d$ inputs, two layers deeper than that of the boundary where that has hidden layers.
+        The network of $d$ inputs, two layers deeper than that of the height where that has hidden layers.
 
     Raises:
-        ValueError: If the boundary has several outputs, or the width is not positive.
+        ValueError: If the height has several outputs, or the width is not positive.
 
     Example:
         >>> import numpy as np
@@ -176,9 +176,9 @@ def horizon(boundary: Network, *, width: RealScalar) -> Network:
         Petersen and Voigtlaender, Optimal approximation of piecewise smooth functions using deep ReLU neural
         networks, 2018.
     """
-    if boundary.widths[-1] != 1:
-        raise ValueError(f"boundary has {boundary.widths[-1]} outputs: take a network of one output")
-    beside = parallel(identity(1), boundary)
+    if height.widths[-1] != 1:
+        raise ValueError(f"height has {height.widths[-1]} outputs: take a network of one output")
+    beside = parallel(identity(1), height)
     made = compose(half_space((1, 1), width=width), beside)
     return Network(made.kernels, made.biases)
 

@@ -107,7 +107,7 @@ def test_what_is_refused():
         relu.box((0, 0), (1,), width=0.1)
     with pytest.raises(ValueError, match=r"high is \[1.0, 0.0\] for low \[0.0, 0.0\]: take a larger number"):
         relu.box((0, 0), (1, 0), width=0.1)
-    with pytest.raises(ValueError, match="boundary has 2 outputs: take a network of one output"):
+    with pytest.raises(ValueError, match="height has 2 outputs: take a network of one output"):
         relu.horizon(relu.identity(2), width=0.1)
     with pytest.raises(ValueError, match=r"matrices has the shape \(1, 2, 2\): take \(1, 1, 1\)"):
         relu.affine_system(relu.linear_wavelet(), np.ones((1, 2, 2)), [[0]], [1])

@@ -9,6 +9,7 @@ from flax import nnx
 
 from jaxtheory.approximation import relu
 from jaxtheory.networks.mlp import MLP
+from tests.test_imports import loaded_after
 
 
 def test_a_network_is_an_mlp(rng):
@@ -84,3 +85,10 @@ def test_accuracies_beyond_the_dtype_are_refused():
             ValueError, match=r"levels is 26: .* cannot be expressed in float64: take at most 25$"
         ):
             relu.square(26)
+
+
+def test_importing_is_light():
+    theories = "relu, jaxtheory.approximation.regions, jaxtheory.approximation.cartoon"
+    loaded = loaded_after(f"import jaxtheory.approximation.{theories}")
+    assert "jax" in loaded
+    assert not loaded & {"flax", "optax", "matplotlib", "xarray", "pywt", "sklearn"}
