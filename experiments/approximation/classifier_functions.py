@@ -232,7 +232,7 @@ def draw_errors(made: xr.Dataset, trained: xr.Dataset, expected: xr.DataArray) -
         rate, ends = float(expected.sel(smoothness=beta)), one.weights.values[[0, -1]]
         line = 0.7 * one.error.values[0] * (ends / ends[0]) ** -rate
         ax.plot(ends, line, "--", color=color, lw=1)
-        ax.text(ends[0], 0.85 * line[0], f"rate {rate:g}", color=color, va="top", fontsize=8)
+        ax.text(0.9 * ends[0], line[0], f"rate {rate:g}", color=color, ha="right", va="center", fontsize=8)
     ax.set(xscale="log", yscale="log", xlabel="nonzero weights", ylabel="L² error")
     ax.legend(fontsize=8)
     ax.grid(alpha=0.3)
