@@ -89,7 +89,9 @@ def init(
         Array(0, dtype=int32)
     """
     checks.random_key("key", key)
-    params = jax.tree.map(jnp.asarray, params)
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: jnp.asarray(as_array(f"params{jax.tree_util.keystr(path)}", leaf)), params
+    )
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             name = jax.tree_util.keystr(path)

@@ -98,6 +98,9 @@ def run(
     `fold_in(key, t)`. Learning therefore resumes from a stored state exactly as if it had never stopped: ten
     steps are four and then six with the same key and data.
 
+    The state keeps its dtypes: with a state in single precision and data in double, each step is rounded to
+    single.
+
     Args:
         learner: The learner whose steps are taken.
         state: The state to continue from: `learner.init(start)`, or one that an earlier run returned.
@@ -148,14 +151,25 @@ def run(
 def _run(
     step: Partial, state: Any, data: Any, key: RandomKey | None, *, steps: int, batch: int | None
 ) -> tuple[Any, dict[str, Array]]:
+    def kept(after: Any, metrics: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
+        # A state of another structure is refused by `scan`, which names what differs.
+        same = jax.tree.structure(after) == jax.tree.structure(state)
+        return (jax.tree.map(_in_dtype_of, state, after) if same else after), metrics
+
     def advance(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
         if batch is None:
-            return step(state, data)
+            return kept(*step(state, data))
         count = len(jax.tree.leaves(data)[0])
         chosen = jax.random.randint(jax.random.fold_in(key, state.step), (batch,), 0, count, jnp.int32)
-        return step(state, jax.tree.map(lambda leaf: leaf[chosen], data))
+        return kept(*step(state, jax.tree.map(lambda leaf: leaf[chosen], data)))
 
     return lax.scan(advance, state, length=steps)
+
+
+def _in_dtype_of(old: Array, new: Any) -> Any:
+    """The new value, in the floating dtype of the old one where both are floating."""
+    both = all(jnp.issubdtype(jnp.result_type(one), jnp.floating) for one in (old, new))
+    return jnp.asarray(new, old.dtype) if both else new
 
 
 def _examples(data: Any) -> Any:

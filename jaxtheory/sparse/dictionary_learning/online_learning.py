@@ -147,7 +147,7 @@ def _stepped(
         "converged": jnp.mean((found.converged & finite).astype(dtype)),
     }
 
-    weight = 1 / jnp.maximum(jnp.sum(finite), 1)
+    weight = 1 / jnp.maximum(jnp.sum(finite), 1).astype(dtype)
     keep = jnp.where(state.step > 0, (1 - 1 / (state.step + 1.0)) ** forgetting, 1).astype(dtype)
     gram = keep * state.gram + weight * matmul(codes.T, codes)
     cross = keep * state.cross + weight * matmul(codes.T, signals)

@@ -108,7 +108,7 @@ def _basis_pursuit(
 
     def one_problem(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         count, codes, dual, gap, steps, done = carry
-        penalty = jnp.maximum(FIRST_PENALTY * DECAY**count, LEAST_PENALTY * root) * largest
+        penalty = jnp.maximum(FIRST_PENALTY * DECAY ** count.astype(dtype), LEAST_PENALTY * root) * largest
         target = jnp.where(done[:, None], 0, rows + penalty * dual)
         start = jnp.where(done[:, None], 0, codes)
         new = solve(options, dictionary, target, penalty, start, zero, zero, curvature)
