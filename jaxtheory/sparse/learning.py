@@ -119,7 +119,7 @@ def run(
         ValueError: If the first axes of the data differ or there are no examples, or if a number is out of
             range.
         TypeError: If a number is not a whole number, the data are not arrays, the state does not count its
-            steps, or minibatches are asked for without a random key.
+            steps, `key` is not a random key, or minibatches are asked for without one.
 
     Example:
         >>> import jax.numpy as jnp
@@ -142,6 +142,7 @@ def run(
         raise TypeError(f"state is a {type(state).__name__}: take what the learner's init returned")
     if batch is not None:
         batch = checks.count("batch", batch, most=len(jax.tree.leaves(data)[0]))
+    if batch is not None or key is not None:
         checks.random_key("key", key)
     step = learner.step if isinstance(learner.step, Partial) else Partial(learner.step)
     return _run(step, state, data, key, steps=steps, batch=batch)

@@ -178,6 +178,7 @@ BAD = {
     "half a step": ({"steps": 1.5}, TypeError, "steps is 1.5: take a whole number at least 1"),
     "batch": ({"batch": 7}, ValueError, "batch is 7: take a whole number from 1 to 6"),
     "no key": ({"batch": 2, "key": None}, TypeError, "key is None: take one random key"),
+    "an idle key": ({"key": 7}, TypeError, "key is 7: take one random key"),
     "two lengths": (
         {"data": (np.ones(6), np.ones(5))},
         ValueError,

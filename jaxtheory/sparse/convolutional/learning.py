@@ -97,7 +97,7 @@ def learner(
     checks.nonnegative("penalty", penalty)
     checks.one_of("boundary", boundary, ("periodic", "zero"))
     checks.one_of("domain", domain, ("auto", "spatial", "fourier"))
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("tolerance", tolerance, one=True)
     static = {
         "nonnegative": checks.flag("nonnegative", nonnegative),
         "boundary": boundary,

@@ -87,7 +87,7 @@ def lasso(
     checks.nonnegative("penalty", penalty)
     check_mask(mask)
     max_steps = checks.count("max_steps", max_steps)
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("tolerance", tolerance, one=True)
     (filters, images, penalty), back = real_arrays(filters=filters, images=images, penalty=penalty)
     (mask, tolerance, _), _ = real_arrays(mask=mask, tolerance=tolerance, images=images)
     plan = Plan.of(filters, images, boundary, domain)

@@ -87,8 +87,8 @@ def online(
     checks.positive("penalty", penalty)
     if np.ndim(penalty) > 1:
         raise ValueError(f"penalty has the shape {np.shape(penalty)}: take one number, or one for each atom")
-    checks.nonnegative("forgetting", forgetting)
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("forgetting", forgetting, one=True)
+    checks.nonnegative("tolerance", tolerance, one=True)
     options = {
         "max_steps": checks.count("max_steps", max_steps),
         "sweeps": checks.count("sweeps", sweeps),

@@ -103,7 +103,7 @@ BAD = {
         ValueError,
         "penalties of layer 2 is -0.5: take a num",
     ),
-    "one penalty": (lambda: multilayer.learner(0.1), TypeError, "penalties is a float: take a sequence"),
+    "one penalty": (lambda: multilayer.learner(0.1), TypeError, "penalties is 0.1: take a sequence"),
     "strides": (lambda: multilayer.learner([0.1, 0.1], strides=(2,)), ValueError, "for each of the 2 layers"),
     "boundary": (lambda: multilayer.learner([0.1], boundary="same"), ValueError, "take 'periodic' or 'zero'"),
     "layers": (
