@@ -55,7 +55,7 @@ def basis_pursuit(
 
     Returns:
         The codes; the objective is $\|z\|_1$, and the gap is how far it is above the value of a dual point. A
-        signal outside what the atoms span is not converged.
+        signal outside what the atoms span is not converged, nor is one with numbers out of the dtype's range.
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
@@ -97,6 +97,7 @@ def _basis_pursuit(
     root = jnp.sqrt(jnp.finfo(dtype).eps)
     if tolerance is None:
         tolerance = REACH * jnp.cbrt(jnp.finfo(dtype).eps)
+    whole = operators.read_whole(dictionary, rows)
     dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
     apply, adjoint = operators.functions(dictionary)
     curvature = operators.gram_curvature(dictionary, atoms, dtype)
@@ -135,9 +136,9 @@ def _basis_pursuit(
         norm == 0,
     )
     _, codes, _, gap, steps, done = lax.while_loop(goes_on, one_problem, start)
-    codes, gap = units.codes(codes), units.codes(gap[:, None])[:, 0]
-    objective = jnp.sum(jnp.abs(codes), axis=1)
-    held = jnp.isfinite(objective) & ((objective >= jnp.finfo(dtype).tiny) | (norm == 0))
+    (codes, held), (gap, _) = units.codes(codes), units.codes(gap[:, None])
+    gap, objective = gap[:, 0], jnp.sum(jnp.abs(codes), axis=1)
+    held &= whole & jnp.isfinite(objective)
     return LassoResult(
         codes=jnp.where(finite[:, None], codes, jnp.nan).reshape(*leading, atoms),
         objective=jnp.where(finite, objective, jnp.nan).reshape(leading),
