@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.records import record, static
-from jaxtheory.core.types import Precision, RandomKey
+from jaxtheory.core.types import Precision, RandomKey, RealScalar
 from jaxtheory.landscape.curvature import losses, means, parameters
 from jaxtheory.landscape.curvature.batches import Batch, Batches, take
 from jaxtheory.landscape.curvature.kept import Keep
@@ -28,7 +28,7 @@ class Hessian(means.Mean):
     fixed: PyTree
     batches: Batches | None
     key: RandomKey | None
-    step: float | None
+    step: RealScalar | None
     """The step of finite differences, relative to 1 + ‖w‖."""
     loss: Callable[..., Any] = static()
     method: str = static()
@@ -71,7 +71,7 @@ def hessian(
     batches: PyTree,
     *,
     method: Literal["forward_over_reverse", "finite_differences"] = "forward_over_reverse",
-    step: float | None = None,
+    step: RealScalar | None = None,
     part: PyTree | None = None,
     mesh: Mesh | None = None,
     keep: Keep = False,
@@ -142,8 +142,7 @@ def hessian(
         method=method,
         precision=precision,
     )
-    value = jax.eval_shape(operator.value, operator.batches.first())
-    losses.shaped("loss", value, (), "one number, as the mean over the batch")
+    losses.shaped("loss", means.value_shape(operator), (), "one number, as the mean over the batch")
     return means.made(operator, "loss", keep)
 
 

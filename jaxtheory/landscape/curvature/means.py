@@ -105,6 +105,16 @@ def made(operator: Mean, name: str, kept: Keep) -> Operator:
     return keep(operator, kept)
 
 
+def value_shape(operator: Mean) -> Any:
+    """Return the shape and dtype of an operator's value on one batch."""
+    return jax.eval_shape(_value, operator.without_batches(), operator.batches.first())
+
+
+@jax.jit
+def _value(operator: Mean, one: Batch) -> Array:
+    return operator.value(one)
+
+
 @jax.jit
 def _values(operator: Mean) -> list[Array]:
     shared = operator.without_batches()

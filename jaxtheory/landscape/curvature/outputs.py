@@ -153,8 +153,7 @@ def gauss_newton(
         loss=loss,
         precision=precision,
     )
-    value = jax.eval_shape(operator.value, operator.batches.first())
-    losses.shaped("loss", value, (), "one number, as the mean over the batch")
+    losses.shaped("loss", means.value_shape(operator), (), "one number, as the mean over the batch")
     return means.made(operator, "loss", keep)
 
 
