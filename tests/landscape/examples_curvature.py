@@ -7,14 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtheory.landscape import curvature
-from jaxtheory.landscape.curvature import (
-    batches,
-    blocks,
-    gradients,
-    hessians,
-    inverses,
-    outputs,
-)
+from jaxtheory.landscape.curvature import batches, gradients, hessians, outputs
 from tests.example_rows import Example, float32
 
 ITS_OWN_DTYPE = "the loss is the caller's, and computes in the dtype of its parameters"

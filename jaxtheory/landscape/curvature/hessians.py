@@ -34,7 +34,7 @@ class Hessian(means.Mean):
     method: str = static()
     precision: Precision = static()
 
-    def value(self, one: Batch) -> Float[Array, ""]:
+    def value(self, one: Batch) -> Any:
         """Return the loss of one batch."""
         return self._loss(one)(self.params)
 
@@ -53,6 +53,12 @@ class Hessian(means.Mean):
         return jax.tree.map(
             lambda one, other: ((one - other) / (2 * step)).astype(one.dtype), moved(1), moved(-1)
         )
+
+    def linearized(self, one: Batch) -> Callable[[PyTree], PyTree]:
+        """Return the Hessian of one batch as a function of the vector, the rest of it computed."""
+        if self.method == "finite_differences":
+            return lambda vector: self.on_batch(one, vector)
+        return jax.linearize(jax.grad(self._loss(one)), self.params)[1]
 
     def _loss(self, one: Batch) -> Callable[[PyTree], Float[Array, ""]]:
         return lambda params: self.loss(self.with_params(params), one.data, *losses.of_batch(self.key, one))

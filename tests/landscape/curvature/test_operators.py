@@ -17,16 +17,14 @@ def symmetric(rng, size=5):
 def test_sums_differences_and_multiples(x64, rng):
     one, two = symmetric(rng), symmetric(rng)
     a, b = curvature.Matrix(jnp.asarray(one)), curvature.Matrix(jnp.asarray(two))
-    models.close(
-        (2 * a - b / 4 if hasattr(a, "__truediv__") else 2 * a - b * 0.25).dense(), 2 * one - two / 4
-    )
+    models.close((2 * a - b * 0.25).dense(), 2 * one - two / 4)
     models.close((-(a + b) * np.float64(3)).dense(), -3 * (one + two))
     models.close((np.float64(3) * a + jnp.float32(2) * b).dense(), 3 * one + 2 * two)
     vector = rng.standard_normal(5)
     models.close((a + a - b).matvec(vector), (2 * one - two) @ vector)
 
 
-def test_what_cannot_be_added(rng):
+def test_what_cannot_be_added(own_errors):
     a = curvature.Matrix(jnp.eye(2))
     with pytest.raises(ValueError, match="take operators on vectors of one form"):
         a + curvature.Matrix(jnp.eye(3))
@@ -58,7 +56,7 @@ def test_scipy_finds_the_eigenvalues_of_a_hessian(x64, rng):
 def test_vectors_that_do_not_fit(rng, own_errors):
     params, data = models.params(rng), models.data(rng)
     operator = curvature.hessian(models.loss, params, [data])
-    with pytest.raises(ValueError, match="vector has the structure .* take that of the template"):
+    with pytest.raises(ValueError, match=r"vector has the structure .* take that of the template"):
         operator.matvec(params["first"])
     with pytest.raises(ValueError, match=r"vector has leaves of the shapes .* one more axis in front"):
         operator.matvec({"first": params["first"], "second": {"kernel": np.ones((2, 4)), "bias": np.ones(2)}})
@@ -67,10 +65,10 @@ def test_vectors_that_do_not_fit(rng, own_errors):
         operator.matvec(mixed)
     with pytest.raises(TypeError, match=r"vector is complex \(complex"):
         curvature.Matrix(jnp.eye(2)).matvec(np.ones(2) * 1j)
-    with pytest.raises(TypeError, match="vector is 'one' .*: take an array of numbers"):
+    with pytest.raises(TypeError, match=r"vector is 'one' .*: take an array of numbers"):
         curvature.Matrix(jnp.eye(2)).matvec("one")
 
 
 def test_vectors_are_taken_in_the_dtype_of_the_template():
     operator = curvature.Matrix(jnp.eye(2))
-    assert operator.matvec([1, 2] if False else np.array([1, 2])).dtype == jnp.float32
+    assert operator.matvec(np.array([1, 2])).dtype == jnp.float32

@@ -40,12 +40,16 @@ def test_gauss_newton_of_the_cross_entropy(problem):
 def test_gauss_newton_is_the_hessian_where_outputs_are_linear(x64, rng):
     x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, 2))
     weights = rng.standard_normal((4, 2))
-    linear = lambda params, x: x @ params
-    quartic = lambda z, y: jnp.mean((z - y) ** 4)
+
+    def linear(params, x):
+        return x @ params
+
+    def quartic(z, y):
+        return jnp.mean((z - y) ** 4)
+
     found = curvature.gauss_newton(linear, quartic, weights, models.cut((x, y), 5)).dense()
-    models.close(
-        found, models.hessian(lambda params, batch: quartic(batch[0] @ params, batch[1]), weights, (x, y))
-    )
+    expected = models.hessian(lambda params, one: quartic(linear(params, one[0]), one[1]), weights, (x, y))
+    models.close(found, expected)
 
 
 def outcomes(distribution, z):
