@@ -212,12 +212,14 @@ def curvlinops(task: str, vectors: int = 1) -> Callable[[], Any]:
         columns = to_torch(directions(vectors)).T.contiguous()
         return lambda: from_torch((operator @ columns).T.contiguous())
     if task == "eigenvalues":
-        found = operator.to_scipy()
-        return lambda: scipy.sparse.linalg.eigsh(
-            found, PAIRS, which="LA", tol=ACCURACY, return_eigenvectors=False
-        )[::-1].copy()
 
-    def run() -> np.ndarray:
+        def eigenvalues() -> np.ndarray:
+            options = {"which": "LA", "tol": ACCURACY, "return_eigenvectors": False}
+            return scipy.sparse.linalg.eigsh(operator.to_scipy(), PAIRS, **options)[::-1].copy()
+
+        return eigenvalues
+
+    def density() -> np.ndarray:
         # `fast_lanczos` of the library, for all probes at once rather than one after the other.
         v = torch.randn(operator.shape[0], PROBES, generator=torch.Generator().manual_seed(0))
         v, before, beta = v / v.norm(dim=0), torch.zeros_like(v), torch.zeros(PROBES)
@@ -233,7 +235,7 @@ def curvlinops(task: str, vectors: int = 1) -> Callable[[], Any]:
         bands = [torch.diag_embed(beside.T, offset) for offset in (-1, 1)]
         return torch.linalg.eigvalsh(torch.diag_embed(diagonal.T) + sum(bands)).max().numpy()
 
-    return run
+    return density
 
 
 def hessian_eigenthings(task: str, vectors: int = 1) -> Callable[[], Any]:
@@ -243,9 +245,11 @@ def hessian_eigenthings(task: str, vectors: int = 1) -> Callable[[], Any]:
 
     only_products(task)
     network, criterion, _, batches = of_torch()
-    operator = library.HessianOperator(
-        network, batches, lambda model, batch: criterion(model(batch[0]), batch[1])
-    )
+
+    def of_batch(model: Any, batch: Any) -> Any:
+        return criterion(model(batch[0]), batch[1])
+
+    operator = library.HessianOperator(network, batches, of_batch)
     if task == "product":
         rows = to_torch(directions(vectors))
         return lambda: from_torch(torch.stack([operator.matvec(row) for row in rows]))
