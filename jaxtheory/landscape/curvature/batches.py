@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray
 
 
 class Batch(NamedTuple):
@@ -164,8 +166,9 @@ def _grouped(stacks: list[PyTree]) -> Batches:
     groups, begun, start = [], 0, 0
     for data in stacks:
         count, examples = _sizes(data)
-        numbers = jnp.arange(count)
-        groups.append(Batch(data, begun + numbers, start + examples * numbers))
+        numbers = np.arange(count, dtype=np.int32)
+        group = Batch(data, begun + numbers, start + examples * numbers)
+        groups.append(jax.tree.map(jnp.asarray, group))
         begun, start = begun + count, start + count * examples
     return Batches(groups=tuple(groups), spread=(False,) * len(groups))
 
@@ -208,16 +211,28 @@ def _from_list(batches: Sequence[PyTree]) -> list[PyTree]:
         if not runs or len(jax.tree.leaves(runs[-1][0])[0]) != len(jax.tree.leaves(batch)[0]):
             runs.append([])
         runs[-1].append(batch)
-    return [jax.tree.map(lambda *leaves: jnp.stack(leaves), *run) for run in runs]
+    return [jax.tree.map(_stacked, *run) for run in runs]
+
+
+def _stacked(*leaves: AnyArray) -> AnyArray:
+    """Arrays on a new leading axis; NumPy's need no program to be compiled."""
+    return (np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp).stack(leaves)
 
 
 def _arrays(tree: PyTree, name: str) -> PyTree:
-    """The same tree of JAX arrays; there is at least one."""
+    """The same tree of arrays in JAX's dtypes; there is at least one."""
     if not jax.tree.leaves(tree):
         raise ValueError(f"{name} holds no array: take a pytree of arrays")
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(as_array(name + jax.tree_util.keystr(path), leaf)), tree
+        lambda path, leaf: _array(name + jax.tree_util.keystr(path), leaf), tree
     )
+
+
+def _array(name: str, leaf: Any) -> AnyArray:
+    """An array in the dtype that JAX gives it."""
+    array = as_array(name, leaf)
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype) if isinstance(array, np.ndarray) else array.dtype
+    return array.astype(dtype) if array.dtype != dtype else array
 
 
 def _form(batch: PyTree) -> tuple[Any, ...]:
