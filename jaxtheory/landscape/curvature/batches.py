@@ -47,16 +47,16 @@ class Batches:
         """The shapes and dtypes of one batch."""
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.groups[0])
 
-    def mean(self, function: Callable[..., PyTree], *shared: PyTree) -> PyTree:
+    def mean(self, function: Callable[..., PyTree], like: PyTree, *shared: PyTree) -> PyTree:
         """Average a function of a batch, each batch taken with its number of examples.
 
         Args:
-            function: The function `function(batch, *shared)` with a pytree of floating-point arrays as its
-                value; the arrays that it needs are given in `shared`.
+            function: The function `function(batch, *shared)`; the arrays that it needs are given in `shared`.
+            like: A pytree with the shapes and dtypes of its value.
             *shared: What all batches share.
 
         Returns:
-            The mean, summed in single precision at least and returned in the dtype of the function's value.
+            The mean, summed in single precision at least and returned in the dtypes of `like`.
         """
         weights = [_sizes(group)[1] / self.examples for group in self.groups]
         devices = 1 if self.mesh is None else self.mesh.size
@@ -66,12 +66,11 @@ class Batches:
             for group, weight, spread in zip(groups, weights, self.spread):
                 # What stands on every device is summed by every device.
                 weight = weight if spread else weight / devices
-                part = _scaled(_sum(lambda one: function(one, *shared), group), weight)
+                part = _scaled(_sum(lambda one: function(one, *shared), like, group), weight)
                 total = part if total is None else jax.tree.map(jnp.add, total, part)
             return total if self.mesh is None else jax.lax.psum(total, self.mesh.axis_names)
 
         total = self._on_devices(local, PartitionSpec())(self.groups, shared)
-        like = jax.eval_shape(function, self.first(), *shared)
         return jax.tree.map(lambda leaf, one: leaf.astype(one.dtype), total, like)
 
     def map(self, function: Callable[..., PyTree], *shared: PyTree) -> list[PyTree]:
@@ -256,7 +255,7 @@ def _sizes(group: PyTree) -> tuple[int, int]:
     return jax.tree.leaves(data)[0].shape[:2]
 
 
-def _sum(function: Callable[[Batch], PyTree], group: Batch) -> PyTree:
+def _sum(function: Callable[[Batch], PyTree], like: PyTree, group: Batch) -> PyTree:
     """The sum of a function over stacked batches, one after the other."""
 
     def value(one: Batch) -> PyTree:
@@ -267,8 +266,7 @@ def _sum(function: Callable[[Batch], PyTree], group: Batch) -> PyTree:
 
     if _sizes(group)[0] == 1:
         return value(jax.tree.map(lambda leaf: leaf[0], group))
-    like = jax.eval_shape(value, jax.tree.map(lambda leaf: leaf[0], group))
-    start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+    start = jax.tree.map(lambda leaf: _wide(jnp.zeros(leaf.shape, leaf.dtype)), like)
     return jax.lax.scan(add, start, group)[0]
 
 
