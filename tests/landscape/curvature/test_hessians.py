@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxtheory.landscape import curvature
+from jaxtheory.landscape.curvature import operators
 from tests.landscape.curvature import models
 
 
@@ -83,6 +84,21 @@ def test_what_is_kept_gives_the_same_products(problem):
     kept = curvature.hessian(models.loss, params, batches, keep=True)
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(kept.linear)) == size
     models.close(kept.dense(), anew.dense(), 1e-14)
+
+
+def test_large_vectors_are_taken_one_after_the_other(problem, monkeypatch):
+    params, data = problem
+    monkeypatch.setattr(operators, "LARGE", 1)
+
+    def loss(params, batch):
+        return models.loss(params, batch)
+
+    expected = models.hessian(models.loss, params, data)
+    for keep in (False, True):
+        operator = curvature.hessian(loss, params, [data], keep=keep)
+        models.close(operator.dense(), expected)
+        several = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), params)
+        assert "scan" in str(jax.make_jaxpr(operator.apply_many)(several))
 
 
 @pytest.mark.beyond
