@@ -86,7 +86,7 @@ def hessian(
     r"""Return the Hessian $\nabla^2 L(w)$ of a mean loss $L(w) = \sum_b \frac{n_b}{n} \ell(w, b)$.
 
     A product is computed batch after batch, by default anew in memory that does not grow with their number.
-    Finite differences, $(\nabla L(w + h v) - \nabla L(w - h v)) / 2h$, take the memory of a gradient only. With
+    Finite differences, $(\nabla L(w + h v) - \nabla L(w - h v)) / 2h$, take the memory of a gradient. With
     ReLUs they include the kinks that they step over, which the exact product leaves out.
 
     Args:
