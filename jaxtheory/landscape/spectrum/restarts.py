@@ -161,7 +161,7 @@ def _step(operator: Operator, state: EigenpairsState) -> EigenpairsState:
 def _orthogonal(basis: PyTree, one: PyTree) -> tuple[PyTree, Array]:
     """What a vector has outside the basis, and its inner products with the basis; twice is enough."""
 
-    def once(_: int, carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
+    def once(_: Any, carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
         one, total = carry
         along = vectors.inner(basis, one)
         return jax.tree.map(jnp.subtract, one, vectors.combine(along, basis)), total + along

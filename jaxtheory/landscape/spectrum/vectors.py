@@ -53,16 +53,21 @@ def draw(operator: Operator, key: RandomKey, numbers: Array, *, kind: str) -> Py
     Returns:
         The vectors, with a leading axis of `p`, in the dtype of the computation.
     """
-    dtype = dtype_of(operator)
-    leaves, structure = jax.tree.flatten(operator.template)
-    sizes = [math.prod(jnp.shape(leaf)) for leaf in leaves]
+    dtype, size = dtype_of(operator), operator.dimension
     sample = _signs if kind == "signs" else jax.random.normal
     # One draw for all leaves: each further one costs the compiler as much again.
-    entries = jax.vmap(lambda number: sample(jax.random.fold_in(key, number), (sum(sizes),), dtype))(numbers)
-    parts = jnp.split(entries, list(itertools.accumulate(sizes))[:-1], axis=1)
-    return jax.tree.unflatten(
-        structure, [part.reshape(-1, *jnp.shape(leaf)) for part, leaf in zip(parts, leaves)]
+    return split(
+        operator, jax.vmap(lambda number: sample(jax.random.fold_in(key, number), (size,), dtype))(numbers)
     )
+
+
+def split(operator: Operator, entries: Float[Array, "p size"]) -> PyTree:
+    """Vectors from rows that hold all of their entries."""
+    leaves, structure = jax.tree.flatten(operator.template)
+    shapes = [jnp.shape(leaf) for leaf in leaves]
+    ends = list(itertools.accumulate(map(math.prod, shapes)))
+    parts = jnp.split(entries, ends[:-1], axis=1)
+    return jax.tree.unflatten(structure, [part.reshape(-1, *shape) for part, shape in zip(parts, shapes)])
 
 
 def _signs(key: RandomKey, shape: tuple[int, ...], dtype: Any) -> Array:
