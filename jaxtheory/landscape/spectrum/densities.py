@@ -141,12 +141,7 @@ def density_step(operator: Operator, state: LanczosState, *, steps: int = 1) -> 
         >>> int(state.step), bool(jnp.allclose(state.diagonal[:, 0], 1))
         (1, True)
     """
-    vectors.checked(operator)
-    if operator.dimension != state.dimension:
-        raise ValueError(
-            f"operator has dimension {operator.dimension}: take one of dimension {state.dimension}, that of "
-            "the state"
-        )
+    vectors.fitting(operator, state)
     return lanczos.advance(operator, state, steps=checks.count("steps", steps))
 
 

@@ -125,7 +125,7 @@ def eigenpairs_step(
 
     Raises:
         TypeError: If `steps` is not a whole number, or the operator is none.
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or the operator has another dimension than the state.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -135,7 +135,7 @@ def eigenpairs_step(
         >>> int(spectrum.eigenpairs_step(matrix, state, steps=5).step)
         5
     """
-    vectors.checked(operator)
+    vectors.fitting(operator, state)
     last = state.step + checks.count("steps", steps)
     return restarts.search(operator, state, _tolerance(tolerance), last)
 
@@ -157,7 +157,7 @@ def eigenpairs_result(
 
     Raises:
         TypeError: If the operator is none.
-        ValueError: If the tolerance is not positive.
+        ValueError: If the tolerance is not positive, or the operator has another dimension than the state.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -168,7 +168,7 @@ def eigenpairs_result(
         >>> bool(jnp.allclose(spectrum.eigenpairs_result(matrix, state).values, jnp.array([8.0, 7.0])))
         True
     """
-    vectors.checked(operator)
+    vectors.fitting(operator, state)
     return restarts.finish(operator, state, _tolerance(tolerance))
 
 

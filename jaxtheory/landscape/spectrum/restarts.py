@@ -195,7 +195,9 @@ def finish(operator: Operator, state: EigenpairsState, tolerance: Any) -> Eigenp
     _, rotation = _ritz(state)
     rows = jax.tree.map(lambda leaf: leaf[:, :-1], state.basis)
     found = jax.tree.map(lambda leaf: leaf[0], vectors.rotate(rotation[:, : state.k], rows))
-    found = vectors.times(1 / jnp.sqrt(vectors.dots(found, found)), found)
+    # Pairs that too few steps have not given yet are NaN, whatever rounding has left of their vectors.
+    lengths = jnp.where(jnp.arange(state.k) < state.size, jnp.sqrt(vectors.dots(found, found)), jnp.nan)
+    found = vectors.times(1 / lengths, found)
     found = vectors.as_template(operator, found)
     products = vectors.multiply(operator, found)
     wide = jax.tree.map(jnp.asarray, found)
