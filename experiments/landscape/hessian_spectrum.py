@@ -331,7 +331,7 @@ def plot_density(one: xr.Dataset) -> Figure:
     ax.fill_between(grid, np.maximum(low, 1e-12), high, color=plots.PALETTE[0], alpha=0.25, lw=0)
     # One eigenvalue, smoothed, is the least that there is to see.
     least = 0.1 * stats.norm.pdf(0) / (0.01 * exact[-1] * len(exact))
-    ax.set(xlabel="eigenvalue", ylabel="density", yscale="log", ylim=(least, None))
+    ax.set(xlabel="eigenvalue", ylabel="density", yscale="log", ylim=(least, 3 * smooth.max()))
     ax.plot(exact[-OUTPUTS:], np.full(OUTPUTS, 1.3 * least), "|", color="black", ms=8, label="largest ten")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
