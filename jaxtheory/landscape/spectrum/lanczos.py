@@ -1,8 +1,8 @@
 r"""Lanczos' method from several starting vectors at once, as `init` and `step`.
 
 Step by step the operator $A$ becomes a tridiagonal matrix $T_m = V_m^\top A V_m$ for each starting vector,
-with the orthonormal Lanczos vectors $V_m$. All of them advance together, with one block
-product a step.
+with the orthonormal Lanczos vectors $V_m$. All of them advance together, with one block product a
+step.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from jaxtheory.core.types import RandomKey
 from jaxtheory.landscape.curvature.operators import Operator
 from jaxtheory.landscape.spectrum import vectors
 
-BLOCK = 10
+BLOCK = 20
 """The number of Lanczos vectors that are kept in one array."""
 
 

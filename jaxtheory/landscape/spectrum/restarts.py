@@ -84,19 +84,21 @@ def start(operator: Operator, key: RandomKey, *, k: int, which: str, basis: int)
     )
 
 
+@partial(jax.jit, static_argnames=("k", "which", "basis"))
+def find(
+    operator: Operator, key: RandomKey, tolerance: Any, max_steps: Any, *, k: int, which: str, basis: int
+) -> EigenpairsResult:
+    """The eigenpairs, in one program that keeps the basis once."""
+    state = start(operator, key, k=k, which=which, basis=basis)
+    return finish(operator, search(operator, state, tolerance, max_steps), tolerance)
+
+
 @jax.jit
 def search(operator: Operator, state: EigenpairsState, tolerance: Any, last: Any) -> EigenpairsState:
     """The state when the tolerance is met, after the step `last`, or where no further step is to be had."""
-
-    def goes_on(carry: tuple[EigenpairsState, Array]) -> Array:
-        state, done = carry
-        return ~done & (state.step < last)
-
-    def advance(carry: tuple[EigenpairsState, Array]) -> tuple[EigenpairsState, Array]:
-        state = _step(operator, carry[0])
-        return state, _is_done(state, tolerance)
-
-    return lax.while_loop(goes_on, advance, (state, _is_done(state, tolerance)))[0]
+    return lax.while_loop(
+        lambda state: (state.step < last) & ~_is_done(state, tolerance), partial(_step, operator), state
+    )
 
 
 def _is_done(state: EigenpairsState, tolerance: Any) -> Array:
@@ -167,10 +169,15 @@ def _step(operator: Operator, state: EigenpairsState) -> EigenpairsState:
 
 def _orthogonal(basis: PyTree, one: PyTree) -> tuple[PyTree, Array]:
     """What a vector has outside the basis, and its inner products with the basis; twice is enough."""
-    along = vectors.inner(basis, one)
-    one = jax.tree.map(jnp.subtract, one, vectors.combine(along, basis))
-    again = vectors.inner(basis, one)
-    return jax.tree.map(jnp.subtract, one, vectors.combine(again, basis)), along + again
+
+    def once(_: Any, carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
+        one, total = carry
+        along = vectors.inner(basis, one)
+        return jax.tree.map(jnp.subtract, one, vectors.combine(along, basis)), total + along
+
+    places = jax.tree.leaves(basis)[0].shape[1]
+    # A loop halves what is compiled.
+    return lax.fori_loop(0, 2, once, (one, jnp.zeros((1, places), vectors.dots(one, one).dtype)))
 
 
 def _restarted(state: EigenpairsState) -> EigenpairsState:
@@ -197,10 +204,13 @@ def finish(operator: Operator, state: EigenpairsState, tolerance: Any) -> Eigenp
     _, rotation = _ritz(state)
     rows = jax.tree.map(lambda leaf: leaf[:, :-1], state.basis)
     found = jax.tree.map(lambda leaf: leaf[0], vectors.rotate(rotation[:, : state.k], rows))
-    found = vectors.times(1 / jnp.sqrt(vectors.dots(found, found)), found)
+    # Pairs that too few steps have not given yet are NaN, whatever rounding has left of their vectors.
+    lengths = jnp.where(jnp.arange(state.k) < state.size, jnp.sqrt(vectors.dots(found, found)), jnp.nan)
+    found = vectors.times(1 / lengths, found)
     found = vectors.as_template(operator, found)
-    products = vectors.multiply(operator, found)
-    wide = jax.tree.map(jnp.asarray, found)
+    # What is measured is measured of the vectors that are returned, in half precision too.
+    wide = jax.tree.map(lambda leaf: leaf.astype(vectors.dtype_of(operator)), found)
+    products = vectors.multiply(operator, wide)
     values = vectors.dots(wide, products)
     rest = vectors.plus(products, -values, wide)
     return EigenpairsResult(
