@@ -1,0 +1,419 @@
+"""Deep linear networks have no bad minima: each critical point is a global minimum or a saddle, by a subset.
+
+Lecture: the landscape of the empirical risk, "No poor local minima for linear networks".
+Source: Kawaguchi, Deep learning without poor local minima, NeurIPS 2016, theorem 2.3; Baldi and Hornik,
+Neural networks and principal component analysis, Neural Networks 2, 1989.
+
+Inputs are normal, targets a linear map of them with noise, and the theorem's hypotheses are checked. Critical
+points of any index are found by Levenberg-Marquardt steps on the gradient from N(0, 1) starts.
+Representatives of every subset of eigenvectors are constructed, with middle layers of the least and of full
+rank: balanced ones, others whose hidden units are recombined at random, and others whose first layer is a
+hundred times as large and the second as much smaller. A point without a negative eigenvalue counts as a
+saddle if a lower point lies within 0.01. A product has full rank if its least singular value exceeds a
+hundred roots of the residual, as a critical point with idle units may be so far from a point of that
+residual. The full form takes about ten minutes on two cores.
+"""
+
+import itertools
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from jaxtheory.lab import (
+    Claim,
+    Lab,
+    Measured,
+    Need,
+    Range,
+    at_least,
+    at_most,
+    equal_to,
+    exact,
+    experiment,
+    plots,
+)
+from jaxtheory.landscape import critical, linear_networks
+from jaxtheory.landscape.linear_networks import Moments
+
+RESIDUAL = 1e-8
+"""The norm of the gradient at which a point counts as critical."""
+TOLERANCE = 1e-12
+"""The norm of the gradient at which a search ends, so that ranks and signs are clear."""
+RADIUS = 1e-2
+"""The distance within which a lower point makes a saddle."""
+SAME = 1e-6
+"""Relative differences up to which maps and losses are the same."""
+NEGATIVE = 1e-10
+"""The size of an eigenvalue, over the largest modulus, from which its sign is not rounding."""
+RANK = 100.0
+"""A singular value counts as zero below this many roots of the residual."""
+SCALE = 100.0
+"""The factor on the first layer of a scaled representative, and the divisor of the second."""
+OPTIMAL = 1e-6
+"""The distance of the loss from the optimum at which gradient descent has arrived."""
+RUNS = 100
+"""The number of runs of gradient descent in one point of the sweep."""
+GLOBAL, FULL, LOWER = KINDS = (
+    "global minimum",
+    "saddle, middle of full rank",
+    "saddle, middle of lower rank",
+)
+THEOREM = "Kawaguchi 2016, theorem 2.3"
+
+
+@dataclass(frozen=True)
+class Config:
+    shapes: tuple[str, ...] = ("6-4-3", "6-3-3-3", "6-5-2-4", "4-3-3-3-2")
+    """Numbers of inputs, hidden units and outputs of each network, with no more outputs than inputs."""
+    examples: Annotated[int, Range(10)] = 100
+    """Number of examples from which the moments are taken."""
+    noise: Annotated[float, Range(0)] = 0.5
+    """Standard deviation of the noise in the targets."""
+    groups: Annotated[int, Range(1)] = 20
+    """Number of groups of searches for each network, each group stored when it is done."""
+    starts: Annotated[int, Range(1)] = 50
+    """Number of searches in a group, from as many starts."""
+    max_steps: Annotated[int, Range(1)] = 1000
+    """Largest number of steps of a search."""
+    descents: Annotated[int, Range(1)] = 3
+    """Number of groups of a hundred runs of gradient descent for each network."""
+    descent_steps: Annotated[int, Range(1)] = 100_000
+    """Largest number of steps of gradient descent."""
+    rate: Annotated[float, Range(0, 1)] = 0.05
+    """Step size of gradient descent."""
+
+
+QUICK = Config(shapes=("6-4-3", "6-3-3-3"), groups=1, starts=100, max_steps=300, descent_steps=10_000)
+
+
+class Network(NamedTuple):
+    """A network and its problem."""
+
+    widths: tuple[int, ...]
+    moments: Moments
+    subsets: np.ndarray  # (subsets, outputs)
+    losses: np.ndarray  # (subsets,)
+
+    @property
+    def best(self) -> int:
+        """The position of the subset of the global minima."""
+        return int(self.losses.argmin())
+
+
+Points = dict[str, np.ndarray]
+"""What `examined` finds of points, each an array with one axis."""
+
+
+def problem(shape: str, config: Config, lab: Lab) -> Network:
+    """A network with data that are drawn for it."""
+    widths = tuple(int(width) for width in shape.split("-"))
+    rng = lab.rng("data", shape=shape)
+    x = rng.standard_normal((config.examples, widths[0]))
+    noise = config.noise * rng.standard_normal((config.examples, widths[-1]))
+    targets = x @ rng.standard_normal((widths[0], widths[-1])) / np.sqrt(widths[0]) + noise
+    with jax.enable_x64(True):
+        moments = jax.tree.map(np.asarray, linear_networks.moments(x, targets))
+        subsets = linear_networks.subsets(widths[-1], min(widths[1:-1]))
+        return Network(widths, moments, subsets, np.asarray(linear_networks.subset_loss(moments, subsets)))
+
+
+def normal(widths: tuple[int, ...], count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Normal matrices, with a leading axis of networks."""
+    return tuple(rng.standard_normal((count, b, a)) for a, b in itertools.pairwise(widths))
+
+
+@partial(jax.jit, static_argnames="max_steps")
+def searched(params: Any, moments: Moments, max_steps: int) -> Any:
+    """The points at which searches end."""
+
+    def of(one: Any) -> Any:
+        options = {"max_steps": max_steps, "tolerance": TOLERANCE}
+        return critical.levenberg_marquardt(linear_networks.moment_loss, one, moments, **options).params
+
+    return jax.vmap(of)(params)
+
+
+@jax.jit
+def examined(params: Any, moments: Moments, subsets: Any, losses: Any) -> dict[str, Any]:
+    """What the claims are about, of points with a leading axis."""
+
+    def of(one: Any) -> dict[str, Any]:
+        found = critical.classify(linear_networks.moment_loss, one, moments)
+        nearest = linear_networks.assign(moments, linear_networks.end_to_end(one), subsets)
+        cut = RANK * jnp.sqrt(found.residual)
+        singular = jnp.linalg.svd(linear_networks.middle(one), compute_uv=False)
+        least = singular[min(len(w) for w in one[:-1]) - 1]
+        lower = linear_networks.lower_point(moments, one, RADIUS, tolerance=jnp.maximum(cut, SAME))
+        moved = jnp.sqrt(sum(jnp.sum((a - b) ** 2) for a, b in zip(one, lower)))
+        drop = found.loss - linear_networks.moment_loss(lower, moments)
+        # A drop is real if it is more than the rounding of a loss.
+        real = drop > 16 * jnp.finfo(drop.dtype).eps * found.loss
+        return {
+            "residual": found.residual,
+            "loss": found.loss,
+            "position": nearest.position,
+            "distance": nearest.distance,
+            "difference": jnp.abs(found.loss - losses[nearest.position]) / losses[0],
+            "curvature": found.eigenvalues[0] / jnp.max(jnp.abs(found.eigenvalues)).clip(1e-300),
+            "middle": least,
+            "full": least > cut,
+            "descends": (moved <= RADIUS * (1 + SAME)) & real,
+            "norm": jnp.sqrt(sum(jnp.sum(w**2) for w in one)),
+        }
+
+    return jax.vmap(of)(params)
+
+
+def examine(params: Any, network: Network) -> Points:
+    """`examined` as NumPy's arrays."""
+    return jax.tree.map(np.asarray, examined(params, network.moments, network.subsets, network.losses))
+
+
+def search(
+    networks: dict[str, Network], config: Config, scale: float, shape: str, rng: np.random.Generator
+) -> Points:
+    """The points to which a group of normal starts leads."""
+    network = networks[shape]
+    with jax.enable_x64(True):
+        starts = tuple(scale * w for w in normal(network.widths, config.starts, rng))
+        return examine(searched(starts, network.moments, config.max_steps), network)
+
+
+def construct(network: Network, config: Config, key: jax.Array) -> Points:
+    """Representatives of every subset: balanced, mixed and scaled; middles of the least and of full rank."""
+    ranks = (None, min(network.widths[1:-1])) if len(network.widths) > 3 else (None,)
+
+    @jax.jit
+    @jax.vmap
+    def make(key: Any, subset: Any) -> list[Any]:
+        made = []
+        for rank in ranks:
+            balanced = linear_networks.representative(
+                network.moments, network.widths, subset, middle_rank=rank
+            )
+            first, second, *others = balanced
+            scaled = (SCALE * first, second / SCALE, *others)
+            made += [balanced, linear_networks.unbalanced(key, balanced, spread=0.5), scaled]
+        return made
+
+    with jax.enable_x64(True):
+        made = make(jax.random.split(key, len(network.subsets)), network.subsets)
+        points = jax.tree.map(lambda *parts: np.concatenate(parts), *made)
+        count, group = len(points[0]), config.starts
+        # In groups as the searches have them, so that one program serves both.
+        parts = [
+            examine(tuple(np.resize(w[at : at + group], (group, *w.shape[1:])) for w in points), network)
+            for at in range(0, count, group)
+        ]
+        return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+
+
+@jax.jit
+def descended(params: Any, moments: Moments, rate: Any, steps: Any, target: Any) -> Any:
+    """The loss and the gradient's norm where gradient descent ends."""
+
+    def of(one: Any) -> Any:
+        options = {"rate": rate, "max_steps": steps, "tolerance": RESIDUAL, "target": target}
+        end = critical.gradient_descent(linear_networks.moment_loss, one, moments, **options)
+        return end.loss, end.residual
+
+    return jax.vmap(of)(params)
+
+
+def descend(networks: dict[str, Network], config: Config, shape: str, rng: np.random.Generator) -> Points:
+    """Where gradient descent ends from N(0, 1/width) starts."""
+    network = networks[shape]
+    with jax.enable_x64(True):
+        starts = tuple(w / np.sqrt(w.shape[-1]) for w in normal(network.widths, RUNS, rng))
+        target = network.losses[network.best] + OPTIMAL
+        end = descended(starts, network.moments, config.rate, config.descent_steps, target)
+        loss, norm = map(np.asarray, end)
+    arrived = loss <= target
+    return {"arrived": arrived, "stuck": ~arrived & (norm <= RESIDUAL)}
+
+
+def sort_out(points: Points, network: Network) -> Points:
+    """Which points are critical and of which kind, and at which theory and measurement disagree."""
+    found = points["residual"] <= RESIDUAL
+    same = (points["distance"] <= SAME) & (points["difference"] <= SAME)
+    lowest = found & (points["position"] == network.best) & same
+    negative, saddle = points["curvature"] < -NEGATIVE, found & ~lowest
+    return {
+        "critical": found,
+        GLOBAL: lowest,
+        FULL: saddle & points["full"],
+        LOWER: saddle & ~points["full"],
+        "elsewhere": found & ~same,
+        "neither": saddle & ~negative & ~points["descends"],
+        "not strict": saddle & points["full"] & ~negative,
+        "flat": saddle & ~negative & points["descends"],
+    }
+
+
+def flattened(sweep: xr.Dataset) -> Points:
+    """The points of all groups on one axis."""
+    return {name: values.values.reshape(-1) for name, values in sweep.data_vars.items()}
+
+
+@experiment
+def run(config: Config, lab: Lab) -> list[Claim]:
+    networks = {shape: problem(shape, config, lab) for shape in config.shapes}
+    from_normal = lab.sweep(
+        "search", partial(search, networks, config, 1.0), shape=config.shapes, group=range(config.groups)
+    )
+    from_small = lab.sweep(
+        "search near the origin", partial(search, networks, config, 0.3), shape=config.shapes
+    )
+    descents = lab.sweep(
+        "descent", partial(descend, networks, config), shape=config.shapes, group=range(config.descents)
+    )
+    made = {
+        shape: lab.cached(
+            f"constructed {shape}", partial(construct, one, config, lab.key("mixed", shape=shape))
+        )
+        for shape, one in networks.items()
+    }
+    found, small, runs = (
+        {shape: flattened(sweep.sel(shape=shape)) for shape in networks}
+        for sweep in (from_normal, from_small, descents)
+    )
+    notes(networks, found, small, runs, lab)
+    figure, grid = plots.canvas(len(networks), 2, size=(3.4, 3.3))
+    for column, (shape, one) in zip(grid.T, networks.items()):
+        draw_levels(column[0], one, found[shape])
+        column[0].set_title(shape)
+        draw_curvature(column[1], one, {"found": found[shape], "constructed": made[shape]})
+    grid[0, 0].legend(fontsize=6)
+    lab.figure("critical_points", figure, CAPTION)
+    return claims(config, networks, found, made, runs)
+
+
+def claims(
+    config: Config, networks: dict[str, Network], found: dict[str, Points], made: dict[str, Points],
+    runs: dict[str, Points],
+) -> list[Claim]:  # fmt: skip
+    """What the theorem says, counted."""
+    sorted_ = {
+        (shape, word): sort_out(points[shape], networks[shape])
+        for shape in networks for word, points in (("found", found), ("constructed", made))
+    }  # fmt: skip
+
+    def count(fault: str, *kinds: str) -> list[Measured]:
+        """The points at fault, and among how many of those kinds."""
+        rows = []
+        for (shape, word), points in sorted_.items():
+            if total := sum(int(points[kind].sum()) for kind in kinds):
+                rows.append(exact(points[fault].sum(), at={"network": shape, "points": f"{total:,} {word}"}))
+        return rows
+
+    missed, bounds, flat = [], [], []
+    for shape, one in networks.items():
+        hit = np.unique(found[shape]["position"][sorted_[shape, "found"]["critical"]])
+        missed.append(exact(len(one.losses) - len(hit), at={"network": shape, "subsets": len(one.losses)}))
+        stuck, total = int(runs[shape]["stuck"].sum()), len(runs[shape]["stuck"])
+        bound = 100 * stats.beta.ppf(0.95, stuck + 1, total - stuck) if stuck < total else 100
+        bounds.append(Measured(bound, n=total, of="runs", at={"network": shape, "stuck": stuck}))
+        if len(one.widths) > 3:
+            flat.append(exact(sorted_[shape, "constructed"]["flat"].sum(), at={"network": shape}))
+    margins = [min(map(float, linear_networks.margins(one.moments))) for one in networks.values()]
+    given = Need("data that meet the theorem's hypotheses", min(margins) > 1e-3, "take another --seed")
+    deep = Need("a network of three matrices", bool(flat), "name one in --shapes, as 6-3-3-3")
+    many = Need("1,000 searches", config.groups * config.starts >= 1000, "raise --groups")
+    return [
+        Claim(
+            "At every critical point map and loss are those of a subset of the eigenvectors of Σ.",
+            equal_to(0, tolerance=0, unit="others", source=f"{THEOREM}, proof"),
+            count("elsewhere", *KINDS),
+            given,
+        ),
+        Claim(
+            "Searches from N(0, 1) starts miss no subset.",
+            equal_to(0, tolerance=0, unit="missed", source="this project's searches"),
+            missed,
+            many,
+        ),
+        Claim(
+            "Every critical point is a global minimum or a saddle, which a negative eigenvalue or a lower "
+            f"point within {RADIUS:g} tells.",
+            equal_to(0, tolerance=0, unit="neither", source=f"{THEOREM} (ii, iii)", looked_up=True),
+            count("neither", *KINDS),
+            given,
+        ),
+        Claim(
+            "Every saddle whose middle matrices have a product of full rank has a negative eigenvalue.",
+            equal_to(0, tolerance=0, unit="without", source=f"{THEOREM} (iv)"),
+            count("not strict", FULL),
+            given,
+        ),
+        Claim(
+            "With three or more matrices there are saddles without a negative eigenvalue.",
+            at_least(1, unit="saddles", source="Kawaguchi 2016, abstract", looked_up=True),
+            flat,
+            (given, deep),
+        ),
+        Claim(
+            "Gradient descent from N(0, 1/width) starts is not stuck away from the optimum: the upper bound on "
+            "the share of such runs, by Clopper and Pearson at 95 %, is small.",
+            at_most(1.0, unit="%", source="this project's bar: 0 of 300 runs bound the share by 0.99 %"),
+            bounds,
+        ),
+    ]
+
+
+def notes(
+    networks: dict[str, Network], found: dict[str, Points], small: dict[str, Points], runs: dict[str, Points],
+    lab: Lab,
+) -> None:  # fmt: skip
+    """Notes for the findings, on what the claims do not say."""
+    for shape, one in networks.items():
+        points, norms = sort_out(found[shape], one), found[shape]["norm"]
+        counts = ", ".join(f"{kind}: {points[kind].sum():,}" for kind in KINDS)
+        zero = (small[shape]["position"] == 0) & (small[shape]["residual"] <= RESIDUAL)
+        slow = (~runs[shape]["arrived"] & ~runs[shape]["stuck"]).sum()
+        size = small[shape]["norm"][zero].mean() if zero.any() else 0.0
+        margins = linear_networks.margins(one.moments)
+        lab.note(
+            f"{shape}: {100 * points['critical'].mean():.1f} % of {len(norms):,} searches reach a residual of "
+            f"{RESIDUAL:g} ({counts}), at norms up to {norms[points['critical']].max(initial=0):.3g}. From "
+            f"N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at a mean norm of {size:.2g}. "
+            f"{slow} of {len(runs[shape]['stuck'])} descents were still on their way. The least over the largest "
+            f"eigenvalue of XXᵀ is {margins.inputs:.2g}, singular value of XYᵀ {margins.cross:.2g}; the least gap "
+            f"of Σ's eigenvalues is {margins.gap:.2g} of the largest."
+        )
+
+
+CAPTION = (
+    "Top: critical points found, by the norm of their weights; lines are the losses of the subsets. Bottom: "
+    "saddles found (dots) and constructed (crosses), by the least singular value of their middle product: "
+    "their most negative eigenvalue over the largest modulus. It vanishes only where the middle loses rank."
+)
+COLORS = dict(zip(KINDS, plots.PALETTE))
+
+
+def draw_levels(ax: Any, network: Network, points: Points) -> None:
+    """Losses against norms."""
+    kinds = sort_out(points, network)
+    for loss in network.losses:
+        ax.axhline(loss, color="0.8", linewidth=0.8)
+    for kind in KINDS:
+        ax.plot(points["norm"][kinds[kind]], points["loss"][kinds[kind]], ".", color=COLORS[kind], label=kind)
+    ax.set(xlabel="norm of the weights", ylabel="loss")
+
+
+def draw_curvature(ax: Any, network: Network, points: dict[str, Points]) -> None:
+    """The most negative curvature against the least singular value of the middle product."""
+    for one, mark in zip(points.values(), ".x"):
+        kinds = sort_out(one, network)
+        for kind in KINDS[1:]:
+            of = kinds[kind]
+            curvature = (-one["curvature"][of]).clip(1e-18)
+            ax.plot(one["middle"][of].clip(1e-18), curvature, mark, color=COLORS[kind])
+    ax.set(
+        xscale="log", yscale="log", xlabel="least singular value of the middle", ylabel="negative curvature"
+    )
