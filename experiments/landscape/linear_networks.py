@@ -100,11 +100,6 @@ class Network(NamedTuple):
     subsets: np.ndarray  # (subsets, outputs)
     losses: np.ndarray  # (subsets,)
 
-    @property
-    def best(self) -> int:
-        """The position of the subset of the global minima."""
-        return int(self.losses.argmin())
-
 
 Points = dict[str, np.ndarray]
 """What `examined` finds of points, each an array with one axis."""
@@ -231,7 +226,7 @@ def descend(networks: dict[str, Network], config: Config, shape: str, rng: np.ra
     network = networks[shape]
     with jax.enable_x64(True):
         starts = tuple(w / np.sqrt(w.shape[-1]) for w in normal(network.widths, RUNS, rng))
-        target = network.losses[network.best] + OPTIMAL
+        target = network.losses.min() + OPTIMAL
         end = descended(starts, network.moments, config.rate, config.descent_steps, target)
         loss, norm = map(np.asarray, end)
     arrived = loss <= target
@@ -242,7 +237,7 @@ def sort_out(points: Points, network: Network) -> Points:
     """Which points are critical and of which kind, and at which theory and measurement disagree."""
     found = points["residual"] <= RESIDUAL
     same = (points["distance"] <= SAME) & (points["difference"] <= SAME)
-    lowest = found & (points["position"] == network.best) & same
+    lowest = found & (points["position"] == network.losses.argmin()) & same
     negative, saddle = points["curvature"] < -NEGATIVE, found & ~lowest
     return {
         "critical": found,
@@ -264,63 +259,62 @@ def flattened(sweep: xr.Dataset) -> Points:
 @experiment
 def run(config: Config, lab: Lab) -> list[Claim]:
     networks = {shape: problem(shape, config, lab) for shape in config.shapes}
-    from_normal = lab.sweep(
-        "search", partial(search, networks, config, 1.0), shape=config.shapes, group=range(config.groups)
-    )
-    from_small = lab.sweep(
-        "search near the origin", partial(search, networks, config, 0.3), shape=config.shapes
-    )
-    descents = lab.sweep(
-        "descent", partial(descend, networks, config), shape=config.shapes, group=range(config.descents)
-    )
-    made = {
+    shapes, at = config.shapes, partial(search, networks, config)
+    sweeps = {
+        "found": lab.sweep("search", partial(at, 1.0), shape=shapes, group=range(config.groups)),
+        "small": lab.sweep("search near the origin", partial(at, 0.3), shape=shapes),
+        "runs": lab.sweep(
+            "descent", partial(descend, networks, config), shape=shapes, group=range(config.descents)
+        ),
+    }
+    points = {
+        name: {shape: flattened(sweep.sel(shape=shape)) for shape in shapes} for name, sweep in sweeps.items()
+    }
+    points["constructed"] = {
         shape: lab.cached(
             f"constructed {shape}", partial(construct, one, config, lab.key("mixed", shape=shape))
         )
         for shape, one in networks.items()
     }
-    found, small, runs = (
-        {shape: flattened(sweep.sel(shape=shape)) for shape in networks}
-        for sweep in (from_normal, from_small, descents)
-    )
-    notes(networks, found, small, runs, lab)
     figure, grid = plots.canvas(len(networks), 2, size=(3.4, 3.3))
     for column, (shape, one) in zip(grid.T, networks.items()):
-        draw_levels(column[0], one, found[shape])
+        lab.note(told(shape, one, points))
+        draw_levels(column[0], one, points["found"][shape])
+        draw_curvature(column[1], one, (points["found"][shape], points["constructed"][shape]))
         column[0].set_title(shape)
-        draw_curvature(column[1], one, {"found": found[shape], "constructed": made[shape]})
     grid[0, 0].legend(fontsize=6)
     lab.figure("critical_points", figure, CAPTION)
-    return claims(config, networks, found, made, runs)
+    return claims(config, networks, points)
 
 
-def claims(
-    config: Config, networks: dict[str, Network], found: dict[str, Points], made: dict[str, Points],
-    runs: dict[str, Points],
-) -> list[Claim]:  # fmt: skip
+def claims(config: Config, networks: dict[str, Network], points: dict[str, dict[str, Points]]) -> list[Claim]:
     """What the theorem says, counted."""
-    sorted_ = {
-        (shape, word): sort_out(points[shape], networks[shape])
-        for shape in networks for word, points in (("found", found), ("constructed", made))
+    parts = {
+        (shape, word): sort_out(points[word][shape], networks[shape])
+        for shape in networks for word in ("found", "constructed")
     }  # fmt: skip
 
     def count(fault: str, *kinds: str) -> list[Measured]:
         """The points at fault, and among how many of those kinds."""
         rows = []
-        for (shape, word), points in sorted_.items():
-            if total := sum(int(points[kind].sum()) for kind in kinds):
-                rows.append(exact(points[fault].sum(), at={"network": shape, "points": f"{total:,} {word}"}))
+        for (shape, word), of in parts.items():
+            if total := sum(int(of[kind].sum()) for kind in kinds):
+                rows.append(exact(of[fault].sum(), at={"network": shape, "points": f"{total:,} {word}"}))
         return rows
+
+    def none(unit: str, source: str, *, looked_up: bool = False) -> Expected:
+        return equal_to(0, tolerance=0, unit=unit, source=source, looked_up=looked_up)
 
     missed, bounds, flat = [], [], []
     for shape, one in networks.items():
-        hit = np.unique(found[shape]["position"][sorted_[shape, "found"]["critical"]])
+        hit = np.unique(points["found"][shape]["position"][parts[shape, "found"]["critical"]])
         missed.append(exact(len(one.losses) - len(hit), at={"network": shape, "subsets": len(one.losses)}))
-        stuck, total = int(runs[shape]["stuck"].sum()), len(runs[shape]["stuck"])
-        bound = 100 * stats.beta.ppf(0.95, stuck + 1, total - stuck) if stuck < total else 100
-        bounds.append(Measured(bound, n=total, of="runs", at={"network": shape, "stuck": stuck}))
+        stuck = points["runs"][shape]["stuck"]
+        fewer, total = int(stuck.sum()), len(stuck)
+        bound = 100 * stats.beta.ppf(0.95, fewer + 1, total - fewer) if fewer < total else 100
+        bounds.append(Measured(bound, n=total, of="runs", at={"network": shape, "stuck": fewer}))
         if len(one.widths) > 3:
-            flat.append(exact(sorted_[shape, "constructed"]["flat"].sum(), at={"network": shape}))
+            flat.append(exact(parts[shape, "constructed"]["flat"].sum(), at={"network": shape}))
     margins = [min(map(float, linear_networks.margins(one.moments))) for one in networks.values()]
     given = Need("data that meet the theorem's hypotheses", min(margins) > 1e-3, "take another --seed")
     deep = Need("a network of three matrices", bool(flat), "name one in --shapes, as 6-3-3-3")
@@ -328,26 +322,21 @@ def claims(
     return [
         Claim(
             "At every critical point map and loss are those of a subset of the eigenvectors of Σ.",
-            equal_to(0, tolerance=0, unit="others", source=f"{THEOREM}, proof"),
+            none("others", f"{THEOREM}, proof"),
             count("elsewhere", *KINDS),
             given,
         ),
-        Claim(
-            "Searches from N(0, 1) starts miss no subset.",
-            equal_to(0, tolerance=0, unit="missed", source="this project's searches"),
-            missed,
-            many,
-        ),
+        Claim("Searches from N(0, 1) starts miss no subset.", none("missed", "this project"), missed, many),
         Claim(
             "Every critical point is a global minimum or a saddle, which a negative eigenvalue or a lower "
             f"point within {RADIUS:g} tells.",
-            equal_to(0, tolerance=0, unit="neither", source=f"{THEOREM} (ii, iii)", looked_up=True),
+            none("neither", f"{THEOREM} (ii, iii)", looked_up=True),
             count("neither", *KINDS),
             given,
         ),
         Claim(
             "Every saddle whose middle matrices have a product of full rank has a negative eigenvalue.",
-            equal_to(0, tolerance=0, unit="without", source=f"{THEOREM} (iv)"),
+            none("without", f"{THEOREM} (iv)"),
             count("not strict", FULL),
             given,
         ),
@@ -358,34 +347,30 @@ def claims(
             (given, deep),
         ),
         Claim(
-            "Gradient descent from N(0, 1/width) starts is not stuck away from the optimum: the upper bound on "
-            "the share of such runs, by Clopper and Pearson at 95 %, is small.",
+            "Gradient descent from N(0, 1/width) starts is not stuck away from the optimum: the share of "
+            "such runs is small, here its upper bound by Clopper and Pearson at 95 %.",
             at_most(1.0, unit="%", source="this project's bar: 0 of 300 runs bound the share by 0.99 %"),
             bounds,
         ),
     ]
 
 
-def notes(
-    networks: dict[str, Network], found: dict[str, Points], small: dict[str, Points], runs: dict[str, Points],
-    lab: Lab,
-) -> None:  # fmt: skip
-    """Notes for the findings, on what the claims do not say."""
-    for shape, one in networks.items():
-        points, norms = sort_out(found[shape], one), found[shape]["norm"]
-        counts = ", ".join(f"{kind}: {points[kind].sum():,}" for kind in KINDS)
-        zero = (small[shape]["position"] == 0) & (small[shape]["residual"] <= RESIDUAL)
-        slow = (~runs[shape]["arrived"] & ~runs[shape]["stuck"]).sum()
-        size = small[shape]["norm"][zero].mean() if zero.any() else 0.0
-        margins = linear_networks.margins(one.moments)
-        lab.note(
-            f"{shape}: {100 * points['critical'].mean():.1f} % of {len(norms):,} searches reach a residual of "
-            f"{RESIDUAL:g} ({counts}), at norms up to {norms[points['critical']].max(initial=0):.3g}. From "
-            f"N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at a mean norm of {size:.2g}. "
-            f"{slow} of {len(runs[shape]['stuck'])} descents were still on their way. The least over the largest "
-            f"eigenvalue of XXᵀ is {margins.inputs:.2g}, singular value of XYᵀ {margins.cross:.2g}; the least gap "
-            f"of Σ's eigenvalues is {margins.gap:.2g} of the largest."
-        )
+def told(shape: str, network: Network, points: dict[str, dict[str, Points]]) -> str:
+    """What the claims do not say of a network."""
+    found, small, runs = (points[name][shape] for name in ("found", "small", "runs"))
+    kinds = sort_out(found, network)
+    counts = ", ".join(f"{kind}: {kinds[kind].sum():,}" for kind in KINDS)
+    zero = (small["position"] == 0) & (small["residual"] <= RESIDUAL)
+    inputs, cross, gap = linear_networks.margins(network.moments)
+    return (
+        f"{shape}: {100 * kinds['critical'].mean():.1f} % of {len(found['norm']):,} searches reach a residual of "
+        f"{RESIDUAL:g} ({counts}), at norms up to {found['norm'][kinds['critical']].max(initial=0):.3g}. From "
+        f"N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at norms from "
+        f"{small['norm'][zero].min(initial=np.inf):.2g}. {(~runs['arrived'] & ~runs['stuck']).sum()} of "
+        f"{len(runs['stuck'])} descents were still on their way. The least over the largest eigenvalue of XXᵀ "
+        f"is {inputs:.2g}, singular value of XYᵀ {cross:.2g}; the least gap of Σ's eigenvalues is {gap:.2g} of "
+        "the largest."
+    )
 
 
 CAPTION = (
@@ -406,9 +391,9 @@ def draw_levels(ax: Any, network: Network, points: Points) -> None:
     ax.set(xlabel="norm of the weights", ylabel="loss")
 
 
-def draw_curvature(ax: Any, network: Network, points: dict[str, Points]) -> None:
+def draw_curvature(ax: Any, network: Network, points: tuple[Points, ...]) -> None:
     """The most negative curvature against the least singular value of the middle product."""
-    for one, mark in zip(points.values(), ".x"):
+    for one, mark in zip(points, ".x"):
         kinds = sort_out(one, network)
         for kind in KINDS[1:]:
             of = kinds[kind]
