@@ -241,8 +241,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
             need(regular, FEWEST),
         ),
         Claim(
-            "From random starts it rises less: the difference of the correlations is negative, here the upper "
-            "end of its 95 % bootstrap interval.",
+            "From random starts it rises less: the difference of the correlations is negative, here the "
+            "upper end of its 95 % bootstrap interval.",
             below(0.0, source="this project's searches; Frye et al. 2021 warn of what they find"),
             random,
             need(random, MANY),

@@ -26,18 +26,8 @@ import xarray as xr
 from scipy import stats
 
 from jaxtheory.lab import (
-    Claim,
-    Lab,
-    Measured,
-    Need,
-    Range,
-    at_least,
-    at_most,
-    equal_to,
-    exact,
-    experiment,
-    plots,
-)
+    Claim, Expected, Lab, Measured, Need, Range, at_least, at_most, equal_to, exact, experiment, plots,
+)  # fmt: skip
 from jaxtheory.landscape import critical, linear_networks
 from jaxtheory.landscape.linear_networks import Moments
 
@@ -47,10 +37,9 @@ TOLERANCE = 1e-12
 """The norm of the gradient at which a search ends, so that ranks and signs are clear."""
 RADIUS = 1e-2
 """The distance within which a lower point makes a saddle."""
-SAME = 1e-6
-"""Relative differences up to which maps and losses are the same."""
-NEGATIVE = 1e-10
-"""The size of an eigenvalue, over the largest modulus, from which its sign is not rounding."""
+SAME, NEGATIVE = 1e-6, 1e-10
+"""The relative difference up to which maps and losses are the same; the size of an eigenvalue, over the largest
+modulus, from which its sign is not rounding."""
 RANK = 100.0
 """A singular value counts as zero below this many roots of the residual."""
 SCALE = 100.0
@@ -363,13 +352,12 @@ def told(shape: str, network: Network, points: dict[str, dict[str, Points]]) -> 
     zero = (small["position"] == 0) & (small["residual"] <= RESIDUAL)
     inputs, cross, gap = linear_networks.margins(network.moments)
     return (
-        f"{shape}: {100 * kinds['critical'].mean():.1f} % of {len(found['norm']):,} searches reach a residual of "
-        f"{RESIDUAL:g} ({counts}), at norms up to {found['norm'][kinds['critical']].max(initial=0):.3g}. From "
-        f"N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at norms from "
+        f"{shape}: {100 * kinds['critical'].mean():.1f} % of {len(found['norm']):,} searches reach a residual "
+        f"of {RESIDUAL:g} ({counts}), at norms up to {found['norm'][kinds['critical']].max(initial=0):.3g}. "
+        f"From N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at norms from "
         f"{small['norm'][zero].min(initial=np.inf):.2g}. {(~runs['arrived'] & ~runs['stuck']).sum()} of "
-        f"{len(runs['stuck'])} descents were still on their way. The least over the largest eigenvalue of XXᵀ "
-        f"is {inputs:.2g}, singular value of XYᵀ {cross:.2g}; the least gap of Σ's eigenvalues is {gap:.2g} of "
-        "the largest."
+        f"{len(runs['stuck'])} descents were still on their way. Least over largest eigenvalue of XXᵀ "
+        f"{inputs:.2g}, singular value of XYᵀ {cross:.2g}; least gap of Σ's eigenvalues {gap:.2g} of the largest."
     )
 
 
