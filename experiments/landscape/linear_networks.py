@@ -26,8 +26,18 @@ import xarray as xr
 from scipy import stats
 
 from jaxtheory.lab import (
-    Claim, Expected, Lab, Measured, Need, Range, at_least, at_most, equal_to, exact, experiment, plots,
-)  # fmt: skip
+    Claim,
+    Lab,
+    Measured,
+    Need,
+    Range,
+    at_least,
+    at_most,
+    equal_to,
+    exact,
+    experiment,
+    plots,
+)
 from jaxtheory.landscape import critical, linear_networks
 from jaxtheory.landscape.linear_networks import Moments
 
@@ -38,16 +48,14 @@ TOLERANCE = 1e-12
 RADIUS = 1e-2
 """The distance within which a lower point makes a saddle."""
 SAME, NEGATIVE = 1e-6, 1e-10
-"""The relative difference up to which maps and losses are the same; the size of an eigenvalue, over the largest
-modulus, from which its sign is not rounding."""
+"""The relative difference up to which maps and losses are the same, and the size of an eigenvalue, over the
+largest modulus, from which its sign is not rounding."""
 RANK = 100.0
 """A singular value counts as zero below this many roots of the residual."""
 SCALE = 100.0
 """The factor on the first layer of a scaled representative, and the divisor of the second."""
 OPTIMAL = 1e-6
 """The distance of the loss from the optimum at which gradient descent has arrived."""
-RUNS = 100
-"""The number of runs of gradient descent in one point of the sweep."""
 GLOBAL, FULL, LOWER = KINDS = (
     "global minimum",
     "saddle, middle of full rank",
@@ -67,18 +75,20 @@ class Config:
     groups: Annotated[int, Range(1)] = 20
     """Number of groups of searches for each network, each group stored when it is done."""
     starts: Annotated[int, Range(1)] = 50
-    """Number of searches in a group, from as many starts."""
+    """Number of starts in a group, of searches or of runs of gradient descent."""
     max_steps: Annotated[int, Range(1)] = 1000
     """Largest number of steps of a search."""
-    descents: Annotated[int, Range(1)] = 3
-    """Number of groups of a hundred runs of gradient descent for each network."""
+    descents: Annotated[int, Range(1)] = 6
+    """Number of groups of runs of gradient descent for each network."""
     descent_steps: Annotated[int, Range(1)] = 100_000
     """Largest number of steps of gradient descent."""
     rate: Annotated[float, Range(0, 1)] = 0.05
     """Step size of gradient descent."""
 
 
-QUICK = Config(shapes=("6-4-3", "6-3-3-3"), groups=1, starts=100, max_steps=300, descent_steps=10_000)
+QUICK = Config(
+    shapes=("6-4-3", "6-3-3-3"), groups=1, starts=100, max_steps=300, descents=3, descent_steps=10_000
+)
 
 
 class Network(NamedTuple):
@@ -214,7 +224,7 @@ def descend(networks: dict[str, Network], config: Config, shape: str, rng: np.ra
     """Where gradient descent ends from N(0, 1/width) starts."""
     network = networks[shape]
     with jax.enable_x64(True):
-        starts = tuple(w / np.sqrt(w.shape[-1]) for w in normal(network.widths, RUNS, rng))
+        starts = tuple(w / np.sqrt(w.shape[-1]) for w in normal(network.widths, config.starts, rng))
         target = network.losses.min() + OPTIMAL
         end = descended(starts, network.moments, config.rate, config.descent_steps, target)
         loss, norm = map(np.asarray, end)
@@ -260,17 +270,13 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         name: {shape: flattened(sweep.sel(shape=shape)) for shape in shapes} for name, sweep in sweeps.items()
     }
     points["constructed"] = {
-        shape: lab.cached(
-            f"constructed {shape}", partial(construct, one, config, lab.key("mixed", shape=shape))
-        )
+        shape: lab.cached(f"constructed {shape}", partial(construct, one, config, lab.key("mixed")))
         for shape, one in networks.items()
     }
     figure, grid = plots.canvas(len(networks), 2, size=(3.4, 3.3))
     for column, (shape, one) in zip(grid.T, networks.items()):
         lab.note(told(shape, one, points))
-        draw_levels(column[0], one, points["found"][shape])
-        draw_curvature(column[1], one, (points["found"][shape], points["constructed"][shape]))
-        column[0].set_title(shape)
+        draw(column, shape, one, points)
     grid[0, 0].legend(fontsize=6)
     lab.figure("critical_points", figure, CAPTION)
     return claims(config, networks, points)
@@ -291,7 +297,7 @@ def claims(config: Config, networks: dict[str, Network], points: dict[str, dict[
                 rows.append(exact(of[fault].sum(), at={"network": shape, "points": f"{total:,} {word}"}))
         return rows
 
-    def none(unit: str, source: str, *, looked_up: bool = False) -> Expected:
+    def none(unit: str, source: str, *, looked_up: bool = False) -> Any:
         return equal_to(0, tolerance=0, unit=unit, source=source, looked_up=looked_up)
 
     missed, bounds, flat = [], [], []
@@ -351,11 +357,13 @@ def told(shape: str, network: Network, points: dict[str, dict[str, Points]]) -> 
     counts = ", ".join(f"{kind}: {kinds[kind].sum():,}" for kind in KINDS)
     zero = (small["position"] == 0) & (small["residual"] <= RESIDUAL)
     inputs, cross, gap = linear_networks.margins(network.moments)
+    slow = (~runs["arrived"] & ~runs["stuck"]).sum()
+    largest = [points[word][shape]["norm"].max() for word in ("found", "constructed")]
+    share, least = 100 * kinds["critical"].mean(), small["norm"][zero].min(initial=np.inf)
     return (
-        f"{shape}: {100 * kinds['critical'].mean():.1f} % of {len(found['norm']):,} searches reach a residual "
-        f"of {RESIDUAL:g} ({counts}), at norms up to {found['norm'][kinds['critical']].max(initial=0):.3g}. "
-        f"From N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at norms from "
-        f"{small['norm'][zero].min(initial=np.inf):.2g}. {(~runs['arrived'] & ~runs['stuck']).sum()} of "
+        f"{shape}: {share:.1f} % of {len(found['norm']):,} searches reach a residual of {RESIDUAL:g} ({counts}). "
+        f"Norms go up to {largest[0]:.3g}, of constructed points to {largest[1]:.3g}. From N(0, 0.3²) starts "
+        f"{zero.sum()} of {len(zero)} end with a map of zero, at norms from {least:.2g}. {slow} of "
         f"{len(runs['stuck'])} descents were still on their way. Least over largest eigenvalue of XXᵀ "
         f"{inputs:.2g}, singular value of XYᵀ {cross:.2g}; least gap of Σ's eigenvalues {gap:.2g} of the largest."
     )
@@ -366,27 +374,22 @@ CAPTION = (
     "saddles found (dots) and constructed (crosses), by the least singular value of their middle product: "
     "their most negative eigenvalue over the largest modulus. It vanishes only where the middle loses rank."
 )
-COLORS = dict(zip(KINDS, plots.PALETTE))
 
 
-def draw_levels(ax: Any, network: Network, points: Points) -> None:
-    """Losses against norms."""
-    kinds = sort_out(points, network)
+def draw(column: Any, shape: str, network: Network, points: dict[str, dict[str, Points]]) -> None:
+    """Losses against norms; negative curvature against the least singular value of the middle product."""
+    top, bottom = column
     for loss in network.losses:
-        ax.axhline(loss, color="0.8", linewidth=0.8)
-    for kind in KINDS:
-        ax.plot(points["norm"][kinds[kind]], points["loss"][kinds[kind]], ".", color=COLORS[kind], label=kind)
-    ax.set(xlabel="norm of the weights", ylabel="loss")
-
-
-def draw_curvature(ax: Any, network: Network, points: tuple[Points, ...]) -> None:
-    """The most negative curvature against the least singular value of the middle product."""
-    for one, mark in zip(points, ".x"):
-        kinds = sort_out(one, network)
-        for kind in KINDS[1:]:
-            of = kinds[kind]
-            curvature = (-one["curvature"][of]).clip(1e-18)
-            ax.plot(one["middle"][of].clip(1e-18), curvature, mark, color=COLORS[kind])
-    ax.set(
-        xscale="log", yscale="log", xlabel="least singular value of the middle", ylabel="negative curvature"
-    )
+        top.axhline(loss, color="0.8", linewidth=0.8)
+    for word, mark in (("found", "."), ("constructed", "x")):
+        of, kinds = points[word][shape], sort_out(points[word][shape], network)
+        for kind, color in zip(KINDS, plots.PALETTE):
+            at = kinds[kind]
+            if word == "found":
+                top.plot(of["norm"][at], of["loss"][at], mark, color=color, label=kind)
+            if kind != GLOBAL:
+                curvature = (-of["curvature"][at]).clip(1e-18)
+                bottom.plot(of["middle"][at].clip(1e-18), curvature, mark, color=color)
+    top.set(xlabel="norm of the weights", ylabel="loss", title=shape)
+    labels = {"xlabel": "least singular value of the middle", "ylabel": "negative curvature"}
+    bottom.set(xscale="log", yscale="log", **labels)

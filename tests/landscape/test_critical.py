@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse.linalg
+from jax.flatten_util import ravel_pytree
 
 from jaxtheory.landscape import critical
 from jaxtheory.landscape.curvature import Matrix
@@ -46,7 +47,7 @@ def double():
 
 def of_vector(params, batch):
     """The network's loss of a vector, its gradient and its Hessian, for SciPy."""
-    _, unravel = jax.flatten_util.ravel_pytree(params)
+    _, unravel = ravel_pytree(params)
     loss = jax.jit(lambda vector: network(unravel(vector), batch))
     return loss, jax.jit(jax.grad(loss)), jax.jit(jax.hessian(loss))
 
@@ -74,7 +75,7 @@ def test_a_network_has_the_gradient_and_spectrum_of_finite_differences_and_numpy
     found = critical.levenberg_marquardt(network, params, batch)
     assert found.converged
     assert found.residual <= 1e-11
-    vector = np.asarray(jax.flatten_util.ravel_pytree(found.params)[0])
+    vector = np.asarray(ravel_pytree(found.params)[0])
     differences = scipy.optimize.approx_fprime(vector, lambda v: float(loss(v)), 1e-6)
     np.testing.assert_allclose(differences, 0, atol=1e-5)
     values = np.linalg.eigvalsh(hessian(vector))
@@ -93,7 +94,7 @@ def test_saddle_free_newton_finds_what_scipy_minimizes(double, fit):
     params, batch = fit
     found = critical.saddle_free_newton(network, params, batch)
     loss, gradient, _ = of_vector(params, batch)
-    start = np.asarray(jax.flatten_util.ravel_pytree(params)[0])
+    start = np.asarray(ravel_pytree(params)[0])
     scipys = scipy.optimize.minimize(
         lambda v: float(loss(v)), start, jac=lambda v: np.asarray(gradient(v)), options={"gtol": 1e-10}
     )
