@@ -94,7 +94,7 @@ def problem(shape: str, config: Config, lab: Lab) -> Network:
     return Network(network.init, training.loss(network.apply, training.squared_error, state), batch)
 
 
-def between(limits: tuple[float, float], count: int, rng: np.random.Generator) -> np.ndarray:
+def between(limits: tuple[float | int, float | int], count: int, rng: np.random.Generator) -> np.ndarray:
     """Numbers whose logarithms are uniform."""
     return np.exp(rng.uniform(*np.log(limits), count))
 

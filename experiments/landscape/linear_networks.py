@@ -361,11 +361,12 @@ def told(shape: str, network: Network, points: dict[str, dict[str, Points]]) -> 
     largest = [points[word][shape]["norm"].max() for word in ("found", "constructed")]
     share, least = 100 * kinds["critical"].mean(), small["norm"][zero].min(initial=np.inf)
     return (
-        f"{shape}: {share:.1f} % of {len(found['norm']):,} searches reach a residual of {RESIDUAL:g} ({counts}). "
-        f"Norms go up to {largest[0]:.3g}, of constructed points to {largest[1]:.3g}. From N(0, 0.3²) starts "
-        f"{zero.sum()} of {len(zero)} end with a map of zero, at norms from {least:.2g}. {slow} of "
-        f"{len(runs['stuck'])} descents were still on their way. Least over largest eigenvalue of XXᵀ "
-        f"{inputs:.2g}, singular value of XYᵀ {cross:.2g}; least gap of Σ's eigenvalues {gap:.2g} of the largest."
+        f"{shape}: {share:.1f} % of {len(found['norm']):,} searches reach a residual of {RESIDUAL:g} "
+        f"({counts}). Norms go up to {largest[0]:.3g}, of constructed points to {largest[1]:.3g}. From "
+        f"N(0, 0.3²) starts {zero.sum()} of {len(zero)} end with a map of zero, at norms from {least:.2g}. "
+        f"{slow} of {len(runs['stuck'])} descents were still on their way. Least over largest eigenvalue of "
+        f"XXᵀ {inputs:.2g}, singular value of XYᵀ {cross:.2g}; least gap of Σ's eigenvalues {gap:.2g} of the "
+        "largest."
     )
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
 
@@ -21,6 +20,7 @@ def finished(tmp_path_factory):
     return lab, experiment.run(TINY, lab)
 
 
+@pytest.mark.beyond
 def test_a_run_in_miniature_measures_every_claim(finished):
     lab, claims = finished
     assert [str(claim.verdict) for claim in claims] == [
@@ -43,6 +43,7 @@ def test_a_run_in_miniature_measures_every_claim(finished):
     assert "0 of 24 descents were still on their way" in lab.notes[0]
 
 
+@pytest.mark.beyond
 def test_a_stopped_run_is_finished_by_another(finished):
     lab, claims = finished
     again = experiment.run(TINY, Lab(lab.directory))
@@ -86,19 +87,27 @@ def test_points_are_sorted_by_what_they_are():
     }
 
 
-def test_claims_fail_where_points_contradict_the_theorem(finished):
-    lab, _ = finished
-    networks = {shape: experiment.problem(shape, TINY, lab) for shape in TINY.shapes}
-    made = {shape: experiment.construct(one, TINY, jax.random.key(0)) for shape, one in networks.items()}
-    spoiled = {shape: {name: of.copy() for name, of in points.items()} for shape, points in made.items()}
-    for of in spoiled.values():
-        of["curvature"][:] = 0
-        of["descends"][:] = False
-        of["distance"][-1] = 1
-    runs = {shape: {"arrived": np.zeros(300, bool), "stuck": np.arange(300) < 2} for shape in networks}
-    points = {"found": made, "constructed": spoiled, "runs": runs}
-    claims = experiment.claims(replace(TINY, groups=100), networks, points)
-    fails = Verdict.FAILS
-    # Found points are the constructed ones here, so no subset is missed.
-    assert [claim.verdict for claim in claims] == [fails, Verdict.HOLDS, fails, fails, fails, fails]
-    assert claims[5].measurements[0].value == pytest.approx(2.085, abs=0.01)
+def test_claims_fail_where_points_contradict_the_theorem():
+    networks = {shape: experiment.problem(shape, TINY, Lab()) for shape in TINY.shapes}
+    zeros, ones = np.zeros(4), np.ones(4, bool)
+    as_it_should_be = {
+        "residual": zeros, "position": np.arange(4), "distance": zeros, "difference": zeros,
+        "curvature": np.full(4, -0.1), "full": ones, "descends": ~ones,
+    }  # fmt: skip
+    flat = {"full": ~ones, "curvature": zeros, "descends": ones}
+    wrong = {"curvature": zeros, "distance": np.array([0, 0, 0, 1.0]), "position": np.zeros(4, int)}
+    runs = {shape: {"arrived": ~ones, "stuck": np.arange(300) < 2} for shape in networks}
+    many, fails, holds = replace(TINY, groups=100), Verdict.FAILS, Verdict.HOLDS
+
+    def verdicts(found, constructed, runs):
+        found, constructed = (dict.fromkeys(networks, as_it_should_be | one) for one in (found, constructed))
+        points = {"found": found, "constructed": constructed, "runs": runs}
+        return experiment.claims(many, networks, points)
+
+    claims = verdicts(wrong, {}, runs)
+    assert [claim.verdict for claim in claims] == [fails] * 6
+    assert claims[1].measurements[0].value == 3
+    # Two of 300: the upper end of Clopper and Pearson's interval, as printed in tables.
+    assert claims[5].measurements[0].value == pytest.approx(2.08, abs=0.01)
+    none = {shape: {"arrived": ones, "stuck": np.zeros(300, bool)} for shape in networks}
+    assert [claim.verdict for claim in verdicts({}, flat, none)] == [holds] * 6
