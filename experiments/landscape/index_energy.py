@@ -39,7 +39,7 @@ DEGENERATE = 1e-6
 """The distance from zero within which an eigenvalue counts as zero."""
 FLAT = 0.01
 """The ratio ‖Hg‖ / (‖H‖ ‖g‖) below which a point without a small gradient counts as gradient-flat."""
-FEWEST, MANY = 10, 100
+FEWEST, MANY = 8, 100
 """The numbers of points below which no correlation is given, and below which two are not compared."""
 ENDS = (0.025, 0.975)
 """The quantiles of the resamples between which an interval lies."""
@@ -70,7 +70,7 @@ class Config:
     """Least and largest standard deviation of the noise on a start; their logarithms are uniform."""
 
 
-QUICK = Config(shapes=("6-5-2",), examples=30, groups=1, starts=120, max_steps=250)
+QUICK = Config(shapes=("6-5-2",), examples=30, groups=1, starts=140, max_steps=250)
 
 
 class Network(NamedTuple):

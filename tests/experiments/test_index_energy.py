@@ -47,7 +47,7 @@ def test_critical_points_are_no_worse_than_saying_nothing(start, rng):
     assert {of.shape for of in found.values()} == {(15,)}
     kept = found["residual"] <= experiment.RESIDUAL
     assert kept.sum() >= 3
-    # Where the scale of the output layer cannot be improved, half the mean square of the signs is an upper bound.
+    # Half the mean square of the signs: the scale of the output layer cannot be improved.
     assert np.all(found["loss"][kept] <= 0.5 + 1e-9)
     # Of nine parameters.
     np.testing.assert_allclose(9 * found["index"], np.rint(9 * found["index"]), atol=1e-12)
