@@ -11,7 +11,7 @@ rank: balanced ones, others whose hidden units are recombined at random, and oth
 hundred times as large and the second as much smaller. A point without a negative eigenvalue counts as a
 saddle if a lower point lies within 0.01. A product has full rank if its least singular value exceeds a
 hundred roots of the residual, as a critical point with idle units may be so far from a point of that
-residual. The full form takes about ten minutes on two cores.
+residual. The full form takes about a minute on two cores.
 """
 
 import itertools
