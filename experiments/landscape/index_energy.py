@@ -15,6 +15,7 @@ Most searches end where the gradient is close to the kernel of the Hessian, in g
 The full form takes about six minutes on two cores.
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -83,6 +84,8 @@ class Network(NamedTuple):
 
 def problem(shape: str, config: Config, lab: Lab) -> Network:
     """A network with random inputs and random signs as targets."""
+    if not re.fullmatch(r"[1-9]\d*(-[1-9]\d*){2,}", shape):
+        raise ValueError(f"--shapes holds '{shape}': take at least three widths, as 6-4-3")
     widths = tuple(int(width) for width in shape.split("-"))
     network = networks.functional(partial(MLP, widths, activation="tanh"))
     _, state = network.init(lab.key("state"))

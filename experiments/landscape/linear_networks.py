@@ -15,6 +15,7 @@ residual. The full form takes about a minute on two cores.
 """
 
 import itertools
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -106,6 +107,8 @@ Points = dict[str, np.ndarray]
 
 def problem(shape: str, config: Config, lab: Lab) -> Network:
     """A network with data that are drawn for it."""
+    if not re.fullmatch(r"[1-9]\d*(-[1-9]\d*){2,}", shape):
+        raise ValueError(f"--shapes holds '{shape}': take at least three widths, as 6-4-3")
     widths = tuple(int(width) for width in shape.split("-"))
     rng = lab.rng("data", shape=shape)
     x = rng.standard_normal((config.examples, widths[0]))
@@ -146,8 +149,7 @@ def examined(params: Any, moments: Moments, subsets: Any, losses: Any) -> dict[s
         lower = linear_networks.lower_point(moments, one, RADIUS, tolerance=jnp.maximum(cut, SAME))
         moved = jnp.sqrt(sum(jnp.sum((a - b) ** 2) for a, b in zip(one, lower)))
         drop = found.loss - linear_networks.moment_loss(lower, moments)
-        # A drop is real if it is more than the rounding of a loss.
-        real = drop > 16 * jnp.finfo(drop.dtype).eps * found.loss
+        real = drop > 16 * jnp.finfo(drop.dtype).eps * found.loss  # more than rounding
         return {
             "residual": found.residual,
             "loss": found.loss,
@@ -165,7 +167,7 @@ def examined(params: Any, moments: Moments, subsets: Any, losses: Any) -> dict[s
 
 
 def examine(params: Any, network: Network) -> Points:
-    """`examined` as NumPy's arrays."""
+    """What the claims are about, as NumPy's arrays."""
     return jax.tree.map(np.asarray, examined(params, network.moments, network.subsets, network.losses))
 
 
@@ -227,7 +229,7 @@ def descend(networks: dict[str, Network], config: Config, shape: str, rng: np.ra
         starts = tuple(w / np.sqrt(w.shape[-1]) for w in normal(network.widths, config.starts, rng))
         target = network.losses.min() + OPTIMAL
         end = descended(starts, network.moments, config.rate, config.descent_steps, target)
-        loss, norm = map(np.asarray, end)
+    loss, norm = map(np.asarray, end)
     arrived = loss <= target
     return {"arrived": arrived, "stuck": ~arrived & (norm <= RESIDUAL)}
 
@@ -288,18 +290,19 @@ def claims(config: Config, networks: dict[str, Network], points: dict[str, dict[
         (shape, word): sort_out(points[word][shape], networks[shape])
         for shape in networks for word in ("found", "constructed")
     }  # fmt: skip
+    for shape in networks:  # all that is constructed is to be critical
+        parts[shape, "constructed"]["elsewhere"] |= ~parts[shape, "constructed"]["critical"]
 
     def count(fault: str, *kinds: str) -> list[Measured]:
         """The points at fault, and among how many of those kinds."""
         rows = []
         for (shape, word), of in parts.items():
-            if total := sum(int(of[kind].sum()) for kind in kinds):
+            total = sum(int(of[kind].sum()) for kind in kinds)
+            if total or of[fault].any():
                 rows.append(exact(of[fault].sum(), at={"network": shape, "points": f"{total:,} {word}"}))
         return rows
 
-    def none(unit: str, source: str, *, looked_up: bool = False) -> Any:
-        return equal_to(0, tolerance=0, unit=unit, source=source, looked_up=looked_up)
-
+    none = partial(equal_to, 0, tolerance=0)
     missed, bounds, flat = [], [], []
     for shape, one in networks.items():
         hit = np.unique(points["found"][shape]["position"][parts[shape, "found"]["critical"]])
@@ -317,21 +320,23 @@ def claims(config: Config, networks: dict[str, Network], points: dict[str, dict[
     return [
         Claim(
             "At every critical point map and loss are those of a subset of the eigenvectors of Σ.",
-            none("others", f"{THEOREM}, proof"),
+            none(unit="others", source=f"{THEOREM}, proof"),
             count("elsewhere", *KINDS),
             given,
         ),
-        Claim("Searches from N(0, 1) starts miss no subset.", none("missed", "this project"), missed, many),
+        Claim(
+            "N(0, 1) starts lead to every subset.", none(unit="missed", source="this project"), missed, many
+        ),
         Claim(
             "Every critical point is a global minimum or a saddle, which a negative eigenvalue or a lower "
             f"point within {RADIUS:g} tells.",
-            none("neither", f"{THEOREM} (ii, iii)", looked_up=True),
+            none(unit="neither", source=f"{THEOREM} (ii, iii)", looked_up=True),
             count("neither", *KINDS),
             given,
         ),
         Claim(
             "Every saddle whose middle matrices have a product of full rank has a negative eigenvalue.",
-            none("without", f"{THEOREM} (iv)"),
+            none(unit="without", source=f"{THEOREM} (iv)"),
             count("not strict", FULL),
             given,
         ),
