@@ -146,6 +146,7 @@ def test_minres_of_a_singular_system_has_the_least_residual(solvable, rng, x64):
     assert not np.any(nothing.solution)
 
 
+@pytest.mark.beyond
 def test_newton_with_minres_needs_no_matrix(rng, x64):
     scales = jnp.asarray(rng.uniform(0.5, 2, 120) * rng.choice([-1, 1], 120))
 
@@ -184,6 +185,7 @@ def test_a_flat_gradient_is_told(x64):
     assert not critical.newton_minres(slide, jnp.array([0.3, 0.5])).converged
 
 
+@pytest.mark.beyond
 def test_a_search_goes_on_where_it_was_stopped(double, fit):
     params, batch = fit
     whole = critical.levenberg_marquardt(network, params, batch, max_steps=12, tolerance=0.0)
