@@ -7,13 +7,13 @@ network: the finite stationary points, Neural Computation 10(2), 1998, and The l
 surface of the 2-2-1 XOR network, Annals of Mathematics and Artificial Intelligence 25, 1999.
 
 One hidden layer, a linear output, half the mean squared error on four patterns; gradient descent in double
-precision from Gaussian starts, with a step inversely proportional to the width. A start has failed if the loss
-is still above 0.001. With ReLUs a minimum is certified: its gradient vanishes, no unit is on its kink at a
-pattern, and each unit that is active at some pattern has an output weight other than zero. The outputs near it
-are those of linear least squares in the products of input and output weights, where each minimum is global,
-and moving the factors moves the products freely. With tanh, failing starts are driven on by Newton steps that
-are repelled by saddles. The sources have a sigmoid at the output, too, and prove that no finite stationary
-point of positive loss is a strict minimum. The full form takes about two minutes on two cores.
+precision from Gaussian starts, with a step inversely proportional to the width. A start has failed if the
+loss is still above 0.001. With ReLUs a minimum is certified: its gradient vanishes, no unit is on its kink at
+a pattern, and each unit that is active at some pattern has an output weight other than zero. The outputs near
+it are those of linear least squares in the products of input and output weights, where each minimum is
+global, and moving the factors moves the products freely. With tanh, failing starts are driven on by Newton
+steps that are repelled by saddles. The sources have a sigmoid at the output, too, and prove that no finite
+stationary point of positive loss is a strict minimum. The full form takes about two minutes on two cores.
 """
 
 from dataclasses import dataclass
@@ -224,9 +224,9 @@ def claims(config: Config, shares: xr.DataArray, ends: xr.Dataset, lab: Lab) -> 
         int(ends[f"tanh/{part}"]) for part in ("failing", "left", "still", "strict")
     )
     lab.note(
-        f"2-2-1: {stuck:,} of {number:,} starts fail with ReLUs, {minima:,} of them at certified local minima, "
-        f"and {failing:,} with tanh. Of these, Newton steps leave {left:,} above a loss of {SOLVED:g}; {still:,} "
-        f"have a gradient below {RESIDUAL:g} there, and units that are saturated to rounding."
+        f"2-2-1: {stuck:,} of {number:,} starts fail with ReLUs, {minima:,} of them at certified minima, and "
+        f"{failing:,} with tanh. Of these, Newton steps leave {left:,} above a loss of {SOLVED:g}, {still:,} "
+        f"with a gradient below {RESIDUAL:g} and units that are saturated to rounding."
     )
     several = Need(
         "several widths, of which the smallest do not always succeed", bool(rises), "give --widths"
@@ -305,8 +305,8 @@ def figures(config: Config, shares: xr.DataArray, lab: Lab) -> None:
             lab.figure(
                 "flat_minimum",
                 valley(config, taken(ends["ReLU"], start), unit),
-                "A certified minimum of positive loss with ReLUs, in the plane of one unit's weights: its input "
-                "weights times a factor and its output weight over it are the same function.",
+                "A certified minimum of positive loss with ReLUs, in the plane of one unit's weights: its "
+                "input weights times a factor and its output weight over it are the same function.",
             )
         figure, grid = plots.canvas(2, size=(4.6, 3.9))
         found = losses(ends["tanh"], "tanh")
