@@ -71,7 +71,7 @@ class Config:
     """The number of points along a slice."""
 
 
-QUICK = Config(width=24, digits=500, small=16, target=0.1, draws=4, rescaled=2, points=21)
+QUICK = Config(width=16, digits=300, small=16, target=0.1, draws=4, rescaled=2, points=21)
 
 
 @cache

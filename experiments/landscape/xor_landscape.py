@@ -104,11 +104,11 @@ LOSSES = {"ReLU": relu_loss, "tanh": tanh_loss}
 
 def starts(key: jax.Array, number: int, width: int) -> Any:
     """Random starts: standard normal, but for output weights of variance 1 / width."""
-    keys = jax.random.split(key, 4)
-    draw = partial(jax.random.normal, dtype=jnp.float64)
+    drawn = np.asarray(jax.random.normal(key, (number, 4 * width + 1), jnp.float64))
+    kernel, bias, output, last = np.split(drawn, [2 * width, 3 * width, 4 * width], axis=1)
     return {
-        "input": {"kernel": draw(keys[0], (number, 2, width)), "bias": draw(keys[1], (number, width))},
-        "output": {"kernel": draw(keys[2], (number, width)) / width**0.5, "bias": draw(keys[3], (number,))},
+        "input": {"kernel": kernel.reshape(number, 2, width), "bias": bias},
+        "output": {"kernel": output / width**0.5, "bias": last[:, 0]},
     }
 
 
@@ -128,15 +128,21 @@ def descend(params: Any, activation: str, *, steps: int, kept: int = 1) -> Any:
     return jax.lax.scan(part, params, length=kept)[1]
 
 
+@partial(jax.jit, static_argnames="activation")
+def slopes(params: Any, activation: str) -> tuple[jax.Array, Any]:
+    """The losses of many networks and their gradients."""
+    return jax.vmap(jax.value_and_grad(LOSSES[activation]), (0, None))(params, TARGETS)
+
+
 def losses(params: Any, activation: str) -> np.ndarray:
     """The losses of many networks."""
-    return np.asarray(jax.vmap(LOSSES[activation], (0, None))(params, TARGETS))
+    return np.asarray(slopes(params, activation)[0])
 
 
 def descended(config: Config, activation: str, width: int, key: jax.Array) -> Any:
     """The ends of gradient descent from the random starts of a key."""
     found = descend(starts(key, config.starts, width), activation, steps=config.steps)
-    return jax.tree.map(lambda leaf: leaf[0], found)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[0], found)
 
 
 def solved(config: Config, activation: str, width: int, key: jax.Array) -> float:
@@ -147,13 +153,20 @@ def solved(config: Config, activation: str, width: int, key: jax.Array) -> float
 
 def certified(params: Any) -> np.ndarray:
     """Which ReLU networks are at a local minimum for certain, of a row of them."""
-    gradient = jax.vmap(jax.grad(relu_loss), (0, None))(params, TARGETS)
+    gradient = slopes(params, "ReLU")[1]
     sizes = [np.abs(np.reshape(leaf, (len(leaf), -1))).max(1) for leaf in jax.tree.leaves(gradient)]
     inputs = PATTERNS @ np.asarray(params["input"]["kernel"]) + np.asarray(params["input"]["bias"])[:, None]
     off_kinks = (np.abs(inputs) > MARGIN).all((1, 2))
     idle = (inputs < 0).all(1)
     free = (idle | (np.abs(np.asarray(params["output"]["kernel"])) > MARGIN)).all(1)
     return (np.max(sizes, axis=0) < RESIDUAL) & off_kinks & free
+
+
+@partial(jax.jit, static_argnames="steps")
+def driven(params: Any, *, steps: int) -> critical.CriticalPoint:
+    """Where Newton steps that are repelled by saddles take many networks with tanh."""
+    search = partial(critical.saddle_free_newton, tanh_loss, max_steps=steps, tolerance=RESIDUAL / 100)
+    return jax.vmap(search, (0, None))(params, TARGETS)
 
 
 def taken(params: Any, chosen: Any) -> Any:
@@ -176,23 +189,13 @@ def failures(config: Config, key: jax.Array) -> dict[str, Any]:
                 found[f"{name}/strict"] = int((sure & (np.asarray(newton.nullity) == 0)).sum())
                 continue
             # All starts at once, and so one program; those that succeeded are done at once.
-            search = partial(
-                critical.saddle_free_newton, tanh_loss, max_steps=config.newton, tolerance=RESIDUAL / 100
-            )
-            newton = jax.jit(jax.vmap(search, (0, None)))(ends, TARGETS)
+            newton = driven(ends, steps=config.newton)
             left = failing & (np.asarray(newton.loss) >= SOLVED)
-            size = np.sqrt(
-                sum(
-                    np.sum(np.reshape(leaf, (len(leaf), -1)) ** 2, 1)
-                    for leaf in jax.tree.leaves(newton.params)
-                )
-            )
-            least, residual = np.asarray(newton.eigenvalues)[:, 0], np.asarray(newton.residual)
-            strict = left & (residual < RESIDUAL) & (size < LARGEST) & (least > LEAST)
-            found |= {f"{name}/left": int(left.sum()), f"{name}/strict": int(strict.sum())}
-            found[f"{name}/still"] = int((left & (residual < RESIDUAL)).sum())
-            found[f"{name}/loss"] = float(np.median(newton.loss[left])) if left.any() else np.nan
-            found[f"{name}/size"] = float(np.median(size[left])) if left.any() else np.nan
+            still = left & (np.asarray(newton.residual) < RESIDUAL)
+            sizes = [np.square(leaf).reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(newton.params)]
+            strict = still & (np.sum(sizes, 0) < LARGEST**2) & (np.asarray(newton.eigenvalues)[:, 0] > LEAST)
+            for part, chosen in (("left", left), ("still", still), ("strict", strict)):
+                found[f"{name}/{part}"] = int(chosen.sum())
     return found
 
 
@@ -277,6 +280,7 @@ def figures(config: Config, shares: xr.DataArray, lab: Lab) -> None:
     with jax.enable_x64(True):
         points = starts(lab.key("pictures"), PICTURED, SMALLEST)
         paths = {name: descend(points, name, steps=config.steps, kept=KEPT) for name in ACTIVATIONS}
+        paths = jax.tree.map(np.asarray, paths)
         ends = {name: taken(path, -1) for name, path in paths.items()}
         solutions = [around(config, name, ends[name], lab.key("directions")) for name in ACTIVATIONS]
         names = xr.Variable("network", [f"2-2-1, {name}" for name in ACTIVATIONS])

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from jaxtheory.core import checks
@@ -109,25 +110,29 @@ def random_directions(
 @partial(jax.jit, static_argnames=("directions", "normalization", "axis", "biases"))
 def _drawn(key: Any, params: PyTree, directions: int, normalization: str, axis: int, biases: bool) -> PyTree:
     leaves, structure = jax.tree.flatten(params)
+    moved = [leaf.ndim > 1 or biases for leaf in leaves]
+    # One draw for all arrays: a generator for each would be most of the time to compile.
+    ends = np.cumsum([leaf.size * one for leaf, one in zip(leaves, moved)])
+    wide = jnp.promote_types(jnp.result_type(*leaves), jnp.float32)
+    drawn = jnp.split(jax.random.normal(key, (directions, int(ends[-1])), wide), ends[:-1], axis=1)
 
-    def draw(key: Any) -> PyTree:
-        keys = jax.random.split(key, len(leaves))
-        return structure.unflatten([one(*both) for both in zip(keys, leaves)])
+    def one(leaf: Array, direction: Array, is_moved: bool) -> Array:
+        shape = (directions, *leaf.shape)
+        if not is_moved:
+            return jnp.zeros(shape, leaf.dtype)
+        direction = direction.reshape(shape)
+        if normalization != "none":
+            by_filter = normalization == "filter" and leaf.ndim > 1
+            # Negative axes are the same with and without the leading axis.
+            within = tuple(
+                k for k in range(-leaf.ndim, 0) if not by_filter or k % leaf.ndim != axis % leaf.ndim
+            )
+            length = jnp.linalg.vector_norm(direction, axis=within, keepdims=True)
+            norm = _safe_norm(leaf.astype(wide), within)
+            direction = direction * norm / jnp.where(length > 0, length, 1)
+        return direction.astype(leaf.dtype)
 
-    def one(key: Any, leaf: Array) -> Array:
-        if leaf.ndim < 2 and not biases:
-            return jnp.zeros_like(leaf)
-        weights = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
-        direction = jax.random.normal(key, leaf.shape, weights.dtype)
-        if normalization == "none":
-            return direction.astype(leaf.dtype)
-        by_filter = normalization == "filter" and leaf.ndim > 1
-        within = tuple(k for k in range(leaf.ndim) if not by_filter or k != axis % leaf.ndim)
-        length = jnp.linalg.vector_norm(direction, axis=within, keepdims=True)
-        scale = _safe_norm(weights, within) / jnp.where(length > 0, length, 1)
-        return (direction * scale).astype(leaf.dtype)
-
-    return jax.vmap(draw)(jax.random.split(key, directions))
+    return structure.unflatten([one(*both) for both in zip(leaves, drawn, moved)])
 
 
 def _safe_norm(weights: Array, within: tuple[int, ...]) -> Array:
