@@ -88,7 +88,7 @@ def loss_of(width: int) -> Any:
 
 @partial(jax.jit, static_argnames=("width", "batch", "every", "most"))
 def trained(
-    data: Any, key: jax.Array, target: float, *, width: int, batch: int, every: int, most: int
+    data: Any, key: jax.Array, target: Any, *, width: int, batch: int, every: int, most: int
 ) -> tuple[Any, jax.Array, jax.Array]:
     """Parameters whose training loss is the first below the target, looked at every few steps.
 

@@ -13,7 +13,7 @@ a pattern, and each unit that is active at some pattern has an output weight oth
 it are those of linear least squares in the products of input and output weights, where each minimum is
 global, and moving the factors moves the products freely. With tanh, failing starts are driven on by Newton
 steps that are repelled by saddles. The sources have a sigmoid at the output, too, and prove that no finite
-stationary point of positive loss is a strict minimum. The full form takes about two minutes on two cores.
+stationary point of positive loss is a strict minimum. The full form takes about a minute on two cores.
 """
 
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def descend(params: Any, activation: str, *, steps: int, kept: int = 1) -> Any:
     gradient = jax.vmap(jax.grad(LOSSES[activation]), (0, None))
     rate = STEP / params["input"]["bias"].shape[-1]
 
-    def step(_: int, params: Any) -> Any:
+    def step(_: Any, params: Any) -> Any:
         return jax.tree.map(lambda leaf, slope: leaf - rate * slope, params, gradient(params, TARGETS))
 
     def part(params: Any, _: None) -> Any:
@@ -305,7 +305,7 @@ def figures(config: Config, shares: xr.DataArray, lab: Lab) -> None:
             certified(ends["ReLU"])[:, None] & (losses(ends["ReLU"], "ReLU") >= SOLVED)[:, None] & active
         )
         if valleys.any():
-            start, unit = np.argwhere(valleys)[0]
+            start, unit = np.argwhere(valleys)[0].tolist()
             lab.figure(
                 "flat_minimum",
                 valley(config, taken(ends["ReLU"], start), unit),
