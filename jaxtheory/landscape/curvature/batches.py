@@ -150,7 +150,8 @@ def in_batches(data: PyTree, examples: int) -> Batches:
     shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
     if len({shape[:1] for shape in shapes}) > 1 or shapes[0][:1] in ((), (0,)):
         raise ValueError(
-            f"data have the shapes {_listed(shapes)}: take arrays with one leading axis of examples"
+            f"data have the shapes {_listed(shapes)}: take arrays with one leading axis of examples, "
+            "at least one"
         )
     whole = shapes[0][0] // examples
     even = jax.tree.map(lambda leaf: leaf[: whole * examples].reshape(whole, examples, *leaf.shape[1:]), data)

@@ -43,7 +43,7 @@ class GradientCovariance(means.Mean):
             slopes = slopes - _inner(self.gradient, vector)
         return jax.linear_transpose(push, self.params)(slopes / len(values))[0]
 
-    def losses(self, one: Batch, params: PyTree) -> Float[Array, " examples"]:
+    def losses(self, one: Batch, params: PyTree) -> Any:
         """Return the loss of each example of a batch."""
         return self.loss(self.with_params(params), one.data, *losses.of_batch(self.key, one))
 

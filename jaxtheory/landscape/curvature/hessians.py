@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.records import record, static
-from jaxtheory.core.types import Precision, RandomKey
+from jaxtheory.core.types import Precision, RandomKey, RealScalar
 from jaxtheory.landscape.curvature import losses, means, parameters
 from jaxtheory.landscape.curvature.batches import Batch, Batches, take
 from jaxtheory.landscape.curvature.kept import Keep
@@ -28,13 +28,13 @@ class Hessian(means.Mean):
     fixed: PyTree
     batches: Batches | None
     key: RandomKey | None
-    step: float | None
+    step: RealScalar | None
     """The step of finite differences, relative to 1 + ‖w‖."""
     loss: Callable[..., Any] = static()
     method: str = static()
     precision: Precision = static()
 
-    def value(self, one: Batch) -> Float[Array, ""]:
+    def value(self, one: Batch) -> Any:
         """Return the loss of one batch."""
         return self._loss(one)(self.params)
 
@@ -54,6 +54,12 @@ class Hessian(means.Mean):
             lambda one, other: ((one - other) / (2 * step)).astype(one.dtype), moved(1), moved(-1)
         )
 
+    def linearized(self, one: Batch) -> Callable[[PyTree], PyTree]:
+        """Return the Hessian of one batch as a function of the vector, the rest of it computed."""
+        if self.method == "finite_differences":
+            return lambda vector: self.on_batch(one, vector)
+        return jax.linearize(jax.grad(self._loss(one)), self.params)[1]
+
     def _loss(self, one: Batch) -> Callable[[PyTree], Float[Array, ""]]:
         return lambda params: self.loss(self.with_params(params), one.data, *losses.of_batch(self.key, one))
 
@@ -71,7 +77,7 @@ def hessian(
     batches: PyTree,
     *,
     method: Literal["forward_over_reverse", "finite_differences"] = "forward_over_reverse",
-    step: float | None = None,
+    step: RealScalar | None = None,
     part: PyTree | None = None,
     mesh: Mesh | None = None,
     keep: Keep = False,
@@ -142,8 +148,7 @@ def hessian(
         method=method,
         precision=precision,
     )
-    value = jax.eval_shape(operator.value, operator.batches.first())
-    losses.shaped("loss", value, (), "one number, as the mean over the batch")
+    losses.shaped("loss", means.value_shape(operator), (), "one number, as the mean over the batch")
     return means.made(operator, "loss", keep)
 
 

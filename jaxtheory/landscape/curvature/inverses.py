@@ -32,10 +32,12 @@ class Inverse(Operator):
 
     operator: Any
     """The operator A."""
-    damping: Any
+    damping: RealScalar
     """The number λ that is added."""
-    tolerance: float | None
+    tolerance: RealScalar | None
+    """The residual relative to the right-hand side at which a system counts as solved."""
     max_steps: int = static()
+    """The largest number of steps."""
 
     @property
     def template(self) -> PyTree:
@@ -68,7 +70,7 @@ class Inverse(Operator):
 
 
 def damped_inverse(
-    operator: Operator, damping: RealScalar, *, tolerance: float | None = None, max_steps: int = 1000
+    operator: Operator, damping: RealScalar, *, tolerance: RealScalar | None = None, max_steps: int = 1000
 ) -> Inverse:
     r"""Return the inverse $(A + \lambda)^{-1}$ of a damped operator, by conjugate gradients.
 
@@ -110,59 +112,63 @@ def damped_inverse(
 
 @jax.jit
 def _solved(inverse: Inverse, vectors: PyTree) -> SolveResult:
-    """Conjugate gradients for all right-hand sides at once; a row that is done is left as it is."""
+    """All systems at once; their derivative is that of the solution, not of the steps to it."""
     operator = inverse.operator
     target = operator.flat(vectors)
     damping = jnp.asarray(inverse.damping, target.dtype)
-    eps = jnp.finfo(target.dtype).eps
 
     def product(rows: Array) -> Array:
         return operator.flat(operator.apply_many(operator.unflat(rows))) + damping * rows
 
+    def solve(product: Any, target: Array) -> tuple[Array, tuple[Array, Array]]:
+        return _conjugate_gradients(product, target, inverse.tolerance, inverse.max_steps)
+
+    x, (steps, converged) = jax.lax.custom_linear_solve(product, target, solve, symmetric=True, has_aux=True)
+    residual = _norms(target - product(x))
+    return SolveResult(solution=operator.unflat(x), residual=residual, steps=steps, converged=converged)
+
+
+def _conjugate_gradients(
+    product: Any, target: Float[Array, "k n"], tolerance: Any, max_steps: int
+) -> tuple[Array, tuple[Array, Array]]:
+    """Solves for all right-hand sides; a row that is done is left as it is."""
+    eps = jnp.finfo(target.dtype).eps
+    size = _norms(target)
+
+    def live(carry: tuple[Array, ...]) -> Array:
+        steps, x, residual, _, largest, bad = carry
+        return ~bad & (steps < max_steps) & (_norms(residual) > goal(x, largest))
+
     def goal(x: Array, largest: Array) -> Array:
-        """The norms of the residuals at which rows are done."""
-        if inverse.tolerance is not None:
-            return inverse.tolerance * _norms(target)
-        # Beyond this, rounding in a single product is larger than the residual.
-        return eps * (_norms(target) + largest * _norms(x))
+        # Below eps times the product's size, the residual is that product's own rounding.
+        return eps * (size + largest * _norms(x)) if tolerance is None else tolerance * size
 
     def step(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         steps, x, residual, direction, largest, bad = carry
-        live = _live(carry)
+        on = live(carry)
         image = product(direction)
-        squared = jnp.sum(residual**2, axis=1)
-        bend, length = jnp.sum(direction * image, axis=1), jnp.sum(direction**2, axis=1)
-        bad = bad | (live & ~(bend > 0))
-        largest = jnp.where(live & (bend > 0), jnp.maximum(largest, bend / length), largest)
-        rate = jnp.where(live & (bend > 0), squared / jnp.where(bend > 0, bend, 1), 0)[:, None]
+        squared, bend = jnp.sum(residual**2, axis=1), jnp.sum(direction * image, axis=1)
+        fine = on & (bend > 0)
+        rate = jnp.where(fine, squared / jnp.where(fine, bend, 1), 0)[:, None]
         x, residual = x + rate * direction, residual - rate * image
+        largest = jnp.where(fine, jnp.maximum(largest, bend / jnp.sum(direction**2, axis=1)), largest)
         beta = jnp.sum(residual**2, axis=1) / jnp.where(squared > 0, squared, 1)
-        direction = jnp.where(live[:, None], residual + beta[:, None] * direction, direction)
-        return steps + live, x, residual, direction, largest, bad
+        direction = jnp.where(on[:, None], residual + beta[:, None] * direction, direction)
+        return steps + on, x, residual, direction, largest, bad | (on & ~fine)
 
-    def _live(carry: tuple[Array, ...]) -> Array:
-        steps, x, residual, _, largest, bad = carry
-        return ~bad & (steps < inverse.max_steps) & (_norms(residual) > goal(x, largest))
-
-    zeros = jnp.zeros(len(target), target.dtype)
+    rows = len(target)
     start = (
-        jnp.zeros(len(target), jnp.int32),
+        jnp.zeros(rows, jnp.int32),
         jnp.zeros_like(target),
         target,
         target,
-        zeros,
-        jnp.zeros(len(target), bool),
+        jnp.zeros(rows, target.dtype),
+        jnp.zeros(rows, bool),
     )
-    steps, x, residual, _, largest, bad = jax.lax.while_loop(lambda carry: jnp.any(_live(carry)), step, start)
-    met = _norms(residual) <= goal(x, largest)
-    x = jnp.where(bad[:, None], jnp.nan, x)
-    return SolveResult(
-        solution=operator.unflat(x),
-        residual=_norms(target - product(x)),
-        steps=steps,
-        converged=met & ~bad,
-    )
+    steps, x, residual, _, largest, bad = jax.lax.while_loop(lambda carry: jnp.any(live(carry)), step, start)
+    converged = ~bad & (_norms(residual) <= goal(x, largest))
+    return jnp.where(bad[:, None], jnp.nan, x), (steps, converged)
 
 
-def _norms(rows: Array) -> Array:
+def _norms(rows: Float[Array, "k n"]) -> Float[Array, " k"]:
     return jnp.sqrt(jnp.sum(rows**2, axis=1))

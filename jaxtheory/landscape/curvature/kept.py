@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.records import record
-from jaxtheory.landscape.curvature.operators import Operator
+from jaxtheory.landscape.curvature.operators import Operator, several
 
 Keep = bool | int
 """Whether to linearize once; a number of bytes does so where no more of them are kept."""
@@ -33,6 +33,10 @@ class Kept(Operator):
     def apply(self, vector: PyTree) -> PyTree:
         """Multiply one vector."""
         return self.linear(vector)
+
+    def apply_many(self, vectors: PyTree) -> PyTree:
+        """Multiply vectors that are stacked on a leading axis of every leaf."""
+        return several(self.linear, vectors, self.dimension)
 
     def restricted(self, part: PyTree) -> "Kept":
         """Return the operator restricted to a part of the parameters, linearized for these."""

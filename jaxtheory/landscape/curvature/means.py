@@ -1,9 +1,11 @@
 """Operators that are means over batches of data."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
@@ -11,7 +13,7 @@ from jaxtheory.core.types import Precision
 from jaxtheory.landscape.curvature import losses, parameters
 from jaxtheory.landscape.curvature.batches import Batch, Batches
 from jaxtheory.landscape.curvature.kept import Keep, keep
-from jaxtheory.landscape.curvature.operators import Operator
+from jaxtheory.landscape.curvature.operators import Operator, several
 
 
 class Mean(Operator):
@@ -39,15 +41,24 @@ class Mean(Operator):
         """Multiply one vector by the operator of one batch."""
         raise NotImplementedError
 
-    def value(self, one: Batch) -> Array:
+    def value(self, one: Batch) -> Any:
         """A number of one batch that is finite where the operator is."""
         raise NotImplementedError
 
     def apply(self, vector: PyTree) -> PyTree:
         """Multiply one vector."""
-        shared = self.without_batches()
-        with precise(self.precision):
-            return self.batches.mean(lambda one, shared, vector: shared.on_batch(one, vector), shared, vector)
+        return self._mean(lambda one, shared, vector: shared.on_batch(one, vector), vector)
+
+    def apply_many(self, vectors: PyTree) -> PyTree:
+        """Multiply vectors that are stacked on a leading axis of every leaf, with one linearization."""
+        return self._mean(
+            lambda one, shared, vectors: several(shared.linearized(one), vectors, self.dimension), vectors
+        )
+
+    def linearized(self, one: Batch) -> Callable[[PyTree], PyTree]:
+        """Return the operator of one batch as a function of the vector, the rest of it computed."""
+        start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self.params)
+        return jax.linearize(lambda vector: self.on_batch(one, vector), start)[1]
 
     def restricted(self, part: PyTree) -> "Mean":
         """Return the block of the operator that belongs to a part of the parameters.
@@ -64,6 +75,10 @@ class Mean(Operator):
         """
         params, more = parameters.split(self.params, part)
         return dataclasses.replace(self, params=params, fixed=parameters.merge(more, self.fixed))
+
+    def _mean(self, function: Callable[..., PyTree], vectors: PyTree) -> PyTree:
+        with precise(self.precision):
+            return self.batches.mean(function, self.without_batches(), vectors)
 
     def without_batches(self) -> "Mean":
         """Return the operator with everything but its data, which all batches share."""
@@ -103,6 +118,16 @@ def made(operator: Mean, name: str, kept: Keep) -> Operator:
     if losses.known(operator):
         losses.finite(name, operator.batches, _values(operator))
     return keep(operator, kept)
+
+
+def value_shape(operator: Mean) -> Any:
+    """Return the shape and dtype of an operator's value on one batch."""
+    return jax.eval_shape(_value, operator.without_batches(), operator.batches.first())
+
+
+@jax.jit
+def _value(operator: Mean, one: Batch) -> Any:
+    return operator.value(one)
 
 
 @jax.jit

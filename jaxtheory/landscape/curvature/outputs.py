@@ -32,7 +32,7 @@ class GaussNewton(means.Mean):
     loss: Callable[..., Any] = static()
     precision: Precision = static()
 
-    def value(self, one: Batch) -> Float[Array, ""]:
+    def value(self, one: Batch) -> Any:
         """Return the loss of one batch."""
         x, target = one.data
         return self.loss(self.outputs(self.with_params(self.params), x), target)
@@ -59,7 +59,7 @@ class Fisher(means.Mean):
     samples: int = static()
     precision: Precision = static()
 
-    def value(self, one: Batch) -> Float[Array, ""]:
+    def value(self, one: Batch) -> Any:
         """Return the sum of the outputs on one batch."""
         return jnp.sum(self.outputs(self.with_params(self.params), one.data[0]))
 
@@ -153,8 +153,7 @@ def gauss_newton(
         loss=loss,
         precision=precision,
     )
-    value = jax.eval_shape(operator.value, operator.batches.first())
-    losses.shaped("loss", value, (), "one number, as the mean over the batch")
+    losses.shaped("loss", means.value_shape(operator), (), "one number, as the mean over the batch")
     return means.made(operator, "loss", keep)
 
 

@@ -82,7 +82,7 @@ def layers(params: PyTree) -> dict[str, PyTree]:
 def _mask(params: PyTree, part: PyTree) -> PyTree:
     """A truth value for each parameter."""
     if any(not isinstance(vary, bool) for vary in jax.tree.leaves(part)):
-        raise TypeError(f"part is {part}: take a pytree of True and False")
+        raise TypeError(f"part is {part!r}: take a pytree of True and False")
     try:
         return jax.tree.map(lambda vary, below: jax.tree.map(lambda _: vary, below), part, params)
     except ValueError as error:

@@ -9,9 +9,8 @@ pytree of arrays that can be stored: `density_init`, `density_step` and `density
 `eigenpairs_step` and `eigenpairs_result`.
 """
 
+from jaxtheory.landscape.spectrum.densities import density, density_init, density_result, density_step
 from jaxtheory.landscape.spectrum.eigenpairs import (
-    EigenpairsResult,
-    EigenpairsState,
     eigenpairs_init,
     eigenpairs_result,
     eigenpairs_step,
@@ -19,15 +18,9 @@ from jaxtheory.landscape.spectrum.eigenpairs import (
 )
 from jaxtheory.landscape.spectrum.estimates import Estimate
 from jaxtheory.landscape.spectrum.lanczos import LanczosState
-from jaxtheory.landscape.spectrum.quadrature import (
-    SpectralDensity,
-    density,
-    density_init,
-    density_result,
-    density_step,
-    effective_rank,
-    negative_share,
-)
+from jaxtheory.landscape.spectrum.quadrature import SpectralDensity
+from jaxtheory.landscape.spectrum.restarts import EigenpairsResult, EigenpairsState
+from jaxtheory.landscape.spectrum.shares import effective_rank, negative_share
 from jaxtheory.landscape.spectrum.traces import DiagonalEstimate, XTraceResult, diagonal, trace, xtrace
 
 __all__ = [

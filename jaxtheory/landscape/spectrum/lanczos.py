@@ -14,16 +14,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from jaxtheory.core.records import record, static
+from jaxtheory.core.types import RandomKey
 from jaxtheory.landscape.curvature.operators import Operator
 from jaxtheory.landscape.spectrum import vectors
+
+BLOCK = 10
+"""The number of Lanczos vectors that are kept in one array."""
 
 
 @record
 class LanczosState:
     """The state of Lanczos' method for several starting vectors: arrays only, so that it can be stored."""
 
-    basis: PyTree
-    """The Lanczos vectors `(probes, steps, ...)`, zeros where none is yet. None if they are not kept."""
+    basis: tuple[PyTree, ...]
+    """The Lanczos vectors in blocks `(probes, block, ...)`, zeros where none is yet; () if none is kept."""
     previous: PyTree
     """The Lanczos vector of each probe before the current one."""
     current: PyTree
@@ -38,14 +42,20 @@ class LanczosState:
     """The dimension of the operator."""
 
 
-def start(operator: Operator, vectors_at_start: PyTree, steps: int, *, reorthogonalize: bool) -> LanczosState:
-    """The state before the first step, from starting vectors `(probes, ...)` of any length but zero."""
-    norms = jnp.sqrt(vectors.dots(vectors_at_start, vectors_at_start))
-    current = vectors.times(1 / norms, vectors_at_start)
-    probes = len(norms)
+@partial(jax.jit, static_argnames=("probes", "steps", "reorthogonalize"))
+def start(
+    operator: Operator, key: RandomKey, *, probes: int, steps: int, reorthogonalize: bool
+) -> LanczosState:
+    """The state before the first step, from vectors of random signs."""
+    signs = vectors.draw(operator, key, jnp.arange(probes), kind="signs")
+    norms = jnp.sqrt(vectors.dots(signs, signs))
+    current = vectors.times(1 / norms, signs)
     coefficients = jnp.zeros((probes, steps), norms.dtype)
     return LanczosState(
-        basis=vectors.zeros(operator, (probes, steps)) if reorthogonalize else None,
+        basis=tuple(
+            vectors.zeros(operator, (probes, min(BLOCK, steps - first)))
+            for first in (range(0, steps, BLOCK) if reorthogonalize else ())
+        ),
         previous=jax.tree.map(jnp.zeros_like, current),
         current=current,
         diagonal=coefficients,
@@ -70,10 +80,12 @@ def _step(operator: Operator, state: LanczosState) -> LanczosState:
     product = vectors.multiply(operator, current)
     along = vectors.dots(current, product)
     rest = vectors.plus(vectors.plus(product, -along, current), -before, state.previous)
-    basis = state.basis
-    if basis is not None:
-        basis = vectors.replaced(basis, place, current)
-        rest = vectors.plus(rest, -jnp.ones_like(along), vectors.combine(vectors.inner(basis, rest), basis))
+    basis = []
+    for number, block in enumerate(state.basis):
+        block = _with_row(block, place - number * BLOCK, current)
+        basis.append(block)
+        # Blocks that are still empty are not read: the reading is what reorthogonalization costs.
+        rest = jax.lax.cond(place >= number * BLOCK, _outside, lambda _, rest: rest, block, rest)
     norm = jnp.sqrt(vectors.dots(rest, rest))
     scale = jnp.maximum(jnp.abs(along), jnp.max(jnp.abs(state.diagonal), axis=1))
     # What is left of an invariant subspace is rounding: no direction to go on in.
@@ -81,13 +93,31 @@ def _step(operator: Operator, state: LanczosState) -> LanczosState:
     norm = jnp.where(ended, 0, norm)
     return replace(
         state,
-        basis=basis,
+        basis=tuple(basis),
         previous=current,
         current=vectors.times(jnp.where(ended, 0, 1 / jnp.where(ended, 1, norm)), rest),
         diagonal=state.diagonal.at[:, place].set(along),
         offdiagonal=state.offdiagonal.at[:, place].set(norm),
         step=place + 1,
     )
+
+
+def _with_row(block: PyTree, place: Array, current: PyTree) -> PyTree:
+    """The block with vectors at a place, if the place is in it."""
+
+    def of_leaf(block: Array, current: Array) -> Array:
+        rows = block.shape[1]
+        within = jnp.clip(place, 0, rows - 1)
+        held = jax.lax.dynamic_index_in_dim(block, within, 1, False)
+        row = jnp.where((place >= 0) & (place < rows), current, held)
+        return jax.lax.dynamic_update_index_in_dim(block, row, within, 1)
+
+    return jax.tree.map(of_leaf, block, current)
+
+
+def _outside(block: PyTree, rest: PyTree) -> PyTree:
+    """What vectors have outside the span of a block."""
+    return jax.tree.map(jnp.subtract, rest, vectors.combine(vectors.inner(block, rest), block))
 
 
 def tridiagonal(state: LanczosState) -> Float[Array, "probes steps steps"]:

@@ -4,7 +4,6 @@ Nothing is flattened, so that leaves that are sharded over devices stay where th
 a sum of a few numbers over the devices.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,13 +53,18 @@ def draw(operator: Operator, key: RandomKey, numbers: Array, *, kind: str) -> Py
     """
     dtype = dtype_of(operator)
     leaves, structure = jax.tree.flatten(operator.template)
-    sample = jax.random.rademacher if kind == "signs" else jax.random.normal
+    sample = _signs if kind == "signs" else jax.random.normal
 
     def one(number: Array) -> list[Array]:
         keys = jax.random.split(jax.random.fold_in(key, number), len(leaves))
         return [sample(own, jnp.shape(leaf), dtype) for own, leaf in zip(keys, leaves)]
 
     return jax.tree.unflatten(structure, jax.vmap(one)(numbers))
+
+
+def _signs(key: RandomKey, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Random signs, the same ones in every dtype."""
+    return 1 - 2 * (jax.random.bits(key, shape, jnp.uint8) & 1).astype(dtype)
 
 
 def multiply(operator: Operator, vectors: PyTree) -> PyTree:
@@ -148,8 +152,3 @@ def steps_within(name: str, value: Any, operator: Operator, *, least: int = 1) -
             "which there is no further Lanczos vector"
         )
     return value
-
-
-def entries(template: PyTree) -> int:
-    """The number of entries of a vector."""
-    return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(template))
