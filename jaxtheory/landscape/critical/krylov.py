@@ -97,7 +97,7 @@ def minimal_residual(product: Any, b: Array, max_steps: int, tolerance: Any) -> 
     norm = jnp.linalg.norm(b)
     safe = jnp.where(norm > 0, norm, 1)
     zero, one = jnp.zeros_like(b), jnp.ones((), b.dtype)
-    eps = jnp.finfo(b.dtype).eps
+    negligible = jnp.finfo(b.dtype).eps ** 0.75
 
     def step(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         steps, x, lanczos, (w_before, w), (c_before, c, s_before, s), eta, _ = carry
@@ -110,8 +110,8 @@ def minimal_residual(product: Any, b: Array, max_steps: int, tolerance: Any) -> 
         third, second = s_before * beta, s * alpha + c * c_before * beta
         first = c * alpha - s * c_before * beta
         pivot = jnp.sqrt(first**2 + following**2)
-        # The residual is an eigenvector of zero: it is the least, and another step would divide by rounding.
-        stuck = jnp.sqrt(first**2 + (c * following) ** 2) <= 8 * eps * scale
+        # A residual that the operator maps to zero is the least: another step would divide by rounding.
+        stuck = jnp.sqrt(first**2 + (c * following) ** 2) <= negligible * scale
         pivot = jnp.where(pivot > 0, pivot, 1)
         turned = first / pivot, following / pivot
         w_next = (v - third * w_before - second * w) / pivot

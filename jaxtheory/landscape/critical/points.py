@@ -13,6 +13,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import RealScalar
+from jaxtheory.landscape.curvature import losses
 
 Loss = Callable[[Any, Any], Any]
 """A function of parameters and a batch that returns one number."""
@@ -79,13 +80,8 @@ def check(loss: Loss, params: Any, batch: Any) -> None:
         raise ValueError("params holds no array: take the parameters that the loss depends on")
     for leaf in leaves:
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise TypeError(f"params holds {jnp.result_type(leaf)}: take arrays of floating numbers")
-    out = jax.eval_shape(loss, params, batch)
-    if not hasattr(out, "shape") or out.shape:
-        found = f"an array of shape {out.shape}" if hasattr(out, "shape") else f"a {type(out).__name__}"
-        raise ValueError(f"loss returns {found}: take a function that returns one number")
-    if not jnp.issubdtype(out.dtype, jnp.floating):
-        raise TypeError(f"loss returns {out.dtype}: take a function that returns a floating number")
+            raise TypeError(f"params holds {jnp.result_type(leaf)}: take real floating-point arrays")
+    losses.shaped("loss", jax.eval_shape(loss, params, batch), (), "one number, as the mean over the batch")
 
 
 def limit(tolerance: RealScalar | None, params: Any) -> Any:

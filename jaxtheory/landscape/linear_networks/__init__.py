@@ -20,8 +20,11 @@ References:
 from jaxtheory.landscape.linear_networks.model import apply, end_to_end, init, loss, middle
 from jaxtheory.landscape.linear_networks.representatives import lower_point, representative, unbalanced
 from jaxtheory.landscape.linear_networks.theory import (
+    Assigned,
+    Margins,
     Moments,
     assign,
+    margins,
     moment_loss,
     moments,
     subset_loss,
@@ -30,6 +33,8 @@ from jaxtheory.landscape.linear_networks.theory import (
 )
 
 __all__ = [
+    "Assigned",
+    "Margins",
     "Moments",
     "apply",
     "assign",
@@ -37,6 +42,7 @@ __all__ = [
     "init",
     "loss",
     "lower_point",
+    "margins",
     "middle",
     "moment_loss",
     "moments",

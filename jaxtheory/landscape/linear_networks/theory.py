@@ -31,6 +31,17 @@ class Moments:
     """The eigenvectors of Σ in the columns."""
 
 
+class Margins(NamedTuple):
+    """How far data are from where the theory does not hold."""
+
+    inputs: Float[Array, ""]
+    """The least over the largest eigenvalue of the inputs' second moment."""
+    cross: Float[Array, ""]
+    """The least over the largest singular value of the second moment of targets and inputs."""
+    gap: Float[Array, ""]
+    """The least difference of two eigenvalues of Σ over the largest one; 1 for one output."""
+
+
 class Assigned(NamedTuple):
     """The subset to which a map is nearest."""
 
@@ -83,11 +94,45 @@ def moments(x: Real[AnyArray, "n inputs"], targets: Real[AnyArray, "n outputs"])
     return back(Moments(root, least_squares, floor, values[::-1], vectors[:, ::-1]))
 
 
+def margins(moments: Moments) -> Margins:
+    r"""Return how far data are from where the theory does not hold: numbers that must not vanish.
+
+    Args:
+        moments: The moments of the data.
+
+    Returns:
+        The margins, each from 0 to 1.
+
+    Raises:
+        ValueError: If there are more outputs than inputs.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.landscape import linear_networks
+        >>> data = linear_networks.moments(jnp.eye(2), jnp.array([[2.0, 0.0], [0.0, 4.0]]))
+        >>> [float(one) for one in linear_networks.margins(data)]
+        [1.0, 0.5, 0.75]
+
+    References:
+        Kawaguchi, Deep learning without poor local minima, 2016.
+    """
+    root, least_squares, values = map(jnp.asarray, (moments.root, moments.least_squares, moments.values))
+    outputs, inputs = least_squares.shape
+    if outputs > inputs:
+        raise ValueError(
+            f"moments are of {outputs} outputs and {inputs} inputs: take at most as many outputs"
+        )
+    variances = jnp.linalg.eigvalsh(root) ** 2
+    singular = jnp.linalg.svd(matmul(least_squares, matmul(root, root)), compute_uv=False)
+    gap = jnp.min(values[:-1] - values[1:], initial=jnp.inf)
+    return Margins(variances[0] / variances[-1], singular[-1] / singular[0], jnp.minimum(gap / values[0], 1))
+
+
 def moment_loss(params: Weights, moments: Moments) -> Float[Array, ""]:
     r"""Return half of the mean squared error from the moments of the data.
 
-    It is $f + \frac12 \|(W_L \cdots W_1 - R) \Sigma_{xx}^{1/2}\|^2$ with the loss f of R, and equals `loss` on
-    the data at a cost that does not depend on their number.
+    It is $f + \frac12 \|(W_L \cdots W_1 - R) \Sigma_{xx}^{1/2}\|^2$ with the loss f of R, and equals `loss`
+    on the data at a cost that does not depend on their number.
 
     Args:
         params: The matrices, the first layer's first.
@@ -239,4 +284,4 @@ def _mask(moments: Moments, subset: Booleans) -> Array:
     """A mask as numbers."""
     mask = as_array("subset", subset)
     checks.axes("subset", mask, "...", "outputs", sizes=jnp.shape(moments.values))
-    return jnp.asarray(mask, moments.values.dtype)
+    return jnp.asarray(mask, jnp.asarray(moments.values).dtype)
