@@ -91,20 +91,7 @@ def loss_of(width: int) -> Any:
 def trained(
     data: Any, key: jax.Array, target: Any, *, width: int, batch: int, every: int, most: int
 ) -> tuple[Any, jax.Array, jax.Array]:
-    """Parameters whose training loss is the first below the target, looked at every few steps.
-
-    Args:
-        data: The training digits.
-        key: The key of the start and of the order of digits.
-        target: The training loss.
-        width: The width of the network.
-        batch: The number of digits in a batch.
-        every: The number of steps between two looks.
-        most: The largest number of looks.
-
-    Returns:
-        The parameters, their training loss and the number of steps.
-    """
+    """The first parameters whose training loss, seen every few steps, is below the target; it; the steps."""
     loss, optimizer = loss_of(width), optax.adam(RATE)
     objective = training.objective(network(width).apply, training.cross_entropy)
     start, order = jax.random.split(key)
@@ -159,16 +146,9 @@ def minima(config: Config, train: Any, test: Any, key: jax.Array) -> dict[str, n
 
 
 def rescale(params: Any, exponent: int, *, first: int = 0, second: int = 1) -> Any:
-    """The same network with a layer divided by a power of two and a later one's kernel multiplied by it.
+    """The same network with a layer divided by 2^exponent and a later one's kernel multiplied by it.
 
-    Args:
-        params: The parameters of a multilayer perceptron with ReLUs.
-        exponent: The exponent of two.
-        first: The layer whose kernel and bias are divided.
-        second: The layer after it whose kernel is multiplied; biases of layers between are divided.
-
-    Returns:
-        The parameters.
+    The biases of layers between are divided as well.
     """
     factor = np.float32(2.0**exponent)
     layers = {place: dict(layer) for place, layer in params["layers"].items()}
@@ -263,7 +243,7 @@ def claims(config: Config, ends: xr.Dataset, rescaled: xr.Dataset, lab: Lab) -> 
             needs=reached,
         ),
         Claim(
-            "They err more on test digits: the difference of the test errors.",
+            "They err more on the same test digits: the difference of the test errors.",
             above(0, unit="points", source=f"{KESKAR}: sharp minima generalize worse", looked_up=True),
             mean(gain["test error"], over="draw", paired=True),
             needs=reached,

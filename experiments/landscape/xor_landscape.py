@@ -151,13 +151,17 @@ def solved(config: Config, activation: str, width: int, key: jax.Array) -> float
         return 100 * float(np.mean(losses(descended(config, activation, width, key), activation) < SOLVED))
 
 
+def preactivations(params: Any) -> np.ndarray:
+    """What hidden units receive, `(networks, patterns, units)`."""
+    return PATTERNS @ np.asarray(params["input"]["kernel"]) + np.asarray(params["input"]["bias"])[:, None]
+
+
 def certified(params: Any) -> np.ndarray:
     """Which ReLU networks are at a local minimum for certain, of a row of them."""
     gradient = slopes(params, "ReLU")[1]
     sizes = [np.abs(np.reshape(leaf, (len(leaf), -1))).max(1) for leaf in jax.tree.leaves(gradient)]
-    inputs = PATTERNS @ np.asarray(params["input"]["kernel"]) + np.asarray(params["input"]["bias"])[:, None]
-    off_kinks = (np.abs(inputs) > MARGIN).all((1, 2))
-    idle = (inputs < 0).all(1)
+    received = preactivations(params)
+    off_kinks, idle = (np.abs(received) > MARGIN).all((1, 2)), (received < 0).all(1)
     free = (idle | (np.abs(np.asarray(params["output"]["kernel"])) > MARGIN)).all(1)
     return (np.max(sizes, axis=0) < RESIDUAL) & off_kinks & free
 
@@ -223,17 +227,14 @@ def claims(config: Config, shares: xr.DataArray, ends: xr.Dataset, lab: Lab) -> 
                 rises += mean(step, over="draw", paired=True)
     number = config.draws * config.starts
     stuck, minima = int(ends["ReLU/failing"]), int(ends["ReLU/certified"])
-    failing, left, still, strict = (
-        int(ends[f"tanh/{part}"]) for part in ("failing", "left", "still", "strict")
-    )
+    parts = ("failing", "left", "still", "strict")
+    failing, left, still, strict = (int(ends[f"tanh/{part}"]) for part in parts)
     lab.note(
         f"2-2-1: {stuck:,} of {number:,} starts fail with ReLUs, {minima:,} of them at certified minima, and "
         f"{failing:,} with tanh. Of these, Newton steps leave {left:,} above a loss of {SOLVED:g}, {still:,} "
         f"with a gradient below {RESIDUAL:g} and units that are saturated to rounding."
     )
-    several = Need(
-        "several widths, of which the smallest do not always succeed", bool(rises), "give --widths"
-    )
+    several = Need("widths of which the smallest do not always succeed", bool(rises), "give --widths")
     return [
         Claim(
             "The share of starts that solve XOR rises with the number of hidden units, until it saturates.",
@@ -276,7 +277,6 @@ def figures(config: Config, shares: xr.DataArray, lab: Lab) -> None:
         plots.panel(shares, x="width", hue="activation", over="draw", log="x"),
         "The share of starts from which gradient descent solves XOR.",
     )
-    labels = {"xlabel": "first direction", "ylabel": "second direction"}
     with jax.enable_x64(True):
         points = starts(lab.key("pictures"), PICTURED, SMALLEST)
         paths = {name: descend(points, name, steps=config.steps, kept=KEPT) for name in ACTIVATIONS}
@@ -287,23 +287,14 @@ def figures(config: Config, shares: xr.DataArray, lab: Lab) -> None:
         lab.figure(
             "solutions",
             plots.surface(
-                xr.concat(solutions, names),
-                x="x",
-                y="y",
-                col="network",
-                style="relief",
-                span=(0, 0.5),
-                **labels,
+                xr.concat(solutions, names), x="x", y="y", col="network", style="relief", span=(0, 0.5),
+                xlabel="first direction", ylabel="second direction",
             ),
             "The loss around a solution, along two random directions scaled to the weights of each unit.",
-        )
+        )  # fmt: skip
+        minima = certified(ends["ReLU"]) & (losses(ends["ReLU"], "ReLU") >= SOLVED)
         # A unit that is active at some pattern has a valley; one that is idle at all has a plain.
-        active = (
-            PATTERNS @ ends["ReLU"]["input"]["kernel"] + ends["ReLU"]["input"]["bias"][:, None] > 0
-        ).any(1)
-        valleys = (
-            certified(ends["ReLU"])[:, None] & (losses(ends["ReLU"], "ReLU") >= SOLVED)[:, None] & active
-        )
+        valleys = minima[:, None] & (preactivations(ends["ReLU"]) > 0).any(1)
         if valleys.any():
             start, unit = np.argwhere(valleys)[0].tolist()
             lab.figure(
