@@ -91,7 +91,10 @@ def loss_of(width: int) -> Any:
 def trained(
     data: Any, key: jax.Array, target: Any, *, width: int, batch: int, every: int, most: int
 ) -> tuple[Any, jax.Array, jax.Array]:
-    """The first parameters whose training loss, seen every few steps, is below the target; it; the steps."""
+    """Training until the loss of all digits, looked at every few steps, is below a target.
+
+    It gives the parameters, that loss and the number of steps.
+    """
     loss, optimizer = loss_of(width), optax.adam(RATE)
     objective = training.objective(network(width).apply, training.cross_entropy)
     start, order = jax.random.split(key)
