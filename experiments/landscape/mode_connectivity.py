@@ -58,7 +58,7 @@ class Config:
     """The number of points along each side of the picture of the plane."""
 
 
-QUICK = Config(widths=(32,), pairs=3, digits=1000, steps=300, curve_steps=600, positions=21, grid=15)
+QUICK = Config(widths=(32,), pairs=6, digits=1000, steps=300, curve_steps=600, positions=21, grid=15)
 
 
 @cache
