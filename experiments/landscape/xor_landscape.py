@@ -1,10 +1,9 @@
 """Wider networks solve XOR from more starts; the smallest have flat minima or valleys that end at infinity.
 
 Lecture: the landscape of the empirical risk, "What is the landscape of the empirical risk?".
-Source: Hamey, XOR has no local minima: a case study in neural network error surface analysis, Neural Networks
-11(4), 1998, and his report 95/167C of 1995; Sprinkhuizen-Kuyper and Boers, The error surface of the 2-2-1 XOR
-network: the finite stationary points, Neural Networks 11(4), 1998, and The local minima of the error surface
-of the 2-2-1 XOR network, Annals of Mathematics and Artificial Intelligence 25, 1999.
+Source: Hamey, XOR has no local minima: a case study in neural network error surface analysis, 1998, and his
+report 95/167C, 1995; Sprinkhuizen-Kuyper and Boers, The error surface of the XOR network: the finite
+stationary points, 1998, and The local minima of the error surface of the 2-2-1 XOR network, 1999.
 
 One hidden layer, a linear output, half the mean squared error on four patterns; gradient descent in double
 precision from Gaussian starts, with a step inversely proportional to the width. A start has failed if the
