@@ -26,6 +26,19 @@ def rows(form: str):
     return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
 
 
+def is_float(arg):
+    return hasattr(arg, "dtype") and jnp.issubdtype(arg.dtype, jnp.floating)
+
+
+OF_FLOATS = [
+    row
+    for row in EXAMPLES
+    if row.jit is True and any(is_float(arg) for arg in row.make(np.random.default_rng(0)))
+]
+ONE_EACH = list({row.id.split("[")[0]: row for row in OF_FLOATS if row.name != "pair"}.values())
+"""One row of each function of arrays; what is in a pair of functions is theirs."""
+
+
 def bind(row: Example):
     return partial(row.function, **(row.options or {}))
 
@@ -36,10 +49,6 @@ def arguments(row: Example, seed: int = 0):
 
 def floats(tree):
     return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-
-
-def is_float(arg):
-    return hasattr(arg, "dtype") and jnp.issubdtype(arg.dtype, jnp.floating)
 
 
 def is_integer(arg):
@@ -184,6 +193,31 @@ def test_double_precision(row):
         double = bind(row)(*widened(args))
         assert all(leaf.dtype in (np.float64, np.complex128) for leaf in floats(double))
         assert_close(single, double, 10 * row.tolerance)
+
+
+@pytest.mark.beyond
+@pytest.mark.parametrize("row", OF_FLOATS, ids=[row.id for row in OF_FLOATS])
+def test_single_precision_is_kept_where_double_is_on(row):
+    args = jax.tree.map(lambda leaf: jnp.asarray(leaf) if hasattr(leaf, "dtype") else leaf, arguments(row))
+    single = jax.eval_shape(bind(row), *args)
+    with jax.enable_x64(True):
+        wide = jax.eval_shape(bind(row), *args)
+    assert [leaf.dtype for leaf in floats(wide)] == [leaf.dtype for leaf in floats(single)]
+
+
+@pytest.mark.beyond
+@pytest.mark.parametrize("row", ONE_EACH, ids=[row.id for row in ONE_EACH])
+def test_dtypes_that_are_not_computed_in_are_refused(row, own_errors):
+    function, args = bind(row), arguments(row)
+    places = [i for i, arg in enumerate(args) if is_float(arg)]
+    assert places
+    bad = (np.ones(2, np.longdouble), jnp.ones(2, jnp.float8_e4m3fn), jax.random.key(0))
+    for place in places:
+        for value in bad:
+            with pytest.raises(
+                TypeError, match=r" is (of dtype float128|of dtype float8_e4m3fn|a random key): take "
+            ):
+                function(*args[:place], value, *args[place + 1 :])
 
 
 @rows("integer")
