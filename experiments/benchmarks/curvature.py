@@ -21,7 +21,6 @@ PROBES, STEPS = 4, 40
 PAIRS, ACCURACY = 5, 1e-3
 BYTES = 2**30
 """What may be kept where many products follow each other."""
-INSTALL = "pip install curvlinops-for-pytorch hessian-eigenthings torch"
 PRODUCTS = "bare products of matrices"
 
 ONE = "Hessian-vector product, one vector"
@@ -171,16 +170,14 @@ def of_torch() -> tuple[Any, Any, list[Any], list[Any]]:
     return network, torch.nn.CrossEntropyLoss(), list(network.parameters()), batches
 
 
-def to_torch(rows: np.ndarray) -> Any:
+def to_torch(rows: np.ndarray) -> np.ndarray:
     """Vectors in the order of PyTorch's parameters: weights before biases, and transposed."""
-    import torch
-
     parts, place = [], 0
     for n, m in pairwise(WIDTHS):
         bias, kernel = rows[:, place : place + m], rows[:, place + m : place + m + n * m]
         parts += [kernel.reshape(-1, n, m).swapaxes(1, 2).reshape(len(rows), -1), bias]
         place += m + n * m
-    return torch.as_tensor(np.concatenate(parts, axis=1))
+    return np.concatenate(parts, axis=1)
 
 
 def from_torch(rows: Any) -> np.ndarray:
@@ -209,7 +206,7 @@ def curvlinops(task: str, vectors: int = 1) -> Callable[[], Any]:
     network, criterion, params, batches = of_torch()
     operator = HessianLinearOperator(network, criterion, params, batches, check_deterministic=False)
     if task == "product":
-        columns = to_torch(directions(vectors)).T.contiguous()
+        columns = torch.as_tensor(to_torch(directions(vectors)).T.copy())
         return lambda: from_torch((operator @ columns).T.contiguous())
     if task == "eigenvalues":
 
@@ -251,7 +248,7 @@ def hessian_eigenthings(task: str, vectors: int = 1) -> Callable[[], Any]:
 
     operator = library.HessianOperator(network, batches, of_batch)
     if task == "product":
-        rows = to_torch(directions(vectors))
+        rows = torch.as_tensor(to_torch(directions(vectors)))
         return lambda: from_torch(torch.stack([operator.matvec(row) for row in rows]))
     if task == "density":
 
@@ -280,7 +277,7 @@ def torch_backward(task: str, vectors: int = 1) -> Callable[[], Any]:
     if task != "product":
         raise NotImplementedError("has products only")
     network, criterion, params, batches = of_torch()
-    rows = to_torch(directions(vectors))
+    rows = torch.as_tensor(to_torch(directions(vectors)))
     parts = [
         part.reshape(len(rows), *one.shape)
         for part, one in zip(rows.split([one.numel() for one in params], dim=1), params)
@@ -299,9 +296,9 @@ def torch_backward(task: str, vectors: int = 1) -> Callable[[], Any]:
 
 CONTESTANTS = {
     "jaxtheory": Contestant("ours", ours),
-    "curvlinops": Contestant("peer", curvlinops, threads=(1, 2), install=INSTALL),
-    "hessian-eigenthings": Contestant("peer", hessian_eigenthings, threads=(1, 2), install=INSTALL),
-    "torch, twice backward": Contestant("peer", torch_backward, threads=(1, 2), install=INSTALL),
+    "curvlinops": Contestant("peer", curvlinops, threads=(1, 2)),
+    "hessian-eigenthings": Contestant("peer", hessian_eigenthings, threads=(1, 2)),
+    "torch, twice backward": Contestant("peer", torch_backward, threads=(1, 2)),
     PRODUCTS: Contestant("limit", bare_products),
 }
 
