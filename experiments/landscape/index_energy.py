@@ -15,6 +15,7 @@ Most searches end where the gradient is close to the kernel of the Hessian, in g
 The full form takes about six minutes on two cores.
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -39,7 +40,7 @@ DEGENERATE = 1e-6
 """The distance from zero within which an eigenvalue counts as zero."""
 FLAT = 0.01
 """The ratio ‖Hg‖ / (‖H‖ ‖g‖) below which a point without a small gradient counts as gradient-flat."""
-FEWEST, MANY = 10, 100
+FEWEST, MANY = 8, 100
 """The numbers of points below which no correlation is given, and below which two are not compared."""
 ENDS = (0.025, 0.975)
 """The quantiles of the resamples between which an interval lies."""
@@ -70,7 +71,7 @@ class Config:
     """Least and largest standard deviation of the noise on a start; their logarithms are uniform."""
 
 
-QUICK = Config(shapes=("6-5-2",), examples=30, groups=1, starts=120, max_steps=250)
+QUICK = Config(shapes=("6-5-2",), examples=30, groups=1, starts=140, max_steps=250)
 
 
 class Network(NamedTuple):
@@ -83,6 +84,8 @@ class Network(NamedTuple):
 
 def problem(shape: str, config: Config, lab: Lab) -> Network:
     """A network with random inputs and random signs as targets."""
+    if not re.fullmatch(r"[1-9]\d*(-[1-9]\d*){2,}", shape):
+        raise ValueError(f"--shapes holds '{shape}': take at least three widths, as 6-4-3")
     widths = tuple(int(width) for width in shape.split("-"))
     network = networks.functional(partial(MLP, widths, activation="tanh"))
     _, state = network.init(lab.key("state"))

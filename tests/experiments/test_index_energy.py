@@ -1,7 +1,5 @@
 """The pieces of the experiment on index and energy against SciPy, and a run in miniature."""
 
-from dataclasses import replace
-
 import jax
 import numpy as np
 import pytest
@@ -47,7 +45,7 @@ def test_critical_points_are_no_worse_than_saying_nothing(start, rng):
     assert {of.shape for of in found.values()} == {(15,)}
     kept = found["residual"] <= experiment.RESIDUAL
     assert kept.sum() >= 3
-    # Where the scale of the output layer cannot be improved, half the mean square of the signs is an upper bound.
+    # Half the mean square of the signs: the scale of the output layer cannot be improved.
     assert np.all(found["loss"][kept] <= 0.5 + 1e-9)
     # Of nine parameters.
     np.testing.assert_allclose(9 * found["index"], np.rint(9 * found["index"]), atol=1e-12)
@@ -106,6 +104,12 @@ def test_verdicts_follow_the_intervals(sign, verdict, rng, monkeypatch):
 
 
 def test_too_few_points_decide_nothing(rng, monkeypatch):
-    monkeypatch.setattr(Lab, "sweep", lambda *_, **__: sweep(rng, 1, number=9))
-    claims = experiment.run(replace(TINY, shapes=TINY.shapes), Lab())
+    monkeypatch.setattr(Lab, "sweep", lambda *_, **__: sweep(rng, 1, number=6))
+    claims = experiment.run(TINY, Lab())
     assert all(claim.verdict == Verdict.UNTESTED for claim in claims)
+
+
+@pytest.mark.parametrize("shape", ["6-4", "6--3", "6-0-3", "wide"])
+def test_a_shape_has_three_widths(shape):
+    with pytest.raises(ValueError, match=f"--shapes holds '{shape}': take at least three widths, as 6-4-3"):
+        experiment.problem(shape, TINY, Lab())

@@ -109,5 +109,13 @@ def test_claims_fail_where_points_contradict_the_theorem():
     assert claims[1].measurements[0].value == 3
     # Two of 300: the upper end of Clopper and Pearson's interval, as printed in tables.
     assert claims[5].measurements[0].value == pytest.approx(2.08, abs=0.01)
+    uncritical = verdicts({}, {"residual": np.ones(4)}, runs)
+    assert [claim.verdict for claim in uncritical][:4] == [fails, holds, holds, holds]
     none = {shape: {"arrived": ones, "stuck": np.zeros(300, bool)} for shape in networks}
     assert [claim.verdict for claim in verdicts({}, flat, none)] == [holds] * 6
+
+
+@pytest.mark.parametrize("shape", ["6-4", "6--3", "6-0-3", "wide"])
+def test_a_shape_has_three_widths(shape):
+    with pytest.raises(ValueError, match=f"--shapes holds '{shape}': take at least three widths, as 6-4-3"):
+        experiment.problem(shape, TINY, Lab())

@@ -141,11 +141,12 @@ def test_minres_of_a_singular_system_has_the_least_residual(solvable, rng, x64):
     assert found.residual == pytest.approx(least / np.linalg.norm(target), abs=1e-9)
     left = np.linalg.norm(matrix @ np.asarray(found.solution) - target)
     assert left == pytest.approx(least, abs=1e-7)
-    nothing = critical.minres(Matrix(jnp.asarray(matrix)), np.zeros(20))
+    nothing = critical.minres(Matrix(jnp.asarray(matrix)), np.zeros(20, int))
     assert nothing.converged
     assert not np.any(nothing.solution)
 
 
+@pytest.mark.beyond
 def test_newton_with_minres_needs_no_matrix(rng, x64):
     scales = jnp.asarray(rng.uniform(0.5, 2, 120) * rng.choice([-1, 1], 120))
 
@@ -184,6 +185,7 @@ def test_a_flat_gradient_is_told(x64):
     assert not critical.newton_minres(slide, jnp.array([0.3, 0.5])).converged
 
 
+@pytest.mark.beyond
 def test_a_search_goes_on_where_it_was_stopped(double, fit):
     params, batch = fit
     whole = critical.levenberg_marquardt(network, params, batch, max_steps=12, tolerance=0.0)
@@ -277,5 +279,9 @@ def test_options_are_checked(own_errors):
         critical.gradient_descent(wells, w, rate=0, max_steps=1)
     with pytest.raises(TypeError, match=r"max_steps is 1\.5: take a whole number at least 0"):
         critical.gradient_descent(wells, w, rate=0.1, max_steps=1.5)
+    with pytest.raises(TypeError, match="target is complex"):
+        critical.minres(Matrix(jnp.eye(2)), np.array([1, 1j]))
+    with pytest.raises(ValueError, match="vector has"):
+        critical.minres(Matrix(jnp.eye(2)), jnp.ones((3, 3)))
     with pytest.raises(ValueError, match="max_steps is 0: take a whole number at least 1"):
         critical.minres(Matrix(jnp.eye(2)), w, max_steps=0)

@@ -25,6 +25,7 @@ def sigma(x, y):
     return y.T @ x @ np.linalg.inv(x.T @ x) @ x.T @ y / len(x)
 
 
+@jax.jit
 def dense(params, moments):
     """The gradient and the Hessian, by JAX's own transforms."""
     vector, unravel = ravel_pytree(params)
@@ -97,7 +98,6 @@ def test_representatives_are_critical_with_the_map_and_loss_of_their_subset(widt
     values, vectors = values[::-1], vectors[:, ::-1]
     total = (y**2).sum() / (2 * len(x))
     flat = 0
-    checked = jax.jit(lambda params: dense(params, moments))
     for number, mask in enumerate(subsets):
         kept = vectors[:, mask] @ vectors[:, mask].T @ np.linalg.lstsq(x, y, rcond=None)[0].T
         for rank in {int(mask.sum()), narrowest}:
@@ -105,7 +105,7 @@ def test_representatives_are_critical_with_the_map_and_loss_of_their_subset(widt
             mixed = linear_networks.unbalanced(jax.random.key(number), params, spread=0.3)
             for point in (params, mixed):
                 np.testing.assert_allclose(linear_networks.end_to_end(point), kept, atol=1e-11)
-                gradient, hessian = checked(tuple(point))
+                gradient, hessian = dense(tuple(point), moments)
                 assert np.linalg.norm(gradient) < 1e-11
                 loss = total - values[mask].sum() / 2
                 assert linear_networks.loss(point, (x, y)) == pytest.approx(loss, rel=1e-11)
@@ -218,6 +218,8 @@ def test_arguments_of_representatives_are_checked(rng, own_errors):
     both = np.array([True, True])
     with pytest.raises(ValueError, match="subset holds 2 eigenvectors: take at most 1, the narrowest width"):
         linear_networks.representative(moments, (5, 1, 2), both)
+    with pytest.raises(ValueError, match=r"subset has the shape \(1, 2\): take \(2,\) for \(outputs,\)"):
+        linear_networks.representative(moments, WIDTHS, both[None])
     with pytest.raises(ValueError, match="middle_rank is 1: take a whole number from 2 to 3"):
         linear_networks.representative(moments, WIDTHS, both, middle_rank=1)
     with pytest.raises(ValueError, match=r"moments\.least_squares has the shape \(2, 5\): take \(3, 5\)"):

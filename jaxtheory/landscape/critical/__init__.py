@@ -7,6 +7,16 @@ r"""Critical points of any index: minima, saddles and maxima of a loss, where it
 
 A search starts at one point; `jax.vmap` takes it over many. Residuals below $10^{-6}$ want double precision,
 `jax.enable_x64(True)`.
+
+Example:
+    >>> import jax, jax.numpy as jnp
+    >>> from jaxtheory.landscape import critical
+    >>> def wells(w, _):
+    ...     return jnp.sum((w**2 - 1) ** 2) / 4
+    >>> starts = jax.random.normal(jax.random.key(0), (100, 2))
+    >>> found = jax.vmap(lambda start: critical.levenberg_marquardt(wells, start))(starts)
+    >>> jnp.unique(found.index[found.converged]).tolist()
+    [0, 1, 2]
 """
 
 from jaxtheory.landscape.critical.dense import levenberg_marquardt, saddle_free_newton

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import RealScalar
 from jaxtheory.landscape.critical.points import CriticalPoint, Loss, check, flat, limit, point
@@ -54,8 +55,8 @@ def minres(
         residual.
 
     Raises:
-        ValueError: If an option is out of range.
-        TypeError: If the number of steps is not a whole number.
+        ValueError: If the target is not like the template, or an option is out of range.
+        TypeError: If the target is not real, or the number of steps is not a whole number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -68,6 +69,8 @@ def minres(
         Paige and Saunders, Solution of sparse indefinite systems of linear equations, 1975.
     """
     steps = checks.count("max_steps", operator.dimension if max_steps is None else max_steps)
+    dtype = jnp.result_type(*jax.tree.leaves(operator.template))
+    target = jax.tree.map(lambda leaf: real_arrays(target=leaf)[0][0].astype(dtype), target)
     return _solved(operator, target, steps, limit(tolerance, target))
 
 

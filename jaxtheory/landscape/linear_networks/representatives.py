@@ -2,6 +2,8 @@ r"""Points of the families of critical points of deep linear networks, and ways 
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,13 +67,22 @@ def representative(
     if middle_rank is not None:
         least = int(size) if checks.known(size) else 0
         middle_rank = checks.count("middle_rank", middle_rank, least=least, most=narrowest)
-    left, values, right = jnp.linalg.svd(subset_map(moments, subset), full_matrices=False)
-    layers = len(widths) - 1
+    mask = jnp.asarray(subset, bool)
+    checks.axes("subset", mask, "outputs", sizes=(widths[-1],))
+    return _constructed(moments, mask, widths, middle_rank or 0)
+
+
+@partial(jax.jit, static_argnames=("widths", "middle_rank"))
+def _constructed(
+    moments: Moments, mask: Array, widths: tuple[int, ...], middle_rank: int
+) -> tuple[Array, ...]:
+    left, values, right = jnp.linalg.svd(subset_map(moments, mask), full_matrices=False)
+    narrowest, layers, size = min(widths[1:-1]), len(widths) - 1, jnp.sum(mask)
     shares = jnp.where(jnp.arange(len(values)) < size, values, 0) ** (1 / layers)
     # Units beyond the map's rank: one where they raise the rank of the middle, zero where they are idle.
     places = jnp.arange(narrowest)
     shares = jnp.pad(shares, (0, max(0, narrowest - len(shares))))[:narrowest]
-    raised = jnp.where((places >= size) & (places < (middle_rank or 0)), 1, shares)
+    raised = jnp.where((places >= size) & (places < middle_rank), 1, shares)
     pad = max(0, narrowest - left.shape[1])
     left, right = jnp.pad(left, ((0, 0), (0, pad))), jnp.pad(right, ((0, pad), (0, 0)))
     first = _placed(shares[:, None] * right[:narrowest], widths[1], widths[0])
@@ -164,6 +175,11 @@ def lower_point(
         tolerance = jnp.sqrt(jnp.finfo(weights[0].dtype).eps)
     else:
         checks.nonnegative("tolerance", tolerance)
+    return back(_lowered(moments, weights, radius, tolerance))
+
+
+@jax.jit
+def _lowered(moments: Moments, weights: list[Array], radius: Any, tolerance: Any) -> tuple[Array, ...]:
     missing = matmul(moments.least_squares - product(weights), matmul(moments.root, moments.root))
     left, _, right = jnp.linalg.svd(missing, full_matrices=False)
     enter, leave, idle = [right[0]], [], []
@@ -178,7 +194,7 @@ def lower_point(
     chain = [jnp.outer(out, into) for out, into in zip(leave, enter)]
     length = jnp.sqrt(sum(jnp.sum(one**2) for one in chain))
     step = jnp.where(jnp.min(jnp.stack(idle)) > 0.5, radius / length, 0)
-    return back(tuple(w + step * one for w, one in zip(weights, chain)))
+    return tuple(w + step * one for w, one in zip(weights, chain))
 
 
 def _placed(block: Array, rows: int, columns: int) -> Array:

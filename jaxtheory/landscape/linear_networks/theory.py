@@ -3,6 +3,7 @@ r"""Where the critical points of deep linear networks are: subsets of the eigenv
 import itertools
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
@@ -84,6 +85,12 @@ def moments(x: Real[AnyArray, "n inputs"], targets: Real[AnyArray, "n outputs"])
     n, inputs = x.shape
     if n < inputs:
         raise ValueError(f"x holds {n} examples of {inputs} inputs: take at least {inputs}")
+    return back(_moments(x, targets))
+
+
+@jax.jit
+def _moments(x: Array, targets: Array) -> Moments:
+    n = x.shape[0]
     second, cross = matmul(x.T, x) / n, matmul(targets.T, x) / n
     variances, directions = jnp.linalg.eigh(second)
     root = matmul(directions * jnp.sqrt(variances), directions.T)
@@ -91,7 +98,7 @@ def moments(x: Real[AnyArray, "n inputs"], targets: Real[AnyArray, "n outputs"])
     sigma = matmul(least_squares, cross.T)
     values, vectors = jnp.linalg.eigh((sigma + sigma.T) / 2)
     floor = jnp.sum((targets - matmul(x, least_squares.T)) ** 2) / (2 * n)
-    return back(Moments(root, least_squares, floor, values[::-1], vectors[:, ::-1]))
+    return Moments(root, least_squares, floor, values[::-1], vectors[:, ::-1])
 
 
 def margins(moments: Moments) -> Margins:
