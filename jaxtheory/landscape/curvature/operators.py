@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.records import record
 
 
@@ -45,12 +46,47 @@ class Operator:
             vector: A pytree like `template`; every leaf may have one more axis in front, of the same length.
 
         Returns:
-            The products, shaped like `vector`.
+            The products, shaped like `vector`, in the dtypes of `template`.
+
+        Raises:
+            TypeError: If a leaf of the vector is not an array of real numbers.
+            ValueError: If the vector has another structure or other shapes than `template`.
         """
-        here = jax.tree.leaves(self.template)[0]
-        if jnp.ndim(jax.tree.leaves(vector)[0]) == jnp.ndim(here):
-            return self.apply(vector)
-        return self.apply_many(vector)
+        vector, several = self._vector(vector)
+        return _apply_many(self, vector) if several else _apply(self, vector)
+
+    def _vector(self, vector: PyTree) -> tuple[PyTree, bool]:
+        """A vector in the dtypes of the template, and whether it is several."""
+        like, structure = jax.tree.flatten(self.template)
+        leaves, found = jax.tree.flatten(vector)
+        if found != structure:
+            raise ValueError(
+                f"vector has the structure {found}: take {structure}, as the operator's template"
+            )
+        leaves = [as_array("vector", leaf) for leaf in leaves]
+        for leaf in leaves:
+            if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+                raise TypeError(f"vector is complex ({leaf.dtype}): take real numbers, as its real part")
+        wanted = [jnp.shape(leaf) for leaf in like]
+        shapes = [leaf.shape for leaf in leaves]
+        several = shapes != wanted
+        ahead = {shape[:1] for shape in shapes}
+        if several and ([shape[1:] for shape in shapes] != wanted or len(ahead) > 1 or () in ahead):
+            raise ValueError(
+                f"vector has leaves of the shapes {shapes}: take {wanted}, each with the same leading axis where "
+                "there are several vectors"
+            )
+        return structure.unflatten(jnp.asarray(leaf, one.dtype) for leaf, one in zip(leaves, like)), several
+
+
+@jax.jit
+def _apply(operator: Operator, vector: PyTree) -> PyTree:
+    return operator.apply(vector)
+
+
+@jax.jit
+def _apply_many(operator: Operator, vectors: PyTree) -> PyTree:
+    return operator.apply_many(vectors)
 
 
 @record
