@@ -73,9 +73,7 @@ class _With:
         return self.rule(self.function, *args, **numbers)
 
 
-def robbins_monro(
-    gradient: Callable[..., Any], *, gain: RealScalar, delay: RealScalar = 0.0
-) -> Scheme:
+def robbins_monro(gradient: Callable[..., Any], *, gain: RealScalar, delay: RealScalar = 0.0) -> Scheme:
     r"""Return the scheme of Robbins and Monro: $x_t = x_{t-1} - \frac{a}{t + t_0} g(x_{t-1})$, $g$ noisy.
 
     Args:
@@ -224,8 +222,8 @@ def complex_step_gradient(function: Callable[..., Any], x: PyTree, *, step: Real
     Nothing is subtracted, so that the step can be as small as one likes and the error is that of rounding.
 
     Args:
-        function: The function of `x`, which returns a scalar and is analytic: made of products, powers, `exp`,
-            `tanh` and the like, without absolute values, comparisons or real parts.
+        function: The function of `x`, which returns a scalar and is analytic: it is made of products, powers,
+            `exp`, `tanh` and the like, without absolute values, comparisons or real parts.
         x: The point, an array or a pytree of floating-point arrays.
         step: The step $h$, positive.
 
