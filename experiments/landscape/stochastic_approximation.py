@@ -31,7 +31,7 @@ from jaxtheory.lab import Claim, Lab, Measured, Range, at_most, equal_to, experi
 from jaxtheory.landscape import stochastic_approximation as approximation
 
 MINIMIZER = (1.0, -2.0)
-EIGENVALUES = (1.0, 20.0)
+EIGENVALUES = (1.0, 10.0)
 ANGLE = 0.5
 """The angle, in radians, by which the axes of the function are turned."""
 START = 0.5
