@@ -66,7 +66,7 @@ class Config:
     """Number of draws of digits and networks."""
 
 
-QUICK = Config(digits=100, most_steps=8000, steps=2500, every=10, draws=2)
+QUICK = Config(digits=200, target=0.06, most_steps=2500, steps=2500, every=20, draws=2)
 
 
 def network(config: Config) -> tuple[Any, dict[str, Any]]:
@@ -100,7 +100,7 @@ def descend(
     measurements: int,
     every: int,
 ) -> dict[str, jax.Array]:
-    """Losses at all steps of gradient descent and sharpness every so often; NaN once the target is reached."""
+    """Losses of all steps and, every so often, the sharpness; NaN once the target is reached."""
     batches = jax.tree.map(lambda leaf: leaf.reshape(BATCHES, -1, *leaf.shape[1:]), data)
     probe = dynamics.probe(loss, steps=LANCZOS)
 
