@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
+from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.records import record, static
 
@@ -106,7 +107,7 @@ def take(batches: Any, mesh: Mesh | None = None) -> Batches:
 
     Args:
         batches: A pytree of arrays with leading axes (batches, examples), a list of batches of any size, or
-            what this function returned.
+            what `in_batches` returned.
         mesh: The devices among which the batches are divided.
 
     Returns:
@@ -119,15 +120,54 @@ def take(batches: Any, mesh: Mesh | None = None) -> Batches:
     if isinstance(batches, Batches):
         found = batches
     else:
-        stacks = _from_list(batches) if isinstance(batches, list) else [_from_stack(batches)]
-        groups, begun, start = [], 0, 0
-        for data in stacks:
-            count, examples = _sizes(data)
-            numbers = jnp.arange(count)
-            groups.append(Batch(data, begun + numbers, start + examples * numbers))
-            begun, start = begun + count, start + count * examples
-        found = Batches(groups=tuple(groups), spread=(False,) * len(groups))
+        found = _grouped(_from_list(batches) if isinstance(batches, list) else [_from_stack(batches)])
     return found if mesh is None or found.mesh == mesh else _spread(found, mesh)
+
+
+def in_batches(data: PyTree, examples: int) -> Batches:
+    """Divide data into batches of so many examples, the last of which may be smaller.
+
+    Args:
+        data: A pytree of arrays with one leading axis of examples.
+        examples: The number of examples in a batch, at least 1.
+
+    Returns:
+        The batches, as the curvature operators take them.
+
+    Raises:
+        TypeError: If a leaf is not an array of numbers, or `examples` is not a whole number.
+        ValueError: If the arrays have no common leading axis, or `examples` is below 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.landscape import curvature
+        >>> batches = curvature.in_batches({"x": jnp.ones((25, 3)), "y": jnp.ones(25)}, 10)
+        >>> [group.data["x"].shape for group in batches.groups], batches.examples
+        ([(2, 10, 3), (1, 5, 3)], 25)
+    """
+    data = _arrays(data, "data")
+    examples = checks.count("examples", examples)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(data)]
+    if len({shape[:1] for shape in shapes}) > 1 or shapes[0][:1] in ((), (0,)):
+        raise ValueError(
+            f"data have the shapes {_listed(shapes)}: take arrays with one leading axis of examples, "
+            "at least one"
+        )
+    whole = shapes[0][0] // examples
+    even = jax.tree.map(lambda leaf: leaf[: whole * examples].reshape(whole, examples, *leaf.shape[1:]), data)
+    rest = jax.tree.map(lambda leaf: leaf[None, whole * examples :], data)
+    return _grouped([stack for stack in (even, rest) if 0 not in _sizes(stack)])
+
+
+def _grouped(stacks: list[PyTree]) -> Batches:
+    """Stacks of batches with the numbers of the batches and of their first examples."""
+    groups, begun, start = [], 0, 0
+    for data in stacks:
+        count, examples = _sizes(data)
+        numbers = jnp.arange(count)
+        groups.append(Batch(data, begun + numbers, start + examples * numbers))
+        begun, start = begun + count, start + count * examples
+    return Batches(groups=tuple(groups), spread=(False,) * len(groups))
 
 
 def _from_stack(batches: PyTree) -> PyTree:
@@ -229,15 +269,17 @@ def _scaled(tree: PyTree, factor: float) -> PyTree:
 def _spread(batches: Batches, mesh: Mesh) -> Batches:
     """The batches on the devices: what does not divide among them stands on all."""
     groups, spread = [], []
+
+    def stand(group: Batch, axes: tuple[str, ...], low: int, high: int) -> None:
+        if low < high:
+            whole = high - low == _sizes(group)[0]
+            part = group if whole else jax.tree.map(lambda leaf: leaf[low:high], group)
+            groups.append(jax.device_put(part, NamedSharding(mesh, PartitionSpec(axes or None))))
+            spread.append(bool(axes))
+
     for group in batches.groups:
         count = _sizes(group)[0]
         divided = count - count % mesh.size
-        for place, low, high in ((True, 0, divided), (False, divided, count)):
-            if low < high:
-                sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names) if place else PartitionSpec())
-                part = (
-                    group if (low, high) == (0, count) else jax.tree.map(lambda leaf: leaf[low:high], group)
-                )
-                groups.append(jax.device_put(part, sharding))
-                spread.append(place)
+        stand(group, tuple(mesh.axis_names), 0, divided)
+        stand(group, (), divided, count)
     return Batches(groups=tuple(groups), spread=tuple(spread), mesh=mesh)

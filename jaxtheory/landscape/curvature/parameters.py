@@ -24,27 +24,22 @@ def split(params: PyTree, part: PyTree | None = None) -> tuple[PyTree, PyTree]:
         Two trees like `params`, with `None` where a leaf belongs to the other.
 
     Raises:
-        TypeError: If a parameter that varies is not real and floating-point.
+        TypeError: If a parameter that varies is not real and floating-point, or another is no array.
         ValueError: If no parameter varies, or if the truth values do not fit.
     """
-    chosen = True if part is None else part
-    try:
-        mask = jax.tree.map(lambda keep, below: jax.tree.map(lambda _: keep, below), chosen, params)
-    except ValueError as error:
-        raise ValueError(
-            f"part is {chosen}, which does not fit the parameters: take a pytree of truth values like "
-            "params, or the upper part of one"
-        ) from error
-    for keep in jax.tree.leaves(mask):
-        if not isinstance(keep, bool):
-            raise TypeError(f"part holds {keep!r}: take True or False")
-    varied = jax.tree_util.tree_map_with_path(
-        lambda path, leaf, keep: _varied(jax.tree_util.keystr(path), leaf) if keep else None, params, mask
-    )
-    fixed = jax.tree.map(lambda leaf, keep: None if keep else leaf, params, mask)
-    if not jax.tree.leaves(varied):
-        raise ValueError("part leaves no parameter that varies: take at least one")
-    return varied, fixed
+    mask = _mask(params, True if part is None else part)
+
+    def varied(path: Any, leaf: Any, vary: bool) -> jax.Array | None:
+        return _floating(jax.tree_util.keystr(path), leaf) if vary else None
+
+    def fixed(path: Any, leaf: Any, vary: bool) -> jax.Array | None:
+        return None if vary else jnp.asarray(as_array(f"params{jax.tree_util.keystr(path)}", leaf))
+
+    both = [jax.tree_util.tree_map_with_path(choose, params, mask) for choose in (varied, fixed)]
+    if not jax.tree.leaves(both[0]):
+        what = "params hold no array" if part is None else f"part is {part}, by which no parameter varies"
+        raise ValueError(f"{what}: take at least one parameter")
+    return both[0], both[1]
 
 
 def merge(varied: PyTree, fixed: PyTree) -> PyTree:
@@ -54,11 +49,54 @@ def merge(varied: PyTree, fixed: PyTree) -> PyTree:
     )
 
 
-def _varied(path: str, leaf: Any) -> jax.Array:
+def layers(params: PyTree) -> dict[str, PyTree]:
+    """Return the layers of a network by name, each as the part of the parameters that belongs to it.
+
+    Arrays that stand side by side, as a kernel and its bias, are a layer; those at the top are each one by
+    itself.
+
+    Args:
+        params: The parameters, a pytree of arrays.
+
+    Returns:
+        A pytree of truth values like `params` for each layer: what `part=` takes.
+
+    Example:
+        >>> from jaxtheory.landscape import curvature
+        >>> parts = curvature.layers({"first": {"kernel": 1.0, "bias": 0.0}, "scale": 2.0})
+        >>> parts["first"]
+        {'first': {'bias': True, 'kernel': True}, 'scale': False}
+    """
+
+    def name(path: Any) -> str:
+        above = path[:-1] if len(path) > 1 else path
+        return jax.tree_util.keystr(above, simple=True, separator="/")
+
+    names = dict.fromkeys(name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params))
+    return {
+        layer: jax.tree_util.tree_map_with_path(lambda path, _, layer=layer: name(path) == layer, params)
+        for layer in names
+    }
+
+
+def _mask(params: PyTree, part: PyTree) -> PyTree:
+    """A truth value for each parameter."""
+    if any(not isinstance(vary, bool) for vary in jax.tree.leaves(part)):
+        raise TypeError(f"part is {part!r}: take a pytree of True and False")
+    try:
+        return jax.tree.map(lambda vary, below: jax.tree.map(lambda _: vary, below), part, params)
+    except ValueError as error:
+        raise ValueError(
+            f"part is {part}, which does not fit the parameters: take a pytree of truth values like params, "
+            "or the upper part of one"
+        ) from error
+
+
+def _floating(path: str, leaf: Any) -> jax.Array:
     """A parameter as a JAX array, known to be real and floating-point."""
     array = as_array(f"params{path}", leaf)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(
-            f"params{path} is {array.dtype}: take real floating-point parameters, and hold others fixed by part="
+            f"params{path} is {array.dtype}: take real floating-point parameters, or hold it fixed by part="
         )
     return jnp.asarray(array)
