@@ -66,7 +66,7 @@ class Config:
     """Number of draws of digits and networks."""
 
 
-QUICK = Config(digits=200, target=0.06, most_steps=2500, steps=2500, every=20, draws=2)
+QUICK = Config(digits=200, target=0.07, most_steps=2500, steps=2500, every=20, draws=2)
 
 
 def network(config: Config) -> tuple[Any, dict[str, Any]]:

@@ -36,6 +36,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Int32, PyTree
 
 from jaxtheory.core import checks
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import RandomKey, RealScalar
 
@@ -168,7 +169,7 @@ def iterates(scheme: Scheme, x: PyTree, key: RandomKey, *, times: Sequence[int])
         The iterates, shaped like `x` with a leading axis for the times.
 
     Raises:
-        TypeError: If `key` is not a random key, or a time is not a whole number.
+        TypeError: If `key` is not a random key, a time is not a whole number, or `x` is not real.
         ValueError: If there are no times, or they do not rise from 1 on.
 
     Example:
@@ -197,6 +198,9 @@ def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
     Returns:
         The gradient, shaped like `x`.
 
+    Raises:
+        TypeError: If `x` is complex or not made of numbers.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.landscape import stochastic_approximation
@@ -206,7 +210,7 @@ def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
     References:
         Wengert, A simple automatic derivative evaluation program, 1964.
     """
-    flat, unravel = ravel_pytree(x)
+    flat, unravel = ravel_pytree(_floating(x))
 
     def along(place: Array) -> Array:
         direction = jnp.zeros_like(flat).at[place].set(1)
@@ -232,6 +236,7 @@ def complex_step_gradient(function: Callable[..., Any], x: PyTree, *, step: Real
 
     Raises:
         ValueError: If the step is not positive.
+        TypeError: If `x` is complex or not made of numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -243,7 +248,7 @@ def complex_step_gradient(function: Callable[..., Any], x: PyTree, *, step: Real
         Squire and Trapp, Using complex variables to estimate derivatives of real functions, 1998.
     """
     checks.positive("step", step)
-    flat, unravel = ravel_pytree(x)
+    flat, unravel = ravel_pytree(_floating(x))
 
     def complexified(point: Array) -> PyTree:
         parts = unravel(point.real), unravel(point.imag)
@@ -271,6 +276,7 @@ def central_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScala
 
     Raises:
         ValueError: If the step is not positive.
+        TypeError: If `x` is complex or not made of numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -280,7 +286,7 @@ def central_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScala
         Array([2., 4.], dtype=float32)
     """
     checks.positive("step", step)
-    flat, unravel = ravel_pytree(x)
+    flat, unravel = ravel_pytree(_floating(x))
 
     def along(place: Array) -> Array:
         move = jnp.zeros_like(flat).at[place].set(step)
@@ -289,8 +295,13 @@ def central_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScala
     return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK))
 
 
+def _floating(x: PyTree) -> PyTree:
+    """The point with real leaves in the dtypes of the computation."""
+    return jax.tree.map(lambda leaf: real_arrays(x=leaf)[0][0], x)
+
+
 def _begin(x: PyTree) -> ApproximationState:
-    return ApproximationState(jax.tree.map(jnp.asarray, x), jnp.zeros((), jnp.int32))
+    return ApproximationState(_floating(x), jnp.zeros((), jnp.int32))
 
 
 def _robbins_monro(

@@ -43,7 +43,7 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
         The eigenvalue, its residual, and the eigenvector. All are NaN for a start of zero.
 
     Raises:
-        ValueError: If `steps` is out of range.
+        ValueError: If `steps` is out of range, or the start is of another structure than a vector.
         TypeError: If `steps` is not a whole number.
 
     Example:
@@ -58,6 +58,10 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
         Lanczos, An iteration method for the solution of the eigenvalue problem, 1950.
     """
     steps = checks.count("steps", steps, most=operator.dimension)
+    found, wanted = jax.tree.structure(start), jax.tree.structure(operator.template)
+    if found != wanted:
+        raise ValueError(f"start has the structure {found}: take {wanted}, that of the operator's vectors")
+    start = jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), start, operator.template)
     flat, unravel = ravel_pytree(start)
 
     def project(basis: Array, vector: Array) -> Array:
