@@ -81,7 +81,7 @@ def rotation() -> jax.Array:
 
 
 def profile(y: jax.Array) -> jax.Array:
-    """φ: its second derivative is between 1/2 and 9/8 and one at 0, where its third is not zero."""
+    """φ: its second derivative is from 0.5 to 1.14, and one at 0, where its third is not zero."""
     share = jax.nn.sigmoid(1.0)
     softplus = jax.nn.softplus(y + 1) - share * y
     return y**2 / 4 + softplus / (2 * share * (1 - share))

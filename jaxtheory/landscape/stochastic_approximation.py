@@ -219,7 +219,6 @@ def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
     return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK))
 
 
-@partial(jax.jit, static_argnames="function")
 def complex_step_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScalar = 1e-20) -> PyTree:
     r"""Return the gradient of an analytic function by the complex step: $\mathrm{Im} f(x + i h e_j) / h$.
 
@@ -248,20 +247,9 @@ def complex_step_gradient(function: Callable[..., Any], x: PyTree, *, step: Real
         Squire and Trapp, Using complex variables to estimate derivatives of real functions, 1998.
     """
     checks.positive("step", step)
-    flat, unravel = ravel_pytree(_floating(x))
-
-    def complexified(point: Array) -> PyTree:
-        parts = unravel(point.real), unravel(point.imag)
-        return jax.tree.map(lax.complex, *parts)
-
-    def along(place: Array) -> Array:
-        moved = lax.complex(flat, jnp.zeros_like(flat).at[place].set(step))
-        return jnp.imag(function(complexified(moved))) / step
-
-    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK).astype(flat.dtype))
+    return _complex_step(function, _floating(x), step)
 
 
-@partial(jax.jit, static_argnames="function")
 def central_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScalar = 1e-5) -> PyTree:
     r"""Return the gradient of a scalar function by central differences: $(f(x + h e_j) - f(x - h e_j)) / 2h$.
 
@@ -286,13 +274,7 @@ def central_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScala
         Array([2., 4.], dtype=float32)
     """
     checks.positive("step", step)
-    flat, unravel = ravel_pytree(_floating(x))
-
-    def along(place: Array) -> Array:
-        move = jnp.zeros_like(flat).at[place].set(step)
-        return (function(unravel(flat + move)) - function(unravel(flat - move))) / (2 * step)
-
-    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK))
+    return _central(function, _floating(x), step)
 
 
 def _floating(x: PyTree) -> PyTree:
@@ -345,3 +327,29 @@ def _iterates(scheme: Scheme, x: PyTree, key: RandomKey, lengths: Array) -> PyTr
         return state, state.x
 
     return lax.scan(segment, scheme.init(x), lengths)[1]
+
+
+@partial(jax.jit, static_argnames="function")
+def _complex_step(function: Callable[..., Any], x: PyTree, step: RealScalar) -> PyTree:
+    flat, unravel = ravel_pytree(x)
+
+    def complexified(point: Array) -> PyTree:
+        parts = unravel(point.real), unravel(point.imag)
+        return jax.tree.map(lax.complex, *parts)
+
+    def along(place: Array) -> Array:
+        moved = lax.complex(flat, jnp.zeros_like(flat).at[place].set(step))
+        return jnp.imag(function(complexified(moved))) / step
+
+    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK).astype(flat.dtype))
+
+
+@partial(jax.jit, static_argnames="function")
+def _central(function: Callable[..., Any], x: PyTree, step: RealScalar) -> PyTree:
+    flat, unravel = ravel_pytree(x)
+
+    def along(place: Array) -> Array:
+        move = jnp.zeros_like(flat).at[place].set(step)
+        return (function(unravel(flat + move)) - function(unravel(flat - move))) / (2 * step)
+
+    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK))
