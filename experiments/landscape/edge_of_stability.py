@@ -170,13 +170,13 @@ def run(config: Config, lab: Lab) -> list[Claim]:
 
     def large_steps(level: str, draw: int) -> dict[str, Any]:
         ends = LOW * float(gentle.start.sel(draw=draw)), HIGH * float(gentle.star.sel(draw=draw))
-        threshold = np.geomspace(*ends, len(LEVELS))[LEVELS.index(level)]
+        threshold = float(np.geomspace(*ends, len(LEVELS))[LEVELS.index(level)])
         found = descent(SQUARED, draw, 2 / threshold, config.steps)
         return found | {"threshold": threshold} | at_the_edge(found["loss"], found["sharpness"], threshold)
 
     def cross_entropy(draw: int) -> dict[str, Any]:
         found = descent(ENTROPY, draw, config.small_step, config.steps)
-        threshold = HIGH * found["sharpness"].max()
+        threshold = HIGH * float(found["sharpness"].max())
         large = descent(ENTROPY, draw, 2 / threshold, config.steps)
         stacked = {name: np.stack([found[name], large[name]]) for name in found}
         largest = stacked["sharpness"].max(axis=1)
