@@ -1,1 +1,1 @@
-"""The landscape of the risk: curvature, critical points, paths, dynamics, and stochastic approximation."""
+"""The landscape of the risk: curvature, critical points, paths between minima, and dynamics."""

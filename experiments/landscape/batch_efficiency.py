@@ -1,6 +1,6 @@
 """Batches beyond the gradient noise scale cost examples and save no steps; the full gradient is far beyond.
 
-Lecture: optimization, "How to find a good minimum efficiently?": back-propagation and stochastic gradient.
+Lecture: the landscape of the empirical risk, "How to find a good minimum efficiently?".
 Source: McCandlish, Kaplan, Amodei and the OpenAI Dota Team, An empirical model of large-batch training,
 arXiv 1812.06162, 2018; Zhang et al., Which algorithmic choices matter at which batch sizes?, NeurIPS 2019.
 

@@ -1,6 +1,6 @@
 """Full-batch gradient descent sharpens until the sharpness reaches 2/η, and then stays just above it.
 
-Lecture: optimization, the landscape of the risk: how gradient descent moves in it.
+Lecture: the landscape of the empirical risk, "How to find a good minimum efficiently?".
 Source: Cohen, Kaur, Li, Kolter and Talwalkar, Gradient descent on neural networks typically occurs at the
 edge of stability, ICLR 2021.
 

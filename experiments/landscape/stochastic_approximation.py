@@ -1,6 +1,6 @@
 """Noisy gradients find a minimum at the rate 1/t, noisy values at t^(-2/3); back-propagation is exact.
 
-Lecture: optimization, "Back-propagation is stochastic gradient": Robbins and Monro, Kiefer and Wolfowitz.
+Lecture: the landscape of the empirical risk, "How to find a good minimum efficiently?".
 Source: Robbins and Monro, A stochastic approximation method, Ann. Math. Stat. 22(3), 1951; Kiefer and
 Wolfowitz, Stochastic estimation of the maximum of a regression function, 23(3), 1952; Chung, On a stochastic
 approximation method, 25(3), 1954; Fabian, Stochastic approximation of minima with improved asymptotic speed,

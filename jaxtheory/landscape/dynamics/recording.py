@@ -109,6 +109,20 @@ class Recorder:
         every: The number of calls from one measurement to the next; the others cost nothing.
         steps: The number of Lanczos steps of each measurement.
         chunk: The number of batches whose gradients are computed at once.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxtheory.landscape import dynamics
+        >>> loss = lambda params, batch: jnp.mean((batch @ params - 1) ** 2) / 2
+        >>> batches = jax.random.normal(jax.random.key(0), (20, 4, 3))
+        >>> recorder = dynamics.Recorder(loss, batches, jax.random.key(1), every=2, steps=3)
+        >>> params = jnp.zeros(3)
+        >>> for batch in batches:
+        ...     params = params - 0.1 * jax.grad(loss)(params, batch)
+        ...     _ = recorder(params)
+        >>> history = recorder.history
+        >>> dynamics.noise_scale(history["trace"], history["squared_norm"], window=5).value.shape
+        (6,)
     """
 
     def __init__(

@@ -1,29 +1,7 @@
-r"""Stochastic approximation: minimization from noisy gradients, or from noisy values alone.
-
-A scheme is `Scheme(init, step)`: `init(x)` makes the state, and `step(state, key)` returns the next one.
-`robbins_monro` follows noisy gradients, `kiefer_wolfowitz` differences of noisy values; `iterates` drives
-either. A gradient of a function that is known exactly has several ways as well: beside back-propagation
-there are forward mode, the complex step and central differences, which are each other's witnesses.
-
-Conventions: `x` is an array or a pytree of arrays. `mu` is the smallest eigenvalue of the Hessian at the
-minimizer $x^*$: with the step $a / t$ and $2 \mu a > 1$, $\mathrm{E} |x_t - x^*|^2$ falls like $1 / t$ for
-noisy gradients, and with $2 \mu a > 2/3$ and a width proportional to $t^{-1/6}$ like $t^{-2/3}$ for
-differences of noisy values.
-
-Example:
-    >>> import jax, jax.numpy as jnp
-    >>> from jaxtheory.landscape import stochastic_approximation
-    >>> def gradient(x, key):
-    ...     return x - 3 + jax.random.normal(key, x.shape)
-    >>> scheme = stochastic_approximation.robbins_monro(gradient, gain=1.0)
-    >>> path = stochastic_approximation.iterates(scheme, jnp.zeros(2), jax.random.key(0), times=(10, 10_000))
-    >>> bool(jnp.max(jnp.abs(path[1] - 3)) < 0.05)
-    True
-"""
+"""Schemes of stochastic approximation as pairs of functions, and the loop that drives them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -36,12 +14,9 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Int32, PyTree
 
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import RandomKey, RealScalar
-
-CHUNK = 64
-"""The number of directions that a gradient without reverse mode takes at once."""
+from jaxtheory.landscape.stochastic_approximation.derivatives import floating
 
 
 @record
@@ -187,103 +162,8 @@ def iterates(scheme: Scheme, x: PyTree, key: RandomKey, *, times: Sequence[int])
     return _iterates(Scheme(*parts), x, key, jnp.asarray(np.diff((0, *times)), jnp.int32))
 
 
-@partial(jax.jit, static_argnames="function")
-def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
-    """Return the gradient of a scalar function by forward mode, one direction for each entry.
-
-    Args:
-        function: The function of `x`, which returns a scalar.
-        x: The point, an array or a pytree of floating-point arrays.
-
-    Returns:
-        The gradient, shaped like `x`.
-
-    Raises:
-        TypeError: If `x` is complex or not made of numbers.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from jaxtheory.landscape import stochastic_approximation
-        >>> stochastic_approximation.forward_gradient(lambda x: jnp.sum(x**2), jnp.array([1.0, 2.0]))
-        Array([2., 4.], dtype=float32)
-
-    References:
-        Wengert, A simple automatic derivative evaluation program, 1964.
-    """
-    flat, unravel = ravel_pytree(_floating(x))
-
-    def along(place: Array) -> Array:
-        direction = jnp.zeros_like(flat).at[place].set(1)
-        return jax.jvp(lambda point: function(unravel(point)), (flat,), (direction,))[1]
-
-    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK))
-
-
-def complex_step_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScalar = 1e-20) -> PyTree:
-    r"""Return the gradient of an analytic function by the complex step: $\mathrm{Im} f(x + i h e_j) / h$.
-
-    Nothing is subtracted, so that the step can be as small as one likes and the error is that of rounding.
-
-    Args:
-        function: The function of `x`, which returns a scalar and is analytic: it is made of products, powers,
-            `exp`, `tanh` and the like, without absolute values, comparisons or real parts.
-        x: The point, an array or a pytree of floating-point arrays.
-        step: The step $h$, positive.
-
-    Returns:
-        The gradient, shaped like `x`.
-
-    Raises:
-        ValueError: If the step is not positive.
-        TypeError: If `x` is complex or not made of numbers.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from jaxtheory.landscape import stochastic_approximation
-        >>> stochastic_approximation.complex_step_gradient(lambda x: jnp.sum(x**3), jnp.array([1.0, 2.0]))
-        Array([ 3., 12.], dtype=float32)
-
-    References:
-        Squire and Trapp, Using complex variables to estimate derivatives of real functions, 1998.
-    """
-    checks.positive("step", step)
-    return _complex_step(function, _floating(x), step)
-
-
-def central_gradient(function: Callable[..., Any], x: PyTree, *, step: RealScalar = 1e-5) -> PyTree:
-    r"""Return the gradient of a scalar function by central differences: $(f(x + h e_j) - f(x - h e_j)) / 2h$.
-
-    Args:
-        function: The function of `x`, which returns a scalar.
-        x: The point, an array or a pytree of floating-point arrays.
-        step: The step $h$, positive: near the cube root of the relative precision, which is 6e-6 in double
-            precision, bias and rounding balance.
-
-    Returns:
-        The gradient, shaped like `x`.
-
-    Raises:
-        ValueError: If the step is not positive.
-        TypeError: If `x` is complex or not made of numbers.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from jaxtheory.landscape import stochastic_approximation
-        >>> square = lambda x: jnp.sum(x**2)
-        >>> stochastic_approximation.central_gradient(square, jnp.array([1.0, 2.0]), step=0.5)
-        Array([2., 4.], dtype=float32)
-    """
-    checks.positive("step", step)
-    return _central(function, _floating(x), step)
-
-
-def _floating(x: PyTree) -> PyTree:
-    """The point with real leaves in the dtypes of the computation."""
-    return jax.tree.map(lambda leaf: real_arrays(x=leaf)[0][0], x)
-
-
 def _begin(x: PyTree) -> ApproximationState:
-    return ApproximationState(_floating(x), jnp.zeros((), jnp.int32))
+    return ApproximationState(floating(x), jnp.zeros((), jnp.int32))
 
 
 def _robbins_monro(
@@ -327,29 +207,3 @@ def _iterates(scheme: Scheme, x: PyTree, key: RandomKey, lengths: Array) -> PyTr
         return state, state.x
 
     return lax.scan(segment, scheme.init(x), lengths)[1]
-
-
-@partial(jax.jit, static_argnames="function")
-def _complex_step(function: Callable[..., Any], x: PyTree, step: RealScalar) -> PyTree:
-    flat, unravel = ravel_pytree(x)
-
-    def complexified(point: Array) -> PyTree:
-        parts = unravel(point.real), unravel(point.imag)
-        return jax.tree.map(lax.complex, *parts)
-
-    def along(place: Array) -> Array:
-        moved = lax.complex(flat, jnp.zeros_like(flat).at[place].set(step))
-        return jnp.imag(function(complexified(moved))) / step
-
-    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK).astype(flat.dtype))
-
-
-@partial(jax.jit, static_argnames="function")
-def _central(function: Callable[..., Any], x: PyTree, step: RealScalar) -> PyTree:
-    flat, unravel = ravel_pytree(x)
-
-    def along(place: Array) -> Array:
-        move = jnp.zeros_like(flat).at[place].set(step)
-        return (function(unravel(flat + move)) - function(unravel(flat - move))) / (2 * step)
-
-    return unravel(lax.map(along, jnp.arange(flat.size), batch_size=CHUNK))
