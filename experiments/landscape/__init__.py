@@ -1,1 +1,0 @@
-"""The landscape of the risk: curvature, critical points, paths between minima, and dynamics."""
