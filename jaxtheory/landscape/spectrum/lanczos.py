@@ -18,7 +18,7 @@ from jaxtheory.core.types import RandomKey
 from jaxtheory.landscape.curvature.operators import Operator
 from jaxtheory.landscape.spectrum import vectors
 
-BLOCK = 10
+BLOCK = 20
 """The number of Lanczos vectors that are kept in one array."""
 
 

@@ -87,16 +87,9 @@ def start(operator: Operator, key: RandomKey, *, k: int, which: str, basis: int)
 @jax.jit
 def search(operator: Operator, state: EigenpairsState, tolerance: Any, last: Any) -> EigenpairsState:
     """The state when the tolerance is met, after the step `last`, or where no further step is to be had."""
-
-    def goes_on(carry: tuple[EigenpairsState, Array]) -> Array:
-        state, done = carry
-        return ~done & (state.step < last)
-
-    def advance(carry: tuple[EigenpairsState, Array]) -> tuple[EigenpairsState, Array]:
-        state = _step(operator, carry[0])
-        return state, _is_done(state, tolerance)
-
-    return lax.while_loop(goes_on, advance, (state, _is_done(state, tolerance)))[0]
+    return lax.while_loop(
+        lambda state: (state.step < last) & ~_is_done(state, tolerance), partial(_step, operator), state
+    )
 
 
 def _is_done(state: EigenpairsState, tolerance: Any) -> Array:
@@ -167,10 +160,15 @@ def _step(operator: Operator, state: EigenpairsState) -> EigenpairsState:
 
 def _orthogonal(basis: PyTree, one: PyTree) -> tuple[PyTree, Array]:
     """What a vector has outside the basis, and its inner products with the basis; twice is enough."""
-    along = vectors.inner(basis, one)
-    one = jax.tree.map(jnp.subtract, one, vectors.combine(along, basis))
-    again = vectors.inner(basis, one)
-    return jax.tree.map(jnp.subtract, one, vectors.combine(again, basis)), along + again
+
+    def once(_: Any, carry: tuple[PyTree, Array]) -> tuple[PyTree, Array]:
+        one, total = carry
+        along = vectors.inner(basis, one)
+        return jax.tree.map(jnp.subtract, one, vectors.combine(along, basis)), total + along
+
+    places = jax.tree.leaves(basis)[0].shape[1]
+    # A loop halves what is compiled.
+    return lax.fori_loop(0, 2, once, (one, jnp.zeros((1, places), vectors.dots(one, one).dtype)))
 
 
 def _restarted(state: EigenpairsState) -> EigenpairsState:

@@ -113,7 +113,7 @@ def xtrace(operator: Operator, key: RandomKey, *, probes: int = 30) -> XTraceRes
 
     The products of $p$ vectors span a subspace on which the trace is taken exactly; Hutchinson's method
     estimates the rest, in turn with each of the vectors left out of the subspace. It takes $2p$ products and
-    the memory of about $4p$ vectors, and from half the dimension on every entry of the diagonal.
+    the memory of about $4p$ vectors. Where that is the dimension or more, the trace is taken exactly.
 
     Args:
         operator: The operator.
@@ -204,6 +204,11 @@ def _diagonal(operator: Operator, key: RandomKey, *, probes: int, chunk: int) ->
 def _xtrace(operator: Operator, key: RandomKey, *, probes: int) -> XTraceResult:
     """XTrace, by matfree, in one compiled program."""
     from matfree import stochtrace
+
+    if 2 * probes >= operator.dimension:
+        units = vectors.split(operator, jnp.eye(operator.dimension, dtype=vectors.dtype_of(operator)))
+        exact = jnp.sum(vectors.dots(units, vectors.multiply(operator, units)))
+        return XTraceResult(exact, jnp.zeros_like(exact))
 
     @jax.custom_batching.custom_vmap
     def product(operator: Operator, vector: PyTree) -> PyTree:

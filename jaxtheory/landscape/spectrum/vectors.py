@@ -4,6 +4,8 @@ Nothing is flattened, so that leaves that are sharded over devices stay where th
 a sum of a few numbers over the devices.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,15 +53,21 @@ def draw(operator: Operator, key: RandomKey, numbers: Array, *, kind: str) -> Py
     Returns:
         The vectors, with a leading axis of `p`, in the dtype of the computation.
     """
-    dtype = dtype_of(operator)
-    leaves, structure = jax.tree.flatten(operator.template)
+    dtype, size = dtype_of(operator), operator.dimension
     sample = _signs if kind == "signs" else jax.random.normal
+    # One draw for all leaves: each further one costs the compiler as much again.
+    return split(
+        operator, jax.vmap(lambda number: sample(jax.random.fold_in(key, number), (size,), dtype))(numbers)
+    )
 
-    def one(number: Array) -> list[Array]:
-        keys = jax.random.split(jax.random.fold_in(key, number), len(leaves))
-        return [sample(own, jnp.shape(leaf), dtype) for own, leaf in zip(keys, leaves)]
 
-    return jax.tree.unflatten(structure, jax.vmap(one)(numbers))
+def split(operator: Operator, entries: Float[Array, "p size"]) -> PyTree:
+    """Vectors from rows that hold all of their entries."""
+    leaves, structure = jax.tree.flatten(operator.template)
+    shapes = [jnp.shape(leaf) for leaf in leaves]
+    ends = list(itertools.accumulate(map(math.prod, shapes)))
+    parts = jnp.split(entries, ends[:-1], axis=1)
+    return jax.tree.unflatten(structure, [part.reshape(-1, *shape) for part, shape in zip(parts, shapes)])
 
 
 def _signs(key: RandomKey, shape: tuple[int, ...], dtype: Any) -> Array:
