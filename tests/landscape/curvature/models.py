@@ -71,13 +71,13 @@ def flat(params):
 
 def hessian(function, params, batch):
     array, of_array = flat(params)
-    return np.asarray(jax.hessian(of_array(function))(array, batch))
+    return np.asarray(jax.jit(jax.hessian(of_array(function)))(array, batch))
 
 
 def jacobian(function, params, x):
     """The Jacobian, with the parameters on the last axis."""
     array, of_array = flat(params)
-    return np.asarray(jax.jacobian(of_array(function))(array, x))
+    return np.asarray(jax.jit(jax.jacobian(of_array(function)))(array, x))
 
 
 def close(found, expected, digits=1e-10):
