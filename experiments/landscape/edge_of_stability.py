@@ -8,7 +8,7 @@ A tanh network learns centered digits of 14 x 14 pixels; the squared loss is hal
 one-hot labels. A run of small steps, down to a given loss, finds the sharpness s0 at the start and its
 maximum s*, which depends on how far the run goes. Three more runs have step sizes η with 2/η from 1.3 s0 to
 0.7 s*. With cross-entropy, there is a run of small steps, and one with 2/η at 0.7 of the largest sharpness.
-Each draw has digits and a network of its own. The full form takes about ten minutes on two cores.
+Each draw has digits and a network of its own. The full form takes about six minutes on two cores.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ rotation Q. There φ is the sum of y²/4 and a softplus, scaled and shifted so t
 that the eigenvalues of the Hessian at x* are the λ_j. They are far apart, the smallest is μ = 1, and runs
 start along its direction. Slopes are those of log E|x_t - x*|² against log t over the last decade, by least
 squares; each draw is a group of independent runs. The gradients of a tanh network with squared loss are
-computed in double precision. The full form takes about two minutes on two cores.
+computed in double precision. The full form takes about five minutes on two cores.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ BARS = {"forward mode": 1e-12, "complex step": 1e-12, "central differences": 1e-
 class Config:
     decades: Annotated[int, Range(2, 7)] = 5
     """The runs take 10 to this power steps."""
-    paths: Annotated[int, Range(2)] = 200
+    paths: Annotated[int, Range(2)] = 500
     """Number of independent runs in a draw, over which the squared error is averaged."""
     draws: Annotated[int, Range(2)] = 10
     """Number of draws, over which standard errors of slopes are taken; each has a network and digits, too."""
@@ -72,7 +72,7 @@ class Config:
     """Number of digits in each of the minibatches."""
 
 
-QUICK = Config(decades=4, paths=100, draws=5, minibatches=4)
+QUICK = Config(decades=4, paths=300, draws=5, minibatches=4)
 
 
 def rotation() -> jax.Array:
