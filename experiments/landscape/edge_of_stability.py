@@ -158,7 +158,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
             prepared(split.train_images, split.train_labels),
             init(lab.key("network", draw=draw))[0],
         )
-        options = {"measurements": steps // config.every, "every": config.every}
+        options = {"measurements": max(1, steps // config.every), "every": config.every}
         found = descend(losses[loss], params, data, lab.key("start", draw=draw), rate, target, **options)
         return {name: np.asarray(one) for name, one in found.items()}
 
