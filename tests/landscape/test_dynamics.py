@@ -68,6 +68,7 @@ def test_sharpness_the_space_may_end_early(x64):
     assert float(found.value) == pytest.approx(-3, rel=1e-12)
     assert float(found.residual) == pytest.approx(0, abs=1e-12)
     np.testing.assert_allclose(np.abs(found.vector), [1, 0, 0, 0], atol=1e-12)
+    assert np.isnan(dynamics.sharpness(Matrix(matrix), jnp.zeros(4), steps=2).value)
 
 
 def test_sharpness_bad_arguments(own_errors):
@@ -114,6 +115,19 @@ def test_gradient_noise_does_not_cancel_in_single_precision(rng):
     examples = np.float32(1e3 + 0.1 * rng.standard_normal((64, 1, 2)))
     found = dynamics.gradient_noise(square, jnp.zeros(2), examples, chunk=16)
     assert float(found.trace) == pytest.approx(np.trace(np.cov(examples[:, 0].T)), rel=1e-3)
+
+
+def test_half_precision_is_summed_in_single(rng):
+    examples = jnp.asarray(rng.standard_normal((64, 1, 2)), jnp.bfloat16)
+    found = dynamics.gradient_noise(square, jnp.zeros(2, jnp.bfloat16), examples)
+    exact = np.asarray(examples, np.float64)[:, 0]
+    assert found.trace.dtype == jnp.float32
+    assert float(found.trace) == pytest.approx(np.trace(np.cov(exact.T)), rel=1e-2)
+    init, measure = dynamics.probe(weighted, steps=2)
+    params = jnp.ones(2, jnp.bfloat16)
+    state, found = measure(init(params, KEY), params, jnp.abs(examples))
+    assert state.vector.dtype == jnp.bfloat16
+    assert float(found.sharpness) == pytest.approx(np.abs(exact).mean(0).max(), rel=2e-2)
 
 
 def test_gradient_noise_bad_arguments(own_errors):
@@ -177,7 +191,7 @@ def test_probe_an_eigenvalue_that_overtakes_is_seen():
 
 @pytest.mark.beyond
 def test_probe_follows_the_largest_eigenvalue_in_a_scan(problem, x64):
-    """At every step and for two seeds against dense Hessians, at the end against a solve from a fresh start."""
+    """For two seeds: against dense Hessians at each step, against a solve from a fresh start at the end."""
     params, batches = problem
     init, measure = dynamics.probe(models.loss, steps=8, chunk=2)
     steps = 30

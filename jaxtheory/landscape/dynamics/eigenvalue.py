@@ -63,6 +63,10 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
         raise ValueError(f"start has the structure {found}: take {wanted}, that of the operator's vectors")
     start = jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), start, operator.template)
     flat, unravel = ravel_pytree(start)
+    dtype = jnp.promote_types(flat.dtype, jnp.float32)
+
+    def product(vector: Array) -> Array:
+        return ravel_pytree(operator.apply(unravel(vector.astype(flat.dtype))))[0].astype(dtype)
 
     def project(basis: Array, vector: Array) -> Array:
         """Remove what lies in the span of the basis; twice, as once leaves a remainder of rounding."""
@@ -74,18 +78,18 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
     def advance(carry: tuple[Array, ...], k: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         basis, vector, alive, size = carry
         basis = basis.at[k].set(vector)
-        image, _ = ravel_pytree(operator.apply(unravel(vector)))
+        image = product(vector)
         diagonal = jnp.vdot(vector, image, precision="highest")
         size = jnp.maximum(size, jnp.linalg.norm(image))
         rest = project(basis, image)
         beta = jnp.linalg.norm(rest)
         # A remainder of rounding would be a random direction: the space is invariant, and ends here.
-        going = alive & (beta > 10 * jnp.finfo(flat.dtype).eps * size)
+        going = alive & (beta > 10 * jnp.finfo(dtype).eps * size)
         following = jnp.where(going, rest / jnp.where(going, beta, 1), 0)
         return (basis, following, going, size), (diagonal, jnp.where(going, beta, 0), alive)
 
-    first = flat / jnp.linalg.norm(flat)
-    begin = (jnp.zeros((steps, flat.size), flat.dtype), first, jnp.array(True), jnp.zeros((), flat.dtype))
+    first = flat.astype(dtype) / jnp.linalg.norm(flat.astype(dtype))
+    begin = (jnp.zeros((steps, flat.size), dtype), first, jnp.array(True), jnp.zeros((), dtype))
     (basis, *_), (diagonal, beta, alive) = lax.scan(advance, begin, jnp.arange(steps))
     # Beyond the end of the space there is no Ritz value: what stands there lies below all others.
     lowest = jnp.min(jnp.where(alive, diagonal, jnp.inf)) - 2 * jnp.sum(beta) - 1
@@ -94,4 +98,5 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
     values, vectors = jnp.linalg.eigh(inner)
     combined = jnp.matmul(vectors[:, -1], basis, precision="highest")
     residual = jnp.abs(beta[-1] * vectors[-1, -1])
-    return SharpnessResult(values[-1], residual, unravel(combined / jnp.linalg.norm(combined)))
+    unit = combined / jnp.linalg.norm(combined)
+    return SharpnessResult(values[-1], residual, unravel(unit.astype(flat.dtype)))

@@ -183,9 +183,12 @@ def loss_and_noise(
     if number % chunk:
         raise ValueError(f"chunk is {chunk}: take a divisor of {number}, the number of batches")
 
+    flat, _ = ravel_pytree(params)
+    dtype = jnp.promote_types(flat.dtype, jnp.float32)
+
     def of_batch(batch: Any) -> tuple[Array, Array]:
         value, gradient = jax.value_and_grad(loss)(params, batch)
-        return value, ravel_pytree(gradient)[0]
+        return value.astype(dtype), ravel_pytree(gradient)[0].astype(dtype)
 
     def add(carry: tuple[Array, ...], part: Any) -> tuple[tuple[Array, ...], Array]:
         # Running sums about the mean: differences of large sums would cancel in single precision.
@@ -198,9 +201,8 @@ def loss_and_noise(
         return (mean + move * chunk / (seen + chunk), spread, seen + chunk), values
 
     parts = jax.tree.map(lambda leaf: jnp.reshape(leaf, (-1, chunk, *leaf.shape[1:])), batches)
-    flat, _ = ravel_pytree(params)
-    zero = jnp.zeros((), flat.dtype)
-    (mean, spread, _), values = lax.scan(add, (jnp.zeros_like(flat), zero, zero), parts)
+    zero = jnp.zeros((), dtype)
+    (mean, spread, _), values = lax.scan(add, (jnp.zeros(flat.size, dtype), zero, zero), parts)
     trace = examples * spread / (number - 1)
     return jnp.mean(values), GradientNoise(trace, jnp.sum(mean**2) - trace / (examples * number))
 
