@@ -69,10 +69,9 @@ def density(
         Approximating spectral densities of large matrices, 2016; Ghorbani, Krishnan and Xiao, An
         investigation into neural net optimization via Hessian eigenvalue density, 2019.
     """
-    state = density_init(operator, key, probes=probes, steps=steps, reorthogonalize=reorthogonalize)
-    options = {"smoothing": smoothing, "width": width, "points": points, "grid": grid}
-    _check_options(**options)
-    return density_result(lanczos.advance(operator, state), **options)
+    counts = _counts(operator, key, probes, steps, reorthogonalize)
+    _check_options(smoothing=smoothing, width=width, points=points, grid=grid)
+    return quadrature.find(operator, key, width, grid, smoothing=smoothing, points=points, **counts)
 
 
 def density_init(
@@ -103,15 +102,7 @@ def density_init(
         >>> state.diagonal.shape, int(state.step)
         ((4, 2), 0)
     """
-    vectors.checked(operator)
-    checks.random_key("key", key)
-    return lanczos.start(
-        operator,
-        key,
-        probes=checks.count("probes", probes),
-        steps=vectors.steps_within("steps", steps, operator),
-        reorthogonalize=checks.flag("reorthogonalize", reorthogonalize),
-    )
+    return lanczos.start(operator, key, **_counts(operator, key, probes, steps, reorthogonalize))
 
 
 def density_step(operator: Operator, state: LanczosState, *, steps: int = 1) -> LanczosState:
@@ -141,12 +132,7 @@ def density_step(operator: Operator, state: LanczosState, *, steps: int = 1) -> 
         >>> int(state.step), bool(jnp.allclose(state.diagonal[:, 0], 1))
         (1, True)
     """
-    vectors.checked(operator)
-    if operator.dimension != state.dimension:
-        raise ValueError(
-            f"operator has dimension {operator.dimension}: take one of dimension {state.dimension}, that of "
-            "the state"
-        )
+    vectors.fitting(operator, state)
     return lanczos.advance(operator, state, steps=checks.count("steps", steps))
 
 
@@ -187,6 +173,17 @@ def density_result(
     """
     _check_options(smoothing=smoothing, width=width, points=points, grid=grid)
     return quadrature.smoothed(state, width, grid, smoothing=smoothing, points=points)
+
+
+def _counts(operator: Any, key: Any, probes: Any, steps: Any, reorthogonalize: Any) -> dict[str, Any]:
+    """The static options of the Lanczos steps, known to be allowed."""
+    vectors.checked(operator)
+    checks.random_key("key", key)
+    return {
+        "probes": checks.count("probes", probes),
+        "steps": vectors.steps_within("steps", steps, operator),
+        "reorthogonalize": checks.flag("reorthogonalize", reorthogonalize),
+    }
 
 
 def _check_options(*, smoothing: Any, width: Any, points: Any, grid: Any) -> None:

@@ -61,10 +61,9 @@ def top_eigenpairs(
     References:
         Wu and Simon, Thick-restart Lanczos method for large symmetric eigenvalue problems, 2000.
     """
-    state = eigenpairs_init(operator, k, key, which=which, basis=basis)
-    max_steps = checks.count("max_steps", max_steps)
-    return restarts.finish(
-        operator, restarts.search(operator, state, _tolerance(tolerance), max_steps), _tolerance(tolerance)
+    options = _checked(operator, k, key, which, basis)
+    return restarts.find(
+        operator, key, _tolerance(tolerance), checks.count("max_steps", max_steps), **options
     )
 
 
@@ -95,15 +94,7 @@ def eigenpairs_init(
         >>> state.projected.shape, int(state.step)
         ((9, 9), 0)
     """
-    vectors.checked(operator)
-    checks.random_key("key", key)
-    checks.one_of("which", which, ("largest", "smallest", "modulus"))
-    k = vectors.steps_within("k", k, operator)
-    if basis is None:
-        basis = min(max(2 * k + 20, 40), operator.dimension)
-    else:
-        basis = vectors.steps_within("basis", basis, operator, least=min(k + 2, operator.dimension))
-    return restarts.start(operator, key, k=k, which=which, basis=basis)
+    return restarts.start(operator, key, **_checked(operator, k, key, which, basis))
 
 
 def eigenpairs_step(
@@ -125,7 +116,7 @@ def eigenpairs_step(
 
     Raises:
         TypeError: If `steps` is not a whole number, or the operator is none.
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or the operator has another dimension than the state.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -135,7 +126,7 @@ def eigenpairs_step(
         >>> int(spectrum.eigenpairs_step(matrix, state, steps=5).step)
         5
     """
-    vectors.checked(operator)
+    vectors.fitting(operator, state)
     last = state.step + checks.count("steps", steps)
     return restarts.search(operator, state, _tolerance(tolerance), last)
 
@@ -157,7 +148,7 @@ def eigenpairs_result(
 
     Raises:
         TypeError: If the operator is none.
-        ValueError: If the tolerance is not positive.
+        ValueError: If the tolerance is not positive, or the operator has another dimension than the state.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -168,8 +159,21 @@ def eigenpairs_result(
         >>> bool(jnp.allclose(spectrum.eigenpairs_result(matrix, state).values, jnp.array([8.0, 7.0])))
         True
     """
-    vectors.checked(operator)
+    vectors.fitting(operator, state)
     return restarts.finish(operator, state, _tolerance(tolerance))
+
+
+def _checked(operator: Any, k: Any, key: Any, which: Any, basis: Any) -> dict[str, Any]:
+    """The static options of a search, known to be allowed."""
+    vectors.checked(operator)
+    checks.random_key("key", key)
+    checks.one_of("which", which, ("largest", "smallest", "modulus"))
+    k = vectors.steps_within("k", k, operator)
+    if basis is None:
+        basis = min(max(2 * k + 20, 40), operator.dimension)
+    else:
+        basis = vectors.steps_within("basis", basis, operator, least=min(k + 2, operator.dimension))
+    return {"k": k, "which": which, "basis": basis}
 
 
 def _tolerance(tolerance: Any) -> Any:

@@ -1,8 +1,8 @@
 r"""Lanczos' method from several starting vectors at once, as `init` and `step`.
 
 Step by step the operator $A$ becomes a tridiagonal matrix $T_m = V_m^\top A V_m$ for each starting vector,
-with the orthonormal Lanczos vectors $V_m$. All of them advance together, with one block
-product a step.
+with the orthonormal Lanczos vectors $V_m$. All of them advance together, with one block product a
+step.
 """
 
 from dataclasses import replace

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxtheory.core.records import record, static
+from jaxtheory.core.types import RandomKey
+from jaxtheory.landscape.curvature.operators import Operator
 from jaxtheory.landscape.spectrum import lanczos
 from jaxtheory.landscape.spectrum.estimates import standard_error
 from jaxtheory.landscape.spectrum.lanczos import LanczosState
@@ -50,6 +52,25 @@ class SpectralDensity:
     """The weights of the nodes, of sum 1 for each probe."""
     dimension: int = static()
     """The number of eigenvalues."""
+
+
+@partial(jax.jit, static_argnames=("probes", "steps", "reorthogonalize", "smoothing", "points"))
+def find(
+    operator: Operator,
+    key: RandomKey,
+    width: Any,
+    grid: Any,
+    *,
+    probes: int,
+    steps: int,
+    reorthogonalize: bool,
+    smoothing: str,
+    points: int,
+) -> SpectralDensity:
+    """The density, in one program that keeps the Lanczos vectors once."""
+    state = lanczos.start(operator, key, probes=probes, steps=steps, reorthogonalize=reorthogonalize)
+    state = lanczos.advance(operator, state)
+    return smoothed(state, width, grid, smoothing=smoothing, points=points)
 
 
 @partial(jax.jit, static_argnames=("smoothing", "points"))

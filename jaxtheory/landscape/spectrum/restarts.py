@@ -84,6 +84,15 @@ def start(operator: Operator, key: RandomKey, *, k: int, which: str, basis: int)
     )
 
 
+@partial(jax.jit, static_argnames=("k", "which", "basis"))
+def find(
+    operator: Operator, key: RandomKey, tolerance: Any, max_steps: Any, *, k: int, which: str, basis: int
+) -> EigenpairsResult:
+    """The eigenpairs, in one program that keeps the basis once."""
+    state = start(operator, key, k=k, which=which, basis=basis)
+    return finish(operator, search(operator, state, tolerance, max_steps), tolerance)
+
+
 @jax.jit
 def search(operator: Operator, state: EigenpairsState, tolerance: Any, last: Any) -> EigenpairsState:
     """The state when the tolerance is met, after the step `last`, or where no further step is to be had."""
@@ -195,10 +204,13 @@ def finish(operator: Operator, state: EigenpairsState, tolerance: Any) -> Eigenp
     _, rotation = _ritz(state)
     rows = jax.tree.map(lambda leaf: leaf[:, :-1], state.basis)
     found = jax.tree.map(lambda leaf: leaf[0], vectors.rotate(rotation[:, : state.k], rows))
-    found = vectors.times(1 / jnp.sqrt(vectors.dots(found, found)), found)
+    # Pairs that too few steps have not given yet are NaN, whatever rounding has left of their vectors.
+    lengths = jnp.where(jnp.arange(state.k) < state.size, jnp.sqrt(vectors.dots(found, found)), jnp.nan)
+    found = vectors.times(1 / lengths, found)
     found = vectors.as_template(operator, found)
-    products = vectors.multiply(operator, found)
-    wide = jax.tree.map(jnp.asarray, found)
+    # What is measured is measured of the vectors that are returned, in half precision too.
+    wide = jax.tree.map(lambda leaf: leaf.astype(vectors.dtype_of(operator)), found)
+    products = vectors.multiply(operator, wide)
     values = vectors.dots(wide, products)
     rest = vectors.plus(products, -values, wide)
     return EigenpairsResult(

@@ -35,6 +35,15 @@ def checked(operator: Any) -> Operator:
     return operator
 
 
+def fitting(operator: Any, state: Any) -> None:
+    """Refuse an operator that has another dimension than the one that a state was made for."""
+    if checked(operator).dimension != state.dimension:
+        raise ValueError(
+            f"operator has dimension {operator.dimension}: take one of dimension {state.dimension}, that of "
+            "the state"
+        )
+
+
 def dtype_of(operator: Operator) -> Any:
     """The dtype of the computation: the widest of the vector's, and at least float32."""
     leaves = jax.tree.leaves(operator.template)

@@ -1,5 +1,7 @@
 """Operators whose spectra are known: matrices with given eigenvalues, and the Hessian of a small network."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,16 +31,17 @@ def _loss(params, batch):
     return jnp.mean(jax.nn.logsumexp(logits, -1) - jnp.take_along_axis(logits, y[:, None], 1)[:, 0])
 
 
-def network(dtype=float):
-    """The Hessian of a network of 43 parameters as an operator, and as JAX's dense matrix."""
+@cache
+def network():
+    """The Hessian of a network of 43 parameters, as JAX's dense matrix and as an operator, in float64."""
     rng = np.random.default_rng(0)
     shapes = {"first": {"kernel": (4, 5), "bias": (5,)}, "second": {"kernel": (5, 3), "bias": (3,)}}
     params = jax.tree.map(
-        lambda shape: jnp.asarray(rng.standard_normal(shape), dtype),
+        lambda shape: jnp.asarray(rng.standard_normal(shape)),
         shapes,
         is_leaf=lambda one: isinstance(one, tuple),
     )
-    x, y = jnp.asarray(rng.standard_normal((3, 10, 4)), dtype), jnp.asarray(rng.integers(0, 3, (3, 10)))
+    x, y = jnp.asarray(rng.standard_normal((3, 10, 4))), jnp.asarray(rng.integers(0, 3, (3, 10)))
     flat, back = ravel_pytree(params)
     whole = (x.reshape(-1, 4), y.reshape(-1))
     dense = jax.hessian(lambda flat: _loss(back(flat), whole))(flat)

@@ -94,6 +94,7 @@ def test_the_first_probes_of_many_are_those_of_few():
     np.testing.assert_allclose(many[:2], few, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.beyond
 def test_a_density_survives_a_kill(tmp_path, x64, monkeypatch):
     monkeypatch.setattr(laboratory, "BETWEEN_CHECKPOINTS", 0)
     _, operator = operators.network()
@@ -148,6 +149,7 @@ class Scaling(curvature.Operator):
         return jax.tree.map(lambda scale, v: scale * v + jnp.mean(v), self.template, vector)
 
 
+@pytest.mark.beyond
 def test_vectors_may_lie_on_several_devices():
     rng = np.random.default_rng(0)
     scales = {"a": np.float32(rng.standard_normal((16, 5))), "b": np.float32(rng.standard_normal(8))}
