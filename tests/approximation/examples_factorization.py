@@ -20,7 +20,7 @@ NOT_TRACED: dict[str, str] = {
     "approximation.factorization.filters.factorize": "how many factors there are depends on the values",
     "approximation.factorization.filters.residual": "a number computed on the host, in double precision",
     "approximation.factorization.downsampled.chain": f"a network of networks; {ONE_MODEL}",
-    "approximation.factorization.downsampled.free_parameters": "a count",
+    "approximation.factorization.downsampled.free_parameters": "a count of parameters",
     "approximation.factorization.downsampled.from_dense": "the depth of the network depends on the values",
     "approximation.factorization.downsampled.from_ridge": "the depth of the network depends on the values",
     "approximation.factorization.downsampled.init": "a network of a size, from a key",
