@@ -192,8 +192,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         "errors",
         figure,
         "Left: squared errors of greedy approximants of ridge sums by their number of atoms; dashed the "
-        "bound A^2 / (n + 1), dotted random cosines. Right: what is left of the ridge sum and of functions of "
-        "unit norm.",
+        "bound A^2 / (n + 1), dotted random cosines. Right: what is left of the ridge sum and of functions "
+        "of unit norm.",
     )
     return claims(config, found, parts)
 
