@@ -1,0 +1,1 @@
+"""The landscape of the risk: curvature, critical points, paths between minima, and dynamics."""
