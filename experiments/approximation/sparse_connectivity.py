@@ -9,11 +9,10 @@ is a product and no exact ReLU network in general. Haar's is a sum of two or fou
 that of a box is a network of two hidden layers with ramps as narrow as one likes: each wavelet takes a fixed
 number of edges whatever its scale. The best n wavelets are the largest coefficients of an orthonormal
 transform, so that errors of approximation and of rounding are exact sums; that of the ramps is bounded.
-Curvelets, whose networks are not built, are reported beside them where PyPI's curvelets is installed.
+Curvelets, whose networks are not built, are reported beside them.
 The full form takes about three minutes on two cores and 2 GB of memory.
 """
 
-import importlib.util
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import xarray as xr
+from curvelets.numpy import UDCT
 from matplotlib.figure import Figure
 
 from jaxtheory.approximation import cartoon, relu
@@ -188,8 +188,6 @@ def of_network(config: Config, key: jax.Array) -> dict[str, float]:
 
 def of_curvelets(side: int, numbers: np.ndarray, scales: int, key: jax.Array) -> np.ndarray:
     """Errors of the largest curvelets by their number, one row for each key; complex ones count once."""
-    from curvelets.numpy import UDCT
-
     transform, errors = UDCT((side, side), num_scales=scales), []
     for one in key:
         image = image_of(one, side)
@@ -210,10 +208,7 @@ def of_wavelets(side: int, numbers: np.ndarray, key: jax.Array) -> np.ndarray:
 
 
 def compare_curvelets(config: Config, lab: Lab, axes: dict[str, Any]) -> None:
-    """Reports how curvelets do, if their library is there."""
-    if importlib.util.find_spec("curvelets") is None:
-        lab.note("Curvelets were not tried: they need pip install curvelets.")
-        return
+    """Reports how curvelets do."""
     numbers = counted(config.curved, config.numbers)
     dims, given = ("elements",), (config.curved, numbers)
     curved = lab.sweep(

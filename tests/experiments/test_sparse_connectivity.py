@@ -73,18 +73,10 @@ def test_rounding_costs_what_is_allowed():
 
 
 def test_all_curvelets_are_the_whole_image():
-    pytest.importorskip("curvelets")
     found = experiment.of_curvelets(64, np.array([64, 100_000]), 3, jax.random.split(jax.random.key(0)))
     assert found.shape == (2, 2)
     assert (found[:, 1] < 1e-12).all()
     assert (found[:, 0] > 1e-3).all()
-
-
-def test_curvelets_that_are_missing_are_said_to_be(monkeypatch, tmp_path):
-    monkeypatch.setattr(experiment.importlib.util, "find_spec", lambda _: None)
-    lab = Lab(tmp_path)
-    experiment.compare_curvelets(TINY, lab, {})
-    assert lab.notes == ["Curvelets were not tried: they need pip install curvelets."]
 
 
 @pytest.mark.beyond
