@@ -78,7 +78,7 @@ class Config:
     """The number of Lanczos steps of the spectral density."""
 
 
-QUICK = Config(networks=("MLP",), classes=(3, 10), draws=2, digits=500, steps=200)
+QUICK = Config(networks=("MLP",), classes=(3, 10), draws=2, digits=300, steps=150)
 
 
 class Batch(NamedTuple):
