@@ -20,10 +20,23 @@ THEORIES = (
 )  # fmt: skip
 
 
-def rows(form: str):
-    """The rows to which a form applies, as parameters."""
-    chosen = [row for row in EXAMPLES if getattr(row, form) is True]
+def rows(*forms: str):
+    """The rows to which a form applies, or one of several, as parameters."""
+    chosen = [row for row in EXAMPLES if any(getattr(row, form) is True for form in forms)]
     return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
+
+
+def is_float(arg):
+    return hasattr(arg, "dtype") and jnp.issubdtype(arg.dtype, jnp.floating)
+
+
+OF_FLOATS = [
+    row
+    for row in EXAMPLES
+    if row.jit is True and any(is_float(arg) for arg in row.make(np.random.default_rng(0)))
+]
+ONE_EACH = list({row.id.split("[")[0]: row for row in OF_FLOATS if row.name != "pair"}.values())
+"""One row of each function of arrays; what is in a pair of functions is theirs."""
 
 
 def bind(row: Example):
@@ -36,10 +49,6 @@ def arguments(row: Example, seed: int = 0):
 
 def floats(tree):
     return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-
-
-def is_float(arg):
-    return hasattr(arg, "dtype") and jnp.issubdtype(arg.dtype, jnp.floating)
 
 
 def is_integer(arg):
@@ -111,8 +120,16 @@ def test_every_no_has_its_reason():
     assert all(len(reason) > 10 for reason in NOT_TRACED.values())
 
 
-@rows("jit")
-def test_jit(row):
+@rows("jit", "integer")
+def test_compiled_and_of_integers(row):
+    # One test for both, as they share the program of the function itself.
+    if row.jit is True:
+        compiled_once_it_agrees(row)
+    if row.integer is True:
+        integers_are_taken_as_floats(row)
+
+
+def compiled_once_it_agrees(row):
     function, args = bind(row), arguments(row)
     chex.clear_trace_counter()
 
@@ -124,6 +141,19 @@ def test_jit(row):
     first, again = traced_once(*args), traced_once(*args)
     chex.assert_trees_all_equal(first, again)
     assert_close(first, function(*args), row.tolerance)
+
+
+def integers_are_taken_as_floats(row):
+    function = bind(row)
+    whole = [
+        np.rint(3 * np.asarray(arg)).astype(np.int32) if i in row.leading and is_float(arg) else arg
+        for i, arg in enumerate(arguments(row))
+    ]
+    same = [jnp.asarray(arg, jnp.float32) if is_integer(arg) else arg for arg in whole]
+    assert any(is_integer(arg) for arg in whole)
+    found, expected = function(*whole), function(*same)
+    assert [leaf.dtype for leaf in floats(found)] == [leaf.dtype for leaf in floats(expected)]
+    assert_close(found, expected, row.tolerance)
 
 
 @pytest.mark.beyond
@@ -186,18 +216,29 @@ def test_double_precision(row):
         assert_close(single, double, 10 * row.tolerance)
 
 
-@rows("integer")
-def test_integers_are_taken_as_floats(row):
-    function = bind(row)
-    whole = [
-        np.rint(3 * np.asarray(arg)).astype(np.int32) if i in row.leading and is_float(arg) else arg
-        for i, arg in enumerate(arguments(row))
-    ]
-    same = [jnp.asarray(arg, jnp.float32) if is_integer(arg) else arg for arg in whole]
-    assert any(is_integer(arg) for arg in whole)
-    found, expected = function(*whole), function(*same)
-    assert [leaf.dtype for leaf in floats(found)] == [leaf.dtype for leaf in floats(expected)]
-    assert_close(found, expected, row.tolerance)
+@pytest.mark.beyond
+@pytest.mark.parametrize("row", OF_FLOATS, ids=[row.id for row in OF_FLOATS])
+def test_single_precision_is_kept_where_double_is_on(row):
+    args = jax.tree.map(lambda leaf: jnp.asarray(leaf) if hasattr(leaf, "dtype") else leaf, arguments(row))
+    single = jax.eval_shape(bind(row), *args)
+    with jax.enable_x64(True):
+        wide = jax.eval_shape(bind(row), *args)
+    assert [leaf.dtype for leaf in floats(wide)] == [leaf.dtype for leaf in floats(single)]
+
+
+@pytest.mark.beyond
+@pytest.mark.parametrize("row", ONE_EACH, ids=[row.id for row in ONE_EACH])
+def test_dtypes_that_are_not_computed_in_are_refused(row, own_errors):
+    function, args = bind(row), arguments(row)
+    places = [i for i, arg in enumerate(args) if is_float(arg)]
+    assert places
+    bad = (np.ones(2, np.longdouble), jnp.ones(2, jnp.float8_e4m3fn), jax.random.key(0))
+    for place in places:
+        for value in bad:
+            with pytest.raises(
+                TypeError, match=r" is (of dtype float128|of dtype float8_e4m3fn|a random key): take "
+            ):
+                function(*args[:place], value, *args[place + 1 :])
 
 
 @pytest.mark.beyond

@@ -100,3 +100,5 @@ def test_importing_is_light():
     assert not loaded_after("import jaxtheory.lab") & (heavy | {"jax", "xarray"})
     harmonic = loaded_after("import jaxtheory.harmonic.scattering2d")
     assert not harmonic & (heavy - {"scipy"})  # jax itself loads scipy
+    landscape = loaded_after("import jaxtheory.landscape.surface, jaxtheory.landscape.connectivity")
+    assert not landscape & (heavy - {"scipy"})

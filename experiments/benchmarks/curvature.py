@@ -21,7 +21,6 @@ PROBES, STEPS = 4, 40
 PAIRS, ACCURACY = 5, 1e-3
 BYTES = 2**30
 """What may be kept where many products follow each other."""
-INSTALL = "pip install curvlinops-for-pytorch hessian-eigenthings torch"
 PRODUCTS = "bare products of matrices"
 
 ONE = "Hessian-vector product, one vector"
@@ -297,9 +296,9 @@ def torch_backward(task: str, vectors: int = 1) -> Callable[[], Any]:
 
 CONTESTANTS = {
     "jaxtheory": Contestant("ours", ours),
-    "curvlinops": Contestant("peer", curvlinops, threads=(1, 2), install=INSTALL),
-    "hessian-eigenthings": Contestant("peer", hessian_eigenthings, threads=(1, 2), install=INSTALL),
-    "torch, twice backward": Contestant("peer", torch_backward, threads=(1, 2), install=INSTALL),
+    "curvlinops": Contestant("peer", curvlinops, threads=(1, 2)),
+    "hessian-eigenthings": Contestant("peer", hessian_eigenthings, threads=(1, 2)),
+    "torch, twice backward": Contestant("peer", torch_backward, threads=(1, 2)),
     PRODUCTS: Contestant("limit", bare_products),
 }
 

@@ -4,5 +4,7 @@
 - `types`: arrays, numbers and random keys in signatures;
 - `dtypes`: in which dtype computation is done, and in which results are returned;
 - `checks`: what an argument must be, with one wording for each kind of error;
-- `linalg`: the linear algebra that more than one theory needs.
+- `linalg`: the linear algebra that more than one theory needs;
+- `trees`: parameters as pytrees of real arrays, and their inner products;
+- `transformer`: what steps of scikit-learn's pipelines share, which alone imports scikit-learn.
 """

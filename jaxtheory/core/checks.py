@@ -47,21 +47,76 @@ def count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
     return number
 
 
-def positive(name: str, value: Any) -> None:
-    """Refuses numbers that are not above zero, NaN among them, where they are known."""
-    _every(name, value, lambda numbers: numbers > 0, "positive numbers")
+def counts(name: str, value: Any, *, each: str) -> tuple[int, ...]:
+    """Whole numbers, at least 1, for each of some things, such as layers, in a sequence of any length.
+
+    Args:
+        name: The parameter's name.
+        value: The argument, as the caller gave it.
+        each: What there is one of for each number, as "layer".
+
+    Returns:
+        The numbers as Python's.
+
+    Raises:
+        TypeError: If they are no sequence, or one is not a whole number.
+        ValueError: If one is below 1.
+    """
+    return tuple(count(name, one) for one in entries(name, value, f"a whole number for each {each}"))
 
 
-def nonnegative(name: str, value: Any) -> None:
-    """Refuses numbers below zero, and NaN, where they are known."""
-    _every(name, value, lambda numbers: numbers >= 0, "numbers of 0 or more")
+def entries(name: str, value: Any, words: str) -> tuple[Any, ...]:
+    """The entries of a sequence; `words` say what to take in place of anything else."""
+    try:
+        found = None if isinstance(value, str | dict | set) else tuple(value)
+    except TypeError:
+        found = None
+    if found is None:
+        raise TypeError(f"{name} is {_shown(value)}: take {words}")
+    return found
 
 
-def within(name: str, value: Any, low: float | int, high: float | int) -> None:
-    """Refuses numbers outside `[low, high]`, and NaN, where they are known."""
-    _every(
-        name, value, lambda numbers: (numbers >= low) & (numbers <= high), f"numbers from {low:g} to {high:g}"
-    )
+def sizes(name: str, value: Any, *forms: tuple[str, ...], square: bool = False) -> tuple[int, ...]:
+    """Whole numbers, at least 1, for each of some axes.
+
+    Args:
+        name: The parameter's name.
+        value: The argument, as the caller gave it.
+        *forms: The names of the axes, such as `("height", "width")`; one of several forms, where there are
+            more.
+        square: Whether one number stands for two equal ones.
+
+    Returns:
+        The numbers as Python's.
+
+    Raises:
+        TypeError: If they are no sequence, or one is not a whole number.
+        ValueError: If they are too few or too many, or one is below 1.
+    """
+    if square and np.ndim(value) == 0 and isinstance(value, int | float | np.number | np.ndarray):
+        value = (value, value)
+    words = " or ".join(f"({', '.join(form)}{',' * (len(form) == 1)})" for form in forms)
+    words += ", or one number for a square" if square else ""
+    found = entries(name, value, words)
+    if len(found) not in map(len, forms):
+        raise ValueError(f"{name} is {_shown(found)}: take {words}")
+    return tuple(count(name, one) for one in found)
+
+
+def positive(name: str, value: Any, *, one: bool = False) -> None:
+    """Refuses numbers that are not above zero, NaN among them, where they are known; of one, also several."""
+    _every(name, value, lambda numbers: numbers > 0, "positive numbers", one=one)
+
+
+def nonnegative(name: str, value: Any, *, one: bool = False) -> None:
+    """Refuses numbers below zero, and NaN, where they are known; of one, also several."""
+    _every(name, value, lambda numbers: numbers >= 0, "numbers of 0 or more", one=one)
+
+
+def within(name: str, value: Any, low: float | int, high: float | int, *, one: bool = False) -> None:
+    """Refuses numbers outside `[low, high]`, and NaN, where they are known; of one, also several."""
+    words = f"numbers from {low:g} to {high:g}"
+    _every(name, value, lambda numbers: (numbers >= low) & (numbers <= high), words, one=one)
 
 
 def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
@@ -123,8 +178,10 @@ def axes(name: str, value: Any, *names: str, sizes: Sequence[int | None] = ()) -
         raise ValueError(f"{name} has the shape {shape}: take {wanted_axes}")
 
 
-def _every(name: str, value: Any, allowed: Any, words: str) -> None:
-    """Refuses numbers of which one is not allowed, and shows it."""
+def _every(name: str, value: Any, allowed: Any, words: str, *, one: bool) -> None:
+    """Refuses numbers of which one is not allowed, and shows it; and several where one is wanted."""
+    if one:
+        axes(name, value if hasattr(value, "shape") else as_array(name, value))
     if not known(value):
         return
     numbers = np.asarray(as_array(name, value))

@@ -1,7 +1,8 @@
 """The dtype contract: in which dtype computation is done, and in which results are returned.
 
 float32 and float64 are kept; integers become the default float; float16 and bfloat16 are computed in float32
-and returned in their own dtype; complex numbers are refused where the mathematics is real.
+and returned in their own dtype; complex numbers are refused where the mathematics is real, and dtypes that
+JAX does not compute in, such as long double and the float8s, everywhere.
 """
 
 import dataclasses
@@ -12,6 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
+FLOATS = tuple(map(jnp.dtype, ("bfloat16", "float16", "float32", "float64")))
+"""The floating dtypes that are accepted."""
 
 
 def as_array(name: str, value: Any) -> Array | np.ndarray:
@@ -25,17 +29,27 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
         JAX's arrays as they are, everything else as a NumPy array in the machine's byte order.
 
     Raises:
-        TypeError: If it is not an array of numbers or truth values.
+        TypeError: If it is not an array of numbers or truth values, or is of a dtype in which JAX does not
+            compute.
     """
-    if isinstance(value, jax.Array):
-        return value
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} is {_described(value)}: take an array of numbers") from error
-    if array.dtype.kind not in "biufc" and not jnp.issubdtype(array.dtype, jnp.inexact):
+    array = value
+    if not isinstance(value, jax.Array):
+        try:
+            array = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{name} is {_described(value)}: take an array of numbers") from error
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        raise TypeError(f"{name} is a random key: take an array of numbers")
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.inexact)):
         raise TypeError(f"{name} is {_described(value)}: take an array of numbers")
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if jnp.issubdtype(array.dtype, jnp.floating) and array.dtype not in FLOATS:
+        *others, last = (dtype.name for dtype in FLOATS)
+        raise TypeError(f"{name} is of dtype {array.dtype}: take {', '.join(others)} or {last}")
+    if jnp.issubdtype(array.dtype, jnp.complexfloating) and array.dtype.itemsize > 16:
+        raise TypeError(f"{name} is of dtype {array.dtype}: take complex64 or complex128")
+    return array
 
 
 def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
@@ -48,10 +62,12 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     Returns:
         The arguments in the order given, as JAX arrays of one dtype (float32, or float64 where one of them
         is); and a function that gives a result's floating leaves the dtype that JAX promotes the
-        arguments to, which is narrower where all of them are float16 or bfloat16.
+        arguments to, which is narrower where all of them are float16 or bfloat16. Numbers do not decide the
+        dtype, alone or in lists: Python's, NumPy's, and what JAX calls weakly typed.
 
     Raises:
-        TypeError: If an argument is complex, or is not an array of numbers.
+        TypeError: If an argument is complex, is not an array of numbers, or is of a dtype in which JAX does
+            not compute.
 
     Example:
         >>> import jax.numpy as jnp
@@ -64,8 +80,8 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     strong = [
         leaf.dtype
         for name, leaves in found.items()
-        for leaf in leaves
-        if jnp.issubdtype(leaf.dtype, jnp.floating) and not _is_number(arguments[name])
+        for given, leaf in zip(_parts(arguments[name]), leaves)
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and not _is_weak(given)
     ]
     # The default float stands for double precision where that is off.
     default = jnp.result_type(float)
@@ -80,30 +96,40 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
         return jnp.asarray(found[name][0], computed)
 
     def back(result: Any) -> Any:
-        if given == computed:
-            return result
-        return jax.tree.map(
-            lambda leaf: leaf.astype(given) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, result
-        )
+        # Where double precision is on, a constant of NumPy's may have widened it.
+        return jax.tree.map(lambda leaf: leaf.astype(given) if _is_other_float(leaf, given) else leaf, result)
 
     return [convert(name, value) for name, value in arguments.items()], back
 
 
-def _leaves(name: str, value: Any) -> list[Any]:
-    """The arrays of an argument, each known to be real."""
+def _parts(value: Any) -> list[Any]:
+    """An argument as it was given, or the leaves of a record."""
     if value is None:
         return []
-    parts = jax.tree.leaves(value) if dataclasses.is_dataclass(value) else [value]
-    arrays = [as_array(name, part) for part in parts]
+    return jax.tree.leaves(value) if dataclasses.is_dataclass(value) else [value]
+
+
+def _leaves(name: str, value: Any) -> list[Any]:
+    """The arrays of an argument, each known to be real."""
+    arrays = [as_array(name, part) for part in _parts(value)]
     for array in arrays:
         if jnp.issubdtype(array.dtype, jnp.complexfloating):
             raise TypeError(f"{name} is complex ({array.dtype}): take real numbers, as its real part")
     return arrays
 
 
-def _is_number(value: Any) -> bool:
-    """Whether it is a number of Python's or a NumPy scalar: these do not decide the dtype."""
-    return isinstance(value, bool | int | float | np.number)
+def _is_weak(value: Any) -> bool:
+    """Whether it is a number, a list of numbers, or what JAX made of one: these do not decide the dtype."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_weak, value))
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, bool | int | float | np.number) or bool(getattr(value, "weak_type", False))
+
+
+def _is_other_float(leaf: Any, dtype: Any) -> bool:
+    """Whether an array is of another floating dtype."""
+    return leaf.dtype != dtype and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def _described(value: Any) -> str:

@@ -25,6 +25,8 @@ from jaxtheory.data.errors import INSTALL, DataError, MissingDataError
 
 SIDE = 28
 CLASSES = 10
+FOLDS = 5
+"""The number of folds of the embedded digits: each is the test set of a draw."""
 
 _FILES = {
     "train_images": "train-images-idx3-ubyte",
@@ -77,43 +79,63 @@ class Digits:
         """The labels of all digits, in the order of `images`."""
         return np.concatenate([self.train_labels, self.test_labels])
 
-    def draw(self, size: int, rng: np.random.Generator) -> Split:
+    @property
+    def shared(self) -> float:
+        """The share of digits that two folds' draws may have in common, as Nadeau and Bengio count it."""
+        return 1 / FOLDS if self.embedded else 0.0
+
+    def draw(self, size: int, rng: np.random.Generator, *, fold: int = 0) -> Split:
         """Draw training digits at random, without replacement.
 
-        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits are split again in each draw:
-        1,000 of them are for testing, and the training digits are drawn among the other 4,000. Draws of
-        several sizes from generators with the same seed are nested and share their test digits.
+        The whole MNIST keeps its 10,000 test digits. The 5,000 embedded digits have five folds: the 1,000
+        digits of a fold are for testing, and the training digits are drawn among the other 4,000. The test
+        digits of two folds are disjoint, but their training digits overlap, so that means over folds are
+        less certain than those over independent draws: hand `shared` to `jaxtheory.lab.mean`. Draws of
+        several sizes from generators with the same seed are nested.
 
         Args:
             size: The number of training digits, from 1 to as many as there are.
             rng: The generator of random numbers that the draw is made with.
+            fold: The fold whose digits are for testing, from 0 (those that `load` sets apart) to 4; the whole
+                MNIST has one test set, whatever the fold.
 
         Returns:
             The digits of the draw, and their places among all digits.
 
         Raises:
-            TypeError: If `size` is not a whole number or `rng` is not a generator.
-            ValueError: If there are fewer training digits than `size`.
+            TypeError: If `size` or `fold` is not a whole number or `rng` is not a generator.
+            ValueError: If there are fewer training digits than `size`, or no such fold.
 
         Example:
             >>> import numpy as np
             >>> from jaxtheory.data import mnist
-            >>> split = mnist.load().draw(300, np.random.default_rng(0))
+            >>> split = mnist.load().draw(300, np.random.default_rng(0), fold=1)
             >>> split.train_images.shape, split.test_labels.shape
             ((300, 28, 28), (1000,))
+
+        References:
+            Claude Nadeau and Yoshua Bengio, "Inference for the generalization error", 2003.
         """
         most, total = len(self.train_labels), len(self.labels)
-        if isinstance(size, bool) or not isinstance(size, int | np.integer):
-            raise TypeError(f"size is {size!r}: take a whole number from 1 to {most}")
-        if not 1 <= size <= most:
-            raise ValueError(f"size is {size}: take a whole number from 1 to {most}, the training digits")
+        last = FOLDS - 1 if self.embedded else None
+        self._check_whole("size", size, 1, most, "the training digits")
+        self._check_whole("fold", fold, 0, last, "the folds of the embedded digits")
         if not isinstance(rng, np.random.Generator):
             raise TypeError(f"rng is a {type(rng).__name__}: take a generator, as np.random.default_rng(0)")
-        order = rng.permutation(total if self.embedded else most)
-        train = order[:size]
-        test = order[most:] if self.embedded else np.arange(most, total)
+        tested = total - most
+        end = total - fold * tested if self.embedded else total
+        test = np.arange(end - tested, end)
+        train = rng.permutation(np.delete(np.arange(total), test))[:size]
         images, labels = self.images, self.labels
         return Split(images[train], labels[train], images[test], labels[test], train, test)
+
+    @staticmethod
+    def _check_whole(name: str, value: int, low: int, high: int | None, meaning: str) -> None:
+        allowed = f"a whole number from {low}" + ("" if high is None else f" to {high}, {meaning}")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} is {value!r}: take {allowed}")
+        if value < low or (high is not None and value > high):
+            raise ValueError(f"{name} is {value}: take {allowed}")
 
 
 def load(source: Path | str | None = None, *, seed: int = 0) -> Digits:

@@ -164,12 +164,6 @@ def _centered(shape: tuple[int, int]) -> np.ndarray:
     return np.indices(shape) - (np.array(shape)[:, None, None] - 1) / 2
 
 
-def _sizes(shape: tuple[int, int]) -> tuple[int, ...]:
-    if len(shape) != 2:
-        raise ValueError(f"shape is {tuple(shape)}: take the height and width of the images")
-    return tuple(checks.count("shape", size) for size in shape)
-
-
 def dilation(amount: Amount, shape: tuple[int, int]) -> Float[Array, "... 2 H W"]:
     r"""Return the displacement $\tau(u) = \epsilon (u - c)$ about the middle $c$ of the image.
 
@@ -192,7 +186,7 @@ def dilation(amount: Amount, shape: tuple[int, int]) -> Float[Array, "... 2 H W"
         Array([[-0.1, 0. , 0.1]], dtype=float32)
     """
     (amount,), back = real_arrays(amount=amount)
-    return back(_dilation(amount, _sizes(shape)))
+    return back(_dilation(amount, checks.sizes("shape", shape, ("height", "width"))))
 
 
 def _dilation(amount: Array, shape: tuple[int, int]) -> Array:
@@ -223,7 +217,7 @@ def rotation(angle: Amount, shape: tuple[int, int]) -> Float[Array, "... 2 H W"]
                [-1.,  0.,  1.]], dtype=float32)
     """
     (angle,), back = real_arrays(angle=angle)
-    return back(_rotation(angle, _sizes(shape)))
+    return back(_rotation(angle, checks.sizes("shape", shape, ("height", "width"))))
 
 
 def _rotation(angle: Array, shape: tuple[int, int]) -> Array:
@@ -411,10 +405,10 @@ def random_displacement(
         0.5
     """
     checks.random_key("key", key)
-    shape = _sizes(shape)
-    checks.within("smoothness", smoothness, 1, max(shape))
-    checks.positive("max_gradient", max_gradient)
-    checks.within("max_gradient", max_gradient, 0, 0.5)
+    shape = checks.sizes("shape", shape, ("height", "width"))
+    checks.within("smoothness", smoothness, 1, max(shape), one=True)
+    checks.positive("max_gradient", max_gradient, one=True)
+    checks.within("max_gradient", max_gradient, 0, 0.5, one=True)
     (smoothness, max_gradient), back = real_arrays(smoothness=smoothness, max_gradient=max_gradient)
     return back(_random_displacement(key, shape, smoothness, max_gradient))
 

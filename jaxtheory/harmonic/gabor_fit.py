@@ -5,6 +5,7 @@ pixel. A Gabor function is $a\, e^{-u^2 / 2 \sigma_1^2 - v^2 / 2 \sigma_2^2} \co
 the distance from the center along the direction of the wave and $v$ the distance across it.
 """
 
+import math
 from functools import partial
 from typing import Any
 
@@ -113,7 +114,7 @@ def bandwidth(width: Reals, frequency: Reals) -> Float[Array, "..."]:
         0.93
     """
     (width, frequency), back = real_arrays(width=width, frequency=frequency)
-    half = np.sqrt(2 * np.log(2)) / (2 * np.pi * width)
+    half = math.sqrt(2 * math.log(2)) / (2 * math.pi * width)
     return back(jnp.log2((frequency + half) / jnp.maximum(frequency - half, 1e-3)))
 
 
@@ -138,7 +139,7 @@ def _unbounded(center: Array, width: Array, frequency: Array, angle: Array, shap
     def logit(share: Array) -> Array:
         return jax.scipy.special.logit(jnp.clip(share, 0.02, 0.98))
 
-    widths = logit(jnp.log(width / NARROWEST) / np.log(max(shape) / NARROWEST))
+    widths = logit(jnp.log(width / NARROWEST) / math.log(max(shape) / NARROWEST))
     places = logit((center + 0.5) / jnp.asarray(shape, center.dtype))
     return jnp.concatenate([places, widths, logit(frequency / HIGHEST)[None], angle[None]])
 

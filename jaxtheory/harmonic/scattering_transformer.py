@@ -6,18 +6,20 @@ It needs scikit-learn: `pip install "jaxtheory[experiments]"`.
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from jaxtheory.core.transformer import PreciseTransformer
 from jaxtheory.harmonic import scattering2d, wavelets
 
 
-class ScatteringTransformer(TransformerMixin, BaseEstimator):
+class ScatteringTransformer(PreciseTransformer):
     """Scatters flattened images; nothing is learned from them.
 
-    Its parameters are those of `scattering2d.filter_bank`, and `chunk` that of `scattering2d.scatter`.
+    Computation is in the precision of `X`, double or single. Its parameters are those of
+    `scattering2d.filter_bank`, and `chunk` that of `scattering2d.scatter`.
 
     Args:
         shape: The height and width of the images.
@@ -73,10 +75,11 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
         Raises:
             ValueError: If the images are not of the shape given as `shape`, or a parameter is out of range.
         """
-        self.bank_ = scattering2d.filter_bank(
-            self.shape, self.J, self.L, order=self.order, boundary=self.boundary, wavelet=self.wavelet
-        )
-        self._validated(X, reset=True)
+        facts = {"order": self.order, "boundary": self.boundary, "wavelet": self.wavelet}
+        with self._in_precision(np.float64):
+            bank = scattering2d.filter_bank(self.shape, self.J, self.L, **facts)
+        self.bank_ = jax.tree.map(np.asarray, bank)
+        self._check_width(self._rows(X, reset=True))
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "n features"]:
@@ -91,23 +94,20 @@ class ScatteringTransformer(TransformerMixin, BaseEstimator):
         Raises:
             ValueError: If the images are not of the shape given as `shape`.
         """
-        check_is_fitted(self)
-        images = self._validated(X, reset=False)
-        coefficients = scattering2d.scatter(
-            self.bank_, images.reshape(-1, *self.bank_.shape), chunk=self.chunk
-        )
-        return np.asarray(coefficients).reshape(len(images), -1)
+        images = self._rows_after_fit(X)
+        with self._in_precision(images.dtype):
+            bank = jax.tree.map(lambda leaf: leaf.astype(images.dtype), self.bank_)
+            found = scattering2d.scatter(bank, images.reshape(-1, *bank.shape), chunk=self.chunk)
+            return np.asarray(found).reshape(len(images), -1)
 
-    def _validated(self, X: Any, *, reset: bool) -> np.ndarray:
-        """The images as scikit-learn checks them, one row each."""
-        images = validate_data(self, X, reset=reset, dtype=[np.float32, np.float64])
+    def _check_width(self, images: np.ndarray) -> None:
+        """Refuses rows that are no images of the shape."""
         height, width = self.bank_.shape
         if images.shape[1] != height * width:
             raise ValueError(
                 f"X has {images.shape[1]} columns: take {height} * {width} = {height * width}, one for each "
                 f"pixel of images of shape {self.bank_.shape}, as X.reshape(len(X), -1)"
             )
-        return images
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002
         """Return a name for each feature: order, scales, angles, row and column.

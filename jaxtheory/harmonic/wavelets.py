@@ -97,8 +97,9 @@ def gabor_2d(
         True
     """
     values = {"frequency": frequency, "width": width, "angle": angle, "slant": slant}
-    checks.positive("width", width)
-    checks.positive("slant", slant)
+    shape = checks.sizes("shape", shape, ("height", "width"))
+    checks.positive("width", width, one=True)
+    checks.positive("slant", slant, one=True)
     parameters, back = real_arrays(**values)
     if not any(isinstance(value, jax.Array) for value in values.values()):
         return _gabor(np, *map(float, values.values()), shape, None)
@@ -290,7 +291,7 @@ def morlet(
     References:
         Joan Bruna and Stéphane Mallat, "Invariant scattering convolution networks", 2013.
     """
-    shape = tuple(checks.count("shape", size) for size in shape)
+    shape = checks.sizes("shape", shape, ("height", "width"))
     J, L = checks.count("J", J), checks.count("L", L)
     names = ("frequency", "width", "angle", "slant", "low_width")
     if parameters is None:
@@ -377,7 +378,7 @@ def spline(shape: tuple[int, int], J: int, L: int = 8) -> Filters:
     References:
         Joan Bruna and Stéphane Mallat, "Invariant scattering convolution networks", 2013, appendix.
     """
-    shape = tuple(checks.count("shape", size) for size in shape)
+    shape = checks.sizes("shape", shape, ("height", "width"))
     J, L = checks.count("J", J), checks.count("L", L, least=2)
     squares = np.zeros((J * L, *shape))
     height, width = (2 * np.pi * np.fft.fftfreq(size) for size in shape)

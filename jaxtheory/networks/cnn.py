@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Real
 
@@ -77,15 +78,14 @@ class CNN(nnx.Module):
         dtype: Any = None,
         precision: Precision | None = None,
     ):
-        shape = tuple(checks.count("shape", size) for size in shape)
-        if len(shape) not in (2, 3):
-            raise ValueError(f"shape is {shape}: take (H, W) or (H, W, C)")
+        shape = checks.sizes("shape", shape, ("H", "W"), ("H", "W", "C"))
         checks.one_of("pooling", pooling, ("max", "average"))
         if boundary is not None:
             checks.one_of("boundary", boundary, ("zero", "periodic", "reflect"))
-        channels = tuple(checks.count("channels", maps) for maps in channels)
+        channels = checks.counts("channels", channels, each="convolution")
         if not channels:
             raise ValueError("channels are (): take the number of maps of at least one convolution")
+        head = checks.counts("head", head, each="dense layer")
         layers = len(channels)
         kernels = _for_each(layers, "kernel_size", kernel_size)
         steps = _for_each(layers, "strides", strides)
@@ -166,7 +166,8 @@ class CNN(nnx.Module):
 
 def _for_each(layers: int, name: str, value: PerLayer) -> tuple[int, ...]:
     """One value for each layer."""
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * layers
+    several = np.ndim(value) and not isinstance(value, str)
+    values = checks.counts(name, value if several else (value,) * layers, each="convolution")
     if len(values) != layers:
-        raise ValueError(f"{name} is {value}: take one number, or one for each of the {layers} convolutions")
-    return tuple(checks.count(name, one) for one in values)
+        raise ValueError(f"{name} is {values}: take one number, or one for each of the {layers} convolutions")
+    return values

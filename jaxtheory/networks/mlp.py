@@ -79,8 +79,8 @@ def initializers(weight_variance: float, bias_variance: float) -> dict[str, Call
     References:
         Kaiming He, Xiangyu Zhang, Shaoqing Ren and Jian Sun, "Delving deep into rectifiers", 2015.
     """
-    checks.positive("weight_variance", weight_variance)
-    checks.nonnegative("bias_variance", bias_variance)
+    checks.positive("weight_variance", weight_variance, one=True)
+    checks.nonnegative("bias_variance", bias_variance, one=True)
     return {
         "kernel_init": nnx.initializers.variance_scaling(weight_variance, "fan_in", "normal"),
         # Normal numbers of no spread would be zeros with a minus sign.
@@ -126,7 +126,7 @@ class MLP(nnx.Module):
         dtype: Any = None,
         precision: Precision | None = None,
     ):
-        self.features = tuple(checks.count("features", width) for width in features)
+        self.features = checks.counts("features", features, each="layer")
         if len(self.features) < 2:
             raise ValueError(f"features are {self.features}: take at least two, the width of the input first")
         self.activation = activation_function(activation)

@@ -89,7 +89,9 @@ def init(
         Array(0, dtype=int32)
     """
     checks.random_key("key", key)
-    params = jax.tree.map(jnp.asarray, params)
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: jnp.asarray(as_array(f"params{jax.tree_util.keystr(path)}", leaf)), params
+    )
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             name = jax.tree_util.keystr(path)
@@ -143,6 +145,7 @@ def step(
         Array([0.9, 0.9], dtype=float32)
     """
     _check_objective(objective)
+    gradient_norm = checks.flag("gradient_norm", gradient_norm)
     noise = jax.random.fold_in(_keys(training)[1], training.step)
 
     def value(params: Any) -> Any:
@@ -175,7 +178,6 @@ def step(
     return after, metrics
 
 
-@partial(jax.jit, static_argnames=("objective", "optimizer", "steps", "batch", "gradient_norm"))
 def run(
     training: TrainingState,
     data: Any,
@@ -228,6 +230,15 @@ def run(
     n = _examples(data)
     steps = checks.count("steps", steps)
     batch = None if batch is None else checks.count("batch", batch, most=n)
+    facts = (objective, optimizer, steps, batch, checks.flag("gradient_norm", gradient_norm))
+    return _run(training, data, facts)
+
+
+@partial(jax.jit, static_argnums=2)
+def _run(
+    training: TrainingState, data: Any, facts: tuple[Any, ...]
+) -> tuple[TrainingState, dict[str, Array]]:
+    objective, optimizer, steps, batch, gradient_norm = facts
     advance = partial(step, objective=objective, optimizer=optimizer, gradient_norm=gradient_norm)
 
     def on_chosen(training: TrainingState, chosen: Array) -> Any:
@@ -235,7 +246,7 @@ def run(
 
     if batch is None:
         return jax.lax.scan(lambda training, _: advance(training, data), training, length=steps)
-    return jax.lax.scan(on_chosen, training, _order(training, n, batch, steps))
+    return jax.lax.scan(on_chosen, training, _order(training, _examples(data), batch, steps))
 
 
 def objective(

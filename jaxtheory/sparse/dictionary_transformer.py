@@ -8,16 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from jaxtheory.core.transformer import PreciseTransformer
 from jaxtheory.sparse import pursuit
 from jaxtheory.sparse.dictionary_learning import online, sample_atoms
 from jaxtheory.sparse.learning import Learner, run
 
 
-class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, PreciseTransformer):
     """Learns a dictionary online; signals become their codes by the lasso.
 
     The objective is that of scikit-learn's `MiniBatchDictionaryLearning` with `alpha=penalty` and
@@ -83,8 +84,8 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Raises:
             ValueError: If there are more atoms than signals, or a parameter is out of range.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
-        with _precision(X.dtype):
+        X = self._rows(X, reset=True)
+        with self._in_precision(X.dtype):
             learner = self._learner()
             state, for_batches = self._begun(learner, X)
             batch = min(self.batch, len(X))
@@ -107,8 +108,8 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 range.
         """
         begins = not hasattr(self, "state_")
-        X = validate_data(self, X, reset=begins, dtype=[np.float64, np.float32])
-        with _precision(X.dtype if begins else self.components_.dtype):
+        X = self._rows(X, reset=begins)
+        with self._in_precision(X.dtype if begins else self.components_.dtype):
             learner = self._learner()
             state = self._begun(learner, X)[0] if begins else self.state_
             state, metrics = learner.step(state, X)
@@ -128,10 +129,9 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Raises:
             ValueError: If the signals do not have as many features as those that were learned from.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        X = self._rows_after_fit(X)
         options = {} if self.tolerance is None else {"tolerance": self.tolerance}
-        with _precision(X.dtype):
+        with self._in_precision(X.dtype):
             atoms = self.components_.astype(X.dtype)
             found = pursuit.lasso(atoms, X, self.penalty, nonnegative=self.nonnegative, **options)
             return np.asarray(found.codes, X.dtype)
@@ -168,13 +168,3 @@ class DictionaryTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _n_features_out(self) -> int:
         """The number of features that `ClassNamePrefixFeaturesOutMixin` names."""
         return len(self.components_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-
-def _precision(dtype: Any) -> Any:
-    """Double precision for the length of a call, where data have it."""
-    return jax.enable_x64(bool(dtype == np.float64 or jax.config.jax_enable_x64))

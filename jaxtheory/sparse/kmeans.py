@@ -332,7 +332,7 @@ def fit_encoder(
         Coates, Lee and Ng, An analysis of single-layer networks in unsupervised feature learning, 2011.
     """
     checks.random_key("key", key)
-    checks.nonnegative("contrast", contrast)
+    checks.nonnegative("contrast", contrast, one=True)
     count = checks.count("patches", patches)
     clusters = checks.count("clusters", clusters, most=count)
     for_patches, for_centroids = jax.random.split(key)
@@ -344,8 +344,8 @@ def fit_encoder(
     white = whitening.whiten(transform, found)
     learner = lloyd()
     state, _ = run(learner, learner.init(spread(for_centroids, white, clusters)), white, steps=steps)
-    h, w = patch_size if isinstance(patch_size, tuple) else (patch_size, patch_size)
-    return Encoder(transform, state.centroids, (int(h), int(w)))
+    size = checks.sizes("patch_size", patch_size, ("height", "width"), square=True)
+    return Encoder(transform, state.centroids, size)
 
 
 def encode(

@@ -98,6 +98,9 @@ def run(
     `fold_in(key, t)`. Learning therefore resumes from a stored state exactly as if it had never stopped: ten
     steps are four and then six with the same key and data.
 
+    The state keeps its dtypes: with a state in single precision and data in double, each step is rounded to
+    single.
+
     Args:
         learner: The learner whose steps are taken.
         state: The state to continue from: `learner.init(start)`, or one that an earlier run returned.
@@ -116,7 +119,7 @@ def run(
         ValueError: If the first axes of the data differ or there are no examples, or if a number is out of
             range.
         TypeError: If a number is not a whole number, the data are not arrays, the state does not count its
-            steps, or minibatches are asked for without a random key.
+            steps, `key` is not a random key, or minibatches are asked for without one.
 
     Example:
         >>> import jax.numpy as jnp
@@ -139,6 +142,7 @@ def run(
         raise TypeError(f"state is a {type(state).__name__}: take what the learner's init returned")
     if batch is not None:
         batch = checks.count("batch", batch, most=len(jax.tree.leaves(data)[0]))
+    if batch is not None or key is not None:
         checks.random_key("key", key)
     step = learner.step if isinstance(learner.step, Partial) else Partial(learner.step)
     return _run(step, state, data, key, steps=steps, batch=batch)
@@ -148,14 +152,25 @@ def run(
 def _run(
     step: Partial, state: Any, data: Any, key: RandomKey | None, *, steps: int, batch: int | None
 ) -> tuple[Any, dict[str, Array]]:
+    def kept(after: Any, metrics: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
+        # A state of another structure is refused by `scan`, which names what differs.
+        same = jax.tree.structure(after) == jax.tree.structure(state)
+        return (jax.tree.map(_in_dtype_of, state, after) if same else after), metrics
+
     def advance(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
         if batch is None:
-            return step(state, data)
+            return kept(*step(state, data))
         count = len(jax.tree.leaves(data)[0])
         chosen = jax.random.randint(jax.random.fold_in(key, state.step), (batch,), 0, count, jnp.int32)
-        return step(state, jax.tree.map(lambda leaf: leaf[chosen], data))
+        return kept(*step(state, jax.tree.map(lambda leaf: leaf[chosen], data)))
 
     return lax.scan(advance, state, length=steps)
+
+
+def _in_dtype_of(old: Array, new: Any) -> Any:
+    """The new value, in the floating dtype of the old one where both are floating."""
+    both = all(jnp.issubdtype(jnp.result_type(one), jnp.floating) for one in (old, new))
+    return jnp.asarray(new, old.dtype) if both else new
 
 
 def _examples(data: Any) -> Any:

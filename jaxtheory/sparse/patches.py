@@ -27,13 +27,15 @@ PatchSize = int | tuple[int, int]
 """Height and width of patches in pixels, or one number for a square."""
 
 
+def _size(patch_size: PatchSize) -> tuple[int, ...]:
+    """Height and width of patches."""
+    return checks.sizes("patch_size", patch_size, ("height", "width"), square=True)
+
+
 def _sizes(patch_size: PatchSize, images: Array) -> tuple[int, int]:
     """Height and width of patches that fit into images (..., H, W, C)."""
     checks.axes("images", images, "...", "H", "W", "C")
-    pair = tuple(patch_size) if np.ndim(patch_size) else (patch_size, patch_size)
-    if len(pair) != 2:
-        raise ValueError(f"patch_size is {patch_size}: take (height, width), or one number for a square")
-    h, w = (checks.count("patch_size", one) for one in pair)
+    h, w = _size(patch_size)
     H, W = images.shape[-3:-1]
     if h > H or w > W:
         raise ValueError(f"patch_size is {(h, w)}: take at most the images' {(H, W)}")
@@ -102,9 +104,7 @@ def average(
     (patches,), back = real_arrays(patches=patches)
     checks.axes("patches", patches, "...", "down", "across", "pixels")
     down, across, size = patches.shape[-3:]
-    square = np.ndim(patch_size) == 0
-    h, w = (patch_size, patch_size) if square else patch_size
-    h, w = checks.count("patch_size", h), checks.count("patch_size", w)
+    h, w = _size(patch_size)
     if not size or size % (h * w):
         raise ValueError(f"patches has the shape {patches.shape}: take a multiple of {h * w} numbers a patch")
     counts = _counts((down + h - 1, across + w - 1), (h, w))
@@ -206,7 +206,7 @@ def normalize_contrast(
     References:
         Coates and Ng, Learning feature representations with k-means, 2012.
     """
-    checks.nonnegative("regularization", regularization)
+    checks.nonnegative("regularization", regularization, one=True)
     (patches, regularization), back = real_arrays(patches=patches, regularization=regularization)
     checks.axes("patches", patches, "...", "pixels")
     checks.axes("regularization", regularization)
@@ -263,9 +263,9 @@ def denoise(
         Elad and Aharon, Image denoising via sparse and redundant representations over learned dictionaries,
         2006.
     """
-    checks.positive("noise", noise)
-    checks.positive("strength", strength)
-    checks.nonnegative("fidelity", fidelity)
+    checks.positive("noise", noise, one=True)
+    checks.positive("strength", strength, one=True)
+    checks.nonnegative("fidelity", fidelity, one=True)
     arrays, back = real_arrays(
         dictionary=dictionary, images=images, noise=noise, strength=strength, fidelity=fidelity
     )

@@ -37,3 +37,5 @@ class GreedyResult:
     """The norm of the part of the signal that the codes leave unexplained."""
     steps: Int[Array, "..."]
     """The number of atoms chosen."""
+    in_range: Bool[Array, "..."]
+    """Whether the signal is finite, and the dtype holds it, the atoms, the codes and the residual."""

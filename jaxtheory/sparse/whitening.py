@@ -70,7 +70,7 @@ def fit_whitening(
         Bell and Sejnowski, The "independent components" of natural scenes are edge filters, 1997.
     """
     checks.one_of("kind", kind, ("pca", "zca"))
-    checks.nonnegative("regularization", regularization)
+    checks.nonnegative("regularization", regularization, one=True)
     checks.axes("regularization", regularization)
     _, back = real_arrays(signals=signals)
     signals = rows("signals", signals)
@@ -189,7 +189,7 @@ def whiten_images(
         Olshausen and Field, Emergence of simple-cell receptive field properties by learning a sparse code for
         natural images, 1996.
     """
-    checks.positive("cutoff", cutoff)
+    checks.positive("cutoff", cutoff, one=True)
     (images, cutoff), back = real_arrays(images=images, cutoff=cutoff)
     checks.axes("images", images, "...", "H", "W", "C")
     checks.axes("cutoff", cutoff)

@@ -89,6 +89,7 @@ def fit(
         Guillaume Alain and Yoshua Bengio, "Understanding intermediate layers using linear classifier probes",
         2016.
     """
+    checks.nonnegative("tolerance", tolerance, one=True)
     (features,), back = real_arrays(features=features)
     numbers, _ = real_arrays(penalties=penalties, tolerance=tolerance)
     penalties, tolerance = (one.astype(features.dtype) for one in numbers)
@@ -98,7 +99,6 @@ def fit(
     if not penalties.size:
         raise ValueError("penalties is empty: take at least one number of 0 or more")
     checks.nonnegative("penalties", penalties)
-    checks.nonnegative("tolerance", tolerance)
     parts = checks.count("parts", parts, least=2, most=len(features))
     max_steps = checks.count("max_steps", max_steps)
     options = {"classes": checks.count("classes", classes), "parts": parts, "max_steps": max_steps}

@@ -97,10 +97,10 @@ def fit(
     where = None if where is None else as_array("where", where)
     labeled.check_examples(features, labels, classes, where)
     labeled.class_counts(labels, classes, where)
-    checks.nonnegative("penalty", penalty)
+    checks.nonnegative("penalty", penalty, one=True)
     if tolerance is None:
         tolerance = jnp.asarray(float(jnp.finfo(features.dtype).eps) ** 0.7, features.dtype)
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("tolerance", tolerance, one=True)
     max_steps = checks.count("max_steps", max_steps)
     if where is not None:
         labels = jnp.where(where, labels, -1)

@@ -88,7 +88,7 @@ def gram_fista(
         raise ValueError(f"step_size has the shape {size.shape}: take one number for all signals")
     steps = checks.count("steps", steps)
     checks.nonnegative("penalty", penalty)
-    checks.positive("step_size", step_size)
+    checks.positive("step_size", step_size, one=True)
     if implementation is not None:
         checks.one_of("implementation", implementation, ("tpu", "reference"))
     return back(

@@ -67,6 +67,68 @@ def test_what_is_no_number_is_refused(check):
         check("rate", 1j)
 
 
+@pytest.mark.parametrize(
+    "check", [checks.positive, checks.nonnegative, partial(checks.within, low=0, high=9)]
+)
+def test_one_number_is_one(check):
+    for value in (2, np.array(2.0), jnp.float32(2), True):
+        check("rate", value, one=True)
+    for several in ([1.0, 2.0], np.ones((2, 1))):
+        with pytest.raises(ValueError, match=r"rate has the shape \(2.*\): take one number"):
+            check("rate", several, one=True)
+    with pytest.raises(ValueError, match=r"rate has the shape \(2,\): take one number"):
+        jax.jit(lambda rate: check("rate", rate, one=True))(jnp.ones(2))
+
+
+IMAGE, SIGNAL = ("height", "width"), ("length",)
+
+
+@pytest.mark.parametrize("value", [(3, 4), [3, 4], np.array([3, 4]), (np.int64(3), jnp.int32(4))])
+def test_sizes(value):
+    found = checks.sizes("shape", value, IMAGE)
+    assert found == (3, 4)
+    assert all(type(one) is int for one in found)
+    assert checks.sizes("shape", value, IMAGE, SIGNAL, square=True) == (3, 4)
+
+
+def test_sizes_of_squares_and_signals():
+    for value in (3, np.int64(3), np.array(3)):
+        assert checks.sizes("patch_size", value, IMAGE, square=True) == (3, 3)
+    assert checks.sizes("patch_size", (3,), IMAGE, SIGNAL, square=True) == (3,)
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "error", "text"),
+    [
+        (8, {}, TypeError, r"^shape is 8: take \(height, width\)$"),
+        (8.0, {"square": True}, TypeError, r"^shape is 8\.0: take a whole number at least 1$"),
+        ("a", {"square": True}, TypeError, r"^shape is 'a': take \(.*\), or one number for a square$"),
+        (None, {}, TypeError, r"^shape is None: take \(height, width\)$"),
+        ("ab", {}, TypeError, r"^shape is 'ab': take \(height, width\)$"),
+        ((8, 5.0), {}, TypeError, r"^shape is 5\.0: take a whole number at least 1$"),
+        ((8, 0), {}, ValueError, r"^shape is 0: take a whole number at least 1$"),
+        ((8, 8, 3), {}, ValueError, r"^shape is \(8, 8, 3\): take \(height, width\)$"),
+        ((), {}, ValueError, r"^shape is \(\): take \(height, width\)$"),
+        (-1, {"square": True}, ValueError, r"^shape is -1: take a whole number at least 1$"),
+    ],
+)
+def test_sizes_are_refused(value, options, error, text):
+    with pytest.raises(error, match=text):
+        checks.sizes("shape", value, IMAGE, **options)
+    with pytest.raises(ValueError, match=r"shape is \(1, 2, 3\): take \(height, width\) or \(length,\)$"):
+        checks.sizes("shape", (1, 2, 3), IMAGE, SIGNAL)
+
+
+def test_counts_of_each():
+    assert checks.counts("atoms", np.array([3, 4]), each="layer") == (3, 4)
+    assert checks.counts("atoms", (), each="layer") == ()
+    for wrong in (3, None, "34", {3: 4}):
+        with pytest.raises(TypeError, match=r"atoms is .*: take a whole number for each layer"):
+            checks.counts("atoms", wrong, each="layer")
+    with pytest.raises(TypeError, match=r"atoms is 4\.0: take a whole number at least 1"):
+        checks.counts("atoms", (3, 4.0), each="layer")
+
+
 def test_words():
     checks.one_of("boundary", "zero", ("periodic", "zero"))
     with pytest.raises(ValueError, match="boundary is 'circular': take 'periodic', 'zero' or 'reflect'"):

@@ -82,6 +82,73 @@ def test_what_numpy_converts_is_taken():
     assert y.dtype == jnp.float32
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize(
+    "number",
+    [
+        [1.0, 2.0],
+        ((1, 2.0),),
+        [np.float64(1), 2.0],
+        np.array(1.0),
+        np.float64(1.0),
+        1.0,
+        True,
+        jnp.full(2, 0.5),
+    ],
+    ids=repr,
+)
+def test_numbers_do_not_decide(number, dtype, x64):
+    (x, y), back = real_arrays(x=jnp.ones(2, dtype), y=number)
+    assert x.dtype == y.dtype == jnp.float32
+    assert back(x * y).dtype == dtype
+    (y,), back = real_arrays(y=number)
+    assert y.dtype == back(y).dtype == jnp.float64
+
+
+def test_a_traced_number_decides_as_little_as_a_known_one():
+    def scaled(x, factor):
+        (x, factor), back = real_arrays(x=x, factor=factor)
+        return back(factor * x)
+
+    x = jnp.ones(2, jnp.bfloat16)
+    assert jax.jit(scaled)(x, 0.5).dtype == scaled(x, 0.5).dtype == jnp.bfloat16
+
+
+def test_numbers_of_a_record_do_not_decide():
+    (weights, x), back = real_arrays(weights=Weights(jnp.ones(2, jnp.float16), 0.5), x=[1, 2])
+    assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype("float32")}
+    assert back(x).dtype == jnp.float16
+
+
+def test_results_widened_by_a_constant_come_back(x64):
+    (x,), back = real_arrays(x=np.ones(2, np.float32))
+    assert back(x * np.float64(2)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.ones(2, np.longdouble), "x is of dtype float128: take bfloat16, float16, float32 or float64"),
+        (np.longdouble(1), "x is of dtype float128: take bfloat16"),
+        (jnp.ones(2, jnp.float8_e5m2), "x is of dtype float8_e5m2: take bfloat16"),
+        (np.ones(2, ml_dtypes.float8_e4m3fn), "x is of dtype float8_e4m3fn: take bfloat16"),
+        (np.ones(2, np.clongdouble), "x is of dtype complex256: take complex64 or complex128"),
+        (jax.random.key(0), "x is a random key: take an array of numbers"),
+        (jax.random.split(jax.random.key(0), 3), "x is a random key: take an array of numbers"),
+    ],
+    ids=lambda value: getattr(value, "dtype", None) and str(value.dtype),
+)
+def test_dtypes_that_are_not_computed_in_are_refused(value, text):
+    for convert in (real_arrays, as_array):
+        with pytest.raises(TypeError, match=f"^{text}"):
+            convert(x=value) if convert is real_arrays else convert("x", value)
+
+
+def test_small_integers_are_integers():
+    (x,), _ = real_arrays(x=np.ones(2, ml_dtypes.int4))
+    assert x.dtype == jnp.float32
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

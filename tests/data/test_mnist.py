@@ -430,11 +430,12 @@ def test_gzipped_bytes_are_read_under_the_plain_name(tmp_path, digits):
         mnist.load(tmp_path)
 
 
-def test_a_draw_of_embedded_digits_splits_them_anew():
+def test_a_draw_of_embedded_digits_has_one_fold_for_testing():
     digits = mnist.load()
-    one, same, other = (digits.draw(300, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    one, same, other = (digits.draw(300, np.random.default_rng(seed), fold=2) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.train_images, same.train_images)
-    assert set(one.test_indices) != set(other.test_indices)
+    assert set(one.train_indices) != set(other.train_indices)
+    np.testing.assert_array_equal(one.test_indices, other.test_indices)
     for split in (one, other):
         assert split.train_images.shape == (300, 28, 28)
         assert split.test_labels.shape == (1000,)
@@ -443,10 +444,18 @@ def test_a_draw_of_embedded_digits_splits_them_anew():
         np.testing.assert_array_equal(split.train_labels, digits.labels[split.train_indices])
         np.testing.assert_array_equal(split.test_images, digits.images[split.test_indices])
         np.testing.assert_array_equal(split.test_labels, digits.labels[split.test_indices])
-    larger = digits.draw(4000, np.random.default_rng(0))
+    larger = digits.draw(4000, np.random.default_rng(0), fold=2)
     np.testing.assert_array_equal(larger.train_indices[:300], one.train_indices)
-    np.testing.assert_array_equal(larger.test_indices, one.test_indices)
     assert {*larger.train_indices, *larger.test_indices} == set(range(5000))
+
+
+def test_the_test_digits_of_folds_are_disjoint_and_the_first_are_those_set_apart():
+    digits = mnist.load()
+    folds = [digits.draw(10, np.random.default_rng(0), fold=fold) for fold in range(mnist.FOLDS)]
+    tested = np.concatenate([split.test_indices for split in folds])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(5000))
+    np.testing.assert_array_equal(folds[0].test_images, digits.test_images)
+    assert digits.shared == 0.2
 
 
 def test_a_draw_of_files_keeps_their_test_digits(tmp_path, digits):
@@ -456,6 +465,10 @@ def test_a_draw_of_files_keeps_their_test_digits(tmp_path, digits):
     np.testing.assert_array_equal(split.test_labels, loaded.test_labels)
     np.testing.assert_array_equal(split.train_images, loaded.train_images[split.train_indices])
     assert len(set(split.train_indices)) == 100
+    again = loaded.draw(100, np.random.default_rng(3), fold=7)
+    np.testing.assert_array_equal(again.test_images, loaded.test_images)
+    np.testing.assert_array_equal(again.train_indices, split.train_indices)
+    assert loaded.shared == 0
     whole = loaded.draw(TRAINING, np.random.default_rng(3))
     np.testing.assert_array_equal(np.sort(whole.train_indices), np.arange(TRAINING))
 
@@ -465,7 +478,12 @@ def test_a_draw_of_files_keeps_their_test_digits(tmp_path, digits):
     [
         (0, np.random.default_rng(0), ValueError, r"^size is 0: take a whole number from 1 to 4000, the t"),
         (4001, np.random.default_rng(0), ValueError, r"^size is 4001: take a whole number from 1 to 4000,"),
-        (300.0, np.random.default_rng(0), TypeError, r"^size is 300\.0: take a whole number from 1 to 4000$"),
+        (
+            300.0,
+            np.random.default_rng(0),
+            TypeError,
+            r"^size is 300\.0: take a whole number from 1 to 4000, t",
+        ),
         (300, 0, TypeError, r"^rng is a int: take a generator, as np\.random\.default_rng\(0\)$"),
     ],
 )
@@ -473,3 +491,12 @@ def test_a_draw_of_files_keeps_their_test_digits(tmp_path, digits):
 def test_draws_that_make_no_sense_are_refused(size, rng, error, message):
     with pytest.raises(error, match=message):
         mnist.load().draw(size, rng)
+
+
+@pytest.mark.usefixtures("own_errors")
+def test_folds_that_there_are_not_are_refused():
+    digits, rng = mnist.load(), np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"^fold is 5: take a whole number from 0 to 4, the folds of the"):
+        digits.draw(10, rng, fold=5)
+    with pytest.raises(TypeError, match=r"^fold is True: take a whole number from 0 to 4,"):
+        digits.draw(10, rng, fold=True)

@@ -1,18 +1,20 @@
 """The pieces of the experiment on dictionaries learned with codes, and a run in miniature that is resumed."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxtheory.experiments.sparse import learn_dictionaries as experiment
-from jaxtheory.lab import Lab, Verdict
+from jaxtheory.lab import Lab, Verdict, mean
 
 TINY = experiment.Config(
     atoms=(2, 3), scales=(0.5, 1.0, 4.0), training=60, tested=20, draws=2, starts=2, trial=5, steps=5,
     batch=4, pursuit=4, reading_steps=4, grid=2, block=20, patches=300,
 )  # fmt: skip
+MEAN = partial(mean, over="draw", overlap=0.2)
 
 
 def test_patches_are_as_large_as_what_atoms_cover():
@@ -49,11 +51,11 @@ def test_reconstructions_are_compared_at_equal_shares():
     start = ([70, 60, 50, 40, 30, 20, 10], [10, 20, 30, 40, 50, 60, 70])
     np.testing.assert_allclose(experiment.at_equal_share(rebuilt(start, (25, 12))), -43)
     assert np.isnan(experiment.at_equal_share(rebuilt(start, (5, 12)))).all()
-    claims = experiment.reconstruction_claims(rebuilt(start, (25, 12), 1e-3))
+    claims = experiment.reconstruction_claims(rebuilt(start, (25, 12), 1e-3), MEAN)
     assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 3
-    claims = experiment.reconstruction_claims(rebuilt(start, (26, 62), 1e-3))
+    claims = experiment.reconstruction_claims(rebuilt(start, (26, 62), 1e-3), MEAN)
     assert [claim.verdict for claim in claims] == [Verdict.FAILS] * 3
-    claims = experiment.reconstruction_claims(rebuilt(start, (5, 12), 1e-3))
+    claims = experiment.reconstruction_claims(rebuilt(start, (5, 12), 1e-3), MEAN)
     assert claims[1].verdict != Verdict.HOLDS
 
 
@@ -65,13 +67,13 @@ def test_codes_are_compared_with_each_of_the_others():
     rows = [np.array([3.0, 4.0, 5.0]) + one for one in apart.values()]
     axes = {"representation": list(apart), "draw": [0, 1, 2]}
     error = xr.DataArray(rows, axes, ("representation", "draw"))
-    claims = experiment.error_claims(experiment.Config(), error)
+    claims = experiment.error_claims(experiment.Config(), error, MEAN)
     assert [claim.verdict for claim in claims] == [Verdict.HOLDS, Verdict.TIE, Verdict.HOLDS]
     assert [one.value for claim in claims for one in claim.measurements] == pytest.approx([-1, 0, -2])
-    assert claims[1].measurements[0].standard_error == pytest.approx(1 / np.sqrt(3))
-    without = experiment.error_claims(replace(TINY, training=1000, patches=0), error[[0, 1, 3, 4]])
+    assert claims[1].measurements[0].standard_error == pytest.approx(np.sqrt(1 / 3 + 0.25))
+    without = experiment.error_claims(replace(TINY, training=1000, patches=0), error[[0, 1, 3, 4]], MEAN)
     assert [claim.verdict for claim in without] == [Verdict.HOLDS, Verdict.UNTESTED, Verdict.HOLDS]
-    claims = experiment.error_claims(replace(TINY, training=500), error)
+    claims = experiment.error_claims(replace(TINY, training=500), error, MEAN)
     assert {claim.verdict for claim in claims} == {Verdict.UNTESTED}
 
 

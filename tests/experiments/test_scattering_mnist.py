@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 from sklearn.svm import SVC
 
+from jaxtheory.data import mnist
 from jaxtheory.experiments.harmonic import scattering_mnist as experiment
 from jaxtheory.lab import Need, Verdict
 
@@ -72,17 +73,17 @@ def test_the_affine_classifier_separates_affine_classes(rng):
 
 def test_orders_are_compared_draw_by_draw_where_there_are_several():
     errors = made((300, 1000, 60_000), 6)
-    claims = experiment.order_claims(errors, [300, 1000])
+    claims = experiment.order_claims(errors, [300, 1000], 0.05)
     assert [len(claim.measurements) for claim in claims] == [2] * 4
     assert {claim.verdict for claim in claims} == {Verdict.HOLDS}
     error = errors["error"].sel(classifier="affine", size=1000)
     apart = (error.sel(representation="order 2") - error.sel(representation="order 1")).values
     one = claims[0].measurements[1]
     assert one.value == pytest.approx(apart.mean())
-    assert one.standard_error == pytest.approx(apart.std(ddof=1) / np.sqrt(6))
+    assert one.standard_error == pytest.approx(apart.std(ddof=1) * np.sqrt(1 / 6 + 0.05 / 0.95))
     assert dict(one.at) == {"size": 1000}
     assert one.paired
-    assert {claim.verdict for claim in experiment.order_claims(errors, [])} == {Verdict.UNTESTED}
+    assert {claim.verdict for claim in experiment.order_claims(errors, [], 0.2)} == {Verdict.UNTESTED}
 
 
 def test_the_one_draw_of_all_digits_is_compared_digit_by_digit():
@@ -117,9 +118,9 @@ def test_published_errors_are_compared_where_they_were_measured():
 
 def test_the_classifier_is_chosen_by_cross_validation_draw_by_draw():
     errors = made((4000, 5000), 5)
-    claim = experiment.few_claim(errors, True)
+    claim = experiment.few_claim(errors, mnist.load())
     both = errors.sel(representation="order 2", size=4000)
     chosen = np.where(both["validated"][0] <= both["validated"][1], *both["error"].values)
     assert claim.measurements[0].value == pytest.approx(chosen.mean())
     assert claim.measurements[0].n == 5
-    assert experiment.few_claim(made((300, 5000), 2), True).verdict == Verdict.UNTESTED
+    assert experiment.few_claim(made((300, 5000), 2), mnist.load()).verdict == Verdict.UNTESTED

@@ -2,6 +2,7 @@
 
 import pickle
 
+import jax
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -59,6 +60,17 @@ def test_it_flattens_what_the_function_returns(rng):
     assert isinstance(s, np.ndarray)
     np.testing.assert_array_equal(s, np.asarray(expected).reshape(3, -1))
     np.testing.assert_allclose(transformer.set_params(chunk=2).transform(x.reshape(3, -1)), s, atol=1e-6)
+
+
+def test_it_computes_in_the_precision_of_its_data(rng):
+    x = rng.standard_normal((2, 64))
+    transformer = ScatteringTransformer(shape=(8, 8), J=1, L=2).fit(np.float32(x))
+    single, double = transformer.transform(np.float32(x)), transformer.transform(x)
+    assert (single.dtype, double.dtype) == (np.float32, np.float64)
+    with jax.enable_x64(True):
+        expected = scattering2d.scatter(scattering2d.filter_bank((8, 8), 1, 2), x.reshape(2, 8, 8))
+    np.testing.assert_allclose(double, np.asarray(expected).reshape(2, -1), rtol=1e-12)
+    np.testing.assert_allclose(single, double, atol=1e-5)
 
 
 def test_its_features_are_named(rng):

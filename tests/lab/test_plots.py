@@ -244,3 +244,61 @@ def test_no_backend_is_loaded():
     code = "import sys; from jaxtheory.lab import plots; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.fixture
+def bowl():
+    x, y = np.linspace(-1, 1, 5), np.linspace(0, 2, 4)
+    values = (x[:, None] ** 2 + y + 0.5) * np.array([1.0, 2.0])[:, None, None]
+    at = {"network": ["one", "other"], "x": x, "y": y}
+    return xr.DataArray(values, at, ("network", "x", "y"), name="loss", attrs={"unit": "nats"})
+
+
+def test_a_surface_has_its_contours_where_the_values_are(bowl):
+    path = np.array([[0.0, 0.0], [0.5, 1.0], [1.0, 2.0], [1.0, 1.0]])
+    figure = plots.surface(bowl, x="x", y="y", col="network", paths={"descent": path, "end": path[-1:]})
+    left, right, bar = figure.axes
+    assert [ax.get_title() for ax in (left, right)] == ["one", "other"]
+    assert (left.get_xlabel(), left.get_ylabel(), bar.get_ylabel()) == ("x", "y", "loss (nats)")
+    line, end = left.lines
+    np.testing.assert_array_equal(line.get_xydata(), path)
+    assert end.get_marker() == "o"
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["descent", "end"]
+    filled, drawn = left.collections
+    assert filled.norm.vmin == 0.5
+    assert filled.norm.vmax == 7
+    # The contour of a level goes through points that have it: x^2 + y + 0.5, to the step of the grid.
+    for level, segments in zip(drawn.levels, drawn.allsegs):
+        for points in segments:
+            np.testing.assert_allclose(points[:, 0] ** 2 + points[:, 1] + 0.5, level, atol=0.07)
+    assert sum(map(len, drawn.allsegs)) >= 3
+
+
+def test_a_relief_stands_as_high_as_the_values_within_the_span(bowl):
+    figure = plots.surface(bowl, x="x", y="y", col="network", style="relief", span=(0, 4))
+    left, right, _ = figure.axes
+    assert left.name == "3d"
+    np.testing.assert_allclose(right.get_zlim(), (0.9, 4.1), atol=0.2)
+    assert (right.get_xlabel(), right.get_ylabel()) == ("x", "y")
+    high = plots.surface(bowl.isel(network=0), x="x", y="y", style="relief", log=True)
+    np.testing.assert_allclose(high.axes[0].get_zlim(), np.log10([0.5, 3.5]), atol=0.1)
+
+
+def test_surfaces_are_drawn_into_axes_that_are_given(bowl):
+    figure, ((left, right),) = plots.canvas(2)
+    assert plots.surface(bowl.isel(network=1), x="y", y="x", axes=right, xlabel="up") is figure
+    assert (right.get_xlabel(), right.get_ylabel()) == ("up", "x")
+    assert not left.collections
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"col": "network", "style": "map"}, "style is 'map': take 'contour' or 'relief'"),
+        ({}, "the values have the dimension network, too"),
+        ({"col": "network", "span": (0, 1), "log": True}, "the values begin at 0: take positive ones"),
+    ],
+)
+def test_surfaces_refuse_what_they_cannot_draw(own_errors, bowl, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.surface(bowl, x="x", y="y", **options)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from jaxtheory.landscape import curvature
 from tests.test_docs import blocks
 
 
@@ -36,6 +37,7 @@ def test_a_flax_module_in_ten_lines():
     nodes = np.asarray(found["density"].nodes)
     assert nodes.max() == pytest.approx(values[-1], rel=1e-3)
     assert nodes.min() == pytest.approx(values[0], rel=1e-2)
+    assert list(curvature.layers(found["params"])) == ["layers/0", "layers/2"]
 
 
 @pytest.mark.beyond

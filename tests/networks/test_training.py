@@ -511,6 +511,11 @@ def step_badly(objective):
             TypeError,
             "^params is complex64: take real floating-point parameters",
         ),
+        (
+            lambda: training.init({"w": np.ones(2, np.longdouble)}, jax.random.key(0), optimizer=SGD),
+            TypeError,
+            r"^params\['w'\] is of dtype float128: take bfloat16",
+        ),
         (lambda: recorder(3), TypeError, r"^key is 3: take one random key, as jax\.random\.key\(0\)$"),
         (
             lambda: recorder(jax.random.split(jax.random.key(0), 4)),

@@ -1,6 +1,7 @@
 """The loop of all learners: exact resumption, minibatches, pytrees of examples, numbers of compilations."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxtheory.core.records import record
-from jaxtheory.sparse import learning
+from jaxtheory.sparse import convolutional, dictionary_learning, learning
 from jaxtheory.sparse.learning import Learner, bind
 
 
@@ -137,11 +138,47 @@ def test_forms_of_data(data):
     assert rows.slope == 20
 
 
+@pytest.mark.parametrize("batch", [None, 7])
+def test_a_state_keeps_its_dtypes(batch, data, x64):
+    learner, key = line(), jax.random.key(3)
+    wide = tuple(np.float64(one) for one in data)
+    states = {
+        name: learning.run(learner, Line(*start, jnp.int32(0)), wide, key, steps=5, batch=batch)[0]
+        for name, start in {"single": jnp.zeros(2, jnp.float32), "double": jnp.zeros(2)}.items()
+    }
+    assert states["single"].slope.dtype == states["single"].offset.dtype == jnp.float32
+    assert states["double"].slope.dtype == jnp.float64
+    assert states["single"].step.dtype == jnp.int32
+    np.testing.assert_allclose(states["single"].slope, states["double"].slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, jnp.bfloat16])
+def test_the_learners_of_dictionaries_keep_theirs(dtype, rng, x64):
+    signals = (3 * rng.standard_normal((12, 4))).astype(dtype)
+    cases = [
+        (dictionary_learning.online(0.1), np.float32(signals[:3]), signals),
+        (convolutional.learner(0.1), np.float32(rng.standard_normal((3, 1, 2))), signals.reshape(3, 16, 1)),
+    ]
+    for learner, start, data in cases:
+        state = learner.init(start)
+        after, _ = jax.eval_shape(partial(learning.run, learner, steps=2), state, data)
+        dtypes = [leaf.dtype for leaf in jax.tree.leaves(after)]
+        assert dtypes == [leaf.dtype for leaf in jax.tree.leaves(state)]
+        assert set(dtypes) == {jnp.dtype("float32"), jnp.dtype("int32")}
+
+
+def test_a_state_of_another_structure_is_named(data):
+    wrong = Learner(begin, lambda state, _: ((state, state), {}))
+    with pytest.raises(TypeError, match="carry output must have the same pytree structure"):
+        learning.run(wrong, begin(0.0), data, steps=1)
+
+
 BAD = {
     "steps": ({"steps": 0}, ValueError, "steps is 0: take a whole number at least 1"),
     "half a step": ({"steps": 1.5}, TypeError, "steps is 1.5: take a whole number at least 1"),
     "batch": ({"batch": 7}, ValueError, "batch is 7: take a whole number from 1 to 6"),
     "no key": ({"batch": 2, "key": None}, TypeError, "key is None: take one random key"),
+    "an idle key": ({"key": 7}, TypeError, "key is 7: take one random key"),
     "two lengths": (
         {"data": (np.ones(6), np.ones(5))},
         ValueError,

@@ -12,7 +12,9 @@ def lasso_result(x):
 
 
 def greedy_result(x):
-    return GreedyResult(x, jnp.zeros((*x.shape[:-1], 2), int), x[..., 0], jnp.full(x.shape[:-1], 2))
+    return GreedyResult(
+        x, jnp.zeros((*x.shape[:-1], 2), int), x[..., 0], jnp.full(x.shape[:-1], 2), x[..., 0] > 0
+    )
 
 
 def test_results_are_trees_of_their_fields_in_order():
@@ -20,7 +22,7 @@ def test_results_are_trees_of_their_fields_in_order():
     names = [path[0].name for path, _ in jax.tree_util.tree_flatten_with_path(lasso_result(x))[0]]
     assert names == ["codes", "objective", "gap", "steps", "converged"]
     names = [path[0].name for path, _ in jax.tree_util.tree_flatten_with_path(greedy_result(x))[0]]
-    assert names == ["codes", "support", "residual", "steps"]
+    assert names == ["codes", "support", "residual", "steps", "in_range"]
 
 
 def test_results_are_exported():

@@ -130,9 +130,7 @@ def _checked_sizes(shape: tuple[int, int], J: int, L: int, boundary: str) -> tup
     """Sizes that a bank can have, as Python's numbers."""
     J, L = checks.count("J", J), checks.count("L", L)
     checks.one_of("boundary", boundary, ("reflect", "periodic"))
-    if len(shape) != 2:
-        raise ValueError(f"shape is {tuple(shape)}: take the height and width of the images")
-    shape = tuple(checks.count("shape", size) for size in shape)
+    shape = checks.sizes("shape", shape, ("height", "width"))
     if min(shape) < 2**J:
         raise ValueError(f"shape is {shape}: take at least 2^J = {2**J} in height and width, or a lower J")
     if boundary == "periodic" and any(size % 2**J for size in shape):

@@ -1,4 +1,4 @@
-"""The plots that experiments share: of sweeps against an axis, by category, and of small pictures.
+"""The plots that experiments share: of sweeps against an axis, by category and over planes, and of pictures.
 
 Conventions: values are `xarray.DataArray`s as sweeps give them. `x`, `hue`, `style` and `col` name what is
 drawn along the abscissa, in colors, in line styles and in panels side by side; `over` names the draws, of
@@ -11,6 +11,7 @@ from jaxtheory.lab.plots.categories import dots, histogram
 from jaxtheory.lab.plots.lines import panel
 from jaxtheory.lab.plots.parts import PALETTE, canvas, colors_of
 from jaxtheory.lab.plots.pictures import image_rows, mosaic, mosaics, phase_diagram
+from jaxtheory.lab.plots.surfaces import surface
 
 __all__ = [
     "PALETTE",
@@ -23,4 +24,5 @@ __all__ = [
     "mosaics",
     "panel",
     "phase_diagram",
+    "surface",
 ]

@@ -114,18 +114,26 @@ def axis_names(
 
 
 def mean(
-    array: xr.DataArray, *, over: str | Sequence[str], paired: bool = False, of: str = ""
+    array: xr.DataArray,
+    *,
+    over: str | Sequence[str],
+    paired: bool = False,
+    overlap: float = 0.0,
+    of: str = "",
 ) -> tuple[Measured, ...]:
     """Return the mean over draws with its standard error, at each point of the axes that are left.
 
     The standard error of n draws is their sample standard deviation over the square root of n; a single draw
-    has none, and decides no claim. What a ragged grid lacks is left out.
+    has none, and decides no claim. What a ragged grid lacks is left out. Draws that share data vary less than
+    they err: with the correlation rho between any two of n draws whose standard deviation is s, the standard
+    error is s sqrt(1/n + rho / (1 - rho)).
 
     Args:
         array: Numbers, as a sweep gives them, or a difference of two for paired comparisons.
-        over: The axis or axes of the draws, which are taken for independent; `()` for none, so that each
-            point is one draw.
+        over: The axis or axes of the draws; `()` for none, so that each point is one draw.
         paired: Whether the numbers are differences within pairs, so that they can be a tie.
+        overlap: The correlation between any two draws, from 0, where they are independent, to less than 1.
+            For repeated splits of the same examples it is the share of them that is tested.
         of: The name of what n counts, in the plural; by default the name of the axis with an s, or points
             of several axes.
 
@@ -134,15 +142,22 @@ def mean(
 
     Raises:
         TypeError: If `array` is not a `DataArray` of numbers, or `over` is not a name.
-        ValueError: If `over` names something that is not an axis, or there is nothing to average.
+        ValueError: If `over` names something that is not an axis, `overlap` is not from 0 to less than 1, or
+            there is nothing to average.
 
     Example:
         >>> from jaxtheory.lab import Lab
         >>> errors = Lab().sweep("error", lambda size, draw: size + draw, size=(10, 20), draw=range(5))
         >>> [one.text for one in mean(errors, over="draw")]
         ['size 10: 12.00 ± 0.71 (n = 5)', 'size 20: 22.00 ± 0.71 (n = 5)']
+
+    References:
+        Claude Nadeau and Yoshua Bengio, "Inference for the generalization error", 2003.
     """
     axes = _over(array, over)
+    is_number = isinstance(overlap, int | float | np.integer | np.floating) and not isinstance(overlap, bool)
+    if not is_number or not 0 <= overlap < 1:
+        raise ValueError(f"overlap is {overlap!r:.40}: take a number from 0 to less than 1")
     values = _numbers(array)
     rest = [axis for axis in array.dims if axis not in axes]
     moved = array.transpose(*rest, *axes)
@@ -155,7 +170,8 @@ def mean(
     if not places:
         raise ValueError(f"array '{array.name}' has no point that was computed: there is nothing to average")
     return tuple(
-        _mean(values[place][is_there[place]], _at(moved, rest, place), paired, counted) for place in places
+        _mean(values[place][is_there[place]], _at(moved, rest, place), paired, counted, float(overlap))
+        for place in places
     )
 
 
@@ -212,8 +228,8 @@ def _at(array: xr.DataArray, rest: Sequence[str], place: Sequence[int]) -> dict[
     return at | {axis: k for axis, k in position.items() if axis not in at}
 
 
-def _mean(values: np.ndarray, at: Mapping[str, Any], paired: bool, of: str) -> Measured:
+def _mean(values: np.ndarray, at: Mapping[str, Any], paired: bool, of: str, overlap: float) -> Measured:
     if len(values) == 1:
         return Measured(values[0], at=at, paired=paired, of=of)
-    error = values.std(ddof=1) / math.sqrt(len(values))
+    error = values.std(ddof=1) * math.sqrt(1 / len(values) + overlap / (1 - overlap))
     return Measured(values.mean(), error, len(values), at, paired, of)

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.records import record, static
+from jaxtheory.core.types import AnyArray
 
 
 class Batch(NamedTuple):
@@ -45,16 +47,16 @@ class Batches:
         """The shapes and dtypes of one batch."""
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.groups[0])
 
-    def mean(self, function: Callable[..., PyTree], *shared: PyTree) -> PyTree:
+    def mean(self, function: Callable[..., PyTree], like: PyTree, *shared: PyTree) -> PyTree:
         """Average a function of a batch, each batch taken with its number of examples.
 
         Args:
-            function: The function `function(batch, *shared)` with a pytree of floating-point arrays as its
-                value; the arrays that it needs are given in `shared`.
+            function: The function `function(batch, *shared)`; the arrays that it needs are given in `shared`.
+            like: A pytree with the shapes and dtypes of its value.
             *shared: What all batches share.
 
         Returns:
-            The mean, summed in single precision at least and returned in the dtype of the function's value.
+            The mean, summed in single precision at least and returned in the dtypes of `like`.
         """
         weights = [_sizes(group)[1] / self.examples for group in self.groups]
         devices = 1 if self.mesh is None else self.mesh.size
@@ -64,12 +66,11 @@ class Batches:
             for group, weight, spread in zip(groups, weights, self.spread):
                 # What stands on every device is summed by every device.
                 weight = weight if spread else weight / devices
-                part = _scaled(_sum(lambda one: function(one, *shared), group), weight)
+                part = _scaled(_sum(lambda one: function(one, *shared), like, group), weight)
                 total = part if total is None else jax.tree.map(jnp.add, total, part)
             return total if self.mesh is None else jax.lax.psum(total, self.mesh.axis_names)
 
         total = self._on_devices(local, PartitionSpec())(self.groups, shared)
-        like = jax.eval_shape(function, self.first(), *shared)
         return jax.tree.map(lambda leaf, one: leaf.astype(one.dtype), total, like)
 
     def map(self, function: Callable[..., PyTree], *shared: PyTree) -> list[PyTree]:
@@ -164,8 +165,9 @@ def _grouped(stacks: list[PyTree]) -> Batches:
     groups, begun, start = [], 0, 0
     for data in stacks:
         count, examples = _sizes(data)
-        numbers = jnp.arange(count)
-        groups.append(Batch(data, begun + numbers, start + examples * numbers))
+        numbers = np.arange(count, dtype=np.int32)
+        group = Batch(data, begun + numbers, start + examples * numbers)
+        groups.append(jax.tree.map(jnp.asarray, group))
         begun, start = begun + count, start + count * examples
     return Batches(groups=tuple(groups), spread=(False,) * len(groups))
 
@@ -208,16 +210,28 @@ def _from_list(batches: Sequence[PyTree]) -> list[PyTree]:
         if not runs or len(jax.tree.leaves(runs[-1][0])[0]) != len(jax.tree.leaves(batch)[0]):
             runs.append([])
         runs[-1].append(batch)
-    return [jax.tree.map(lambda *leaves: jnp.stack(leaves), *run) for run in runs]
+    return [jax.tree.map(_stacked, *run) for run in runs]
+
+
+def _stacked(*leaves: AnyArray) -> AnyArray:
+    """Arrays on a new leading axis; NumPy's need no program to be compiled."""
+    return (np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp).stack(leaves)
 
 
 def _arrays(tree: PyTree, name: str) -> PyTree:
-    """The same tree of JAX arrays; there is at least one."""
+    """The same tree of arrays in JAX's dtypes; there is at least one."""
     if not jax.tree.leaves(tree):
         raise ValueError(f"{name} holds no array: take a pytree of arrays")
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(as_array(name + jax.tree_util.keystr(path), leaf)), tree
+        lambda path, leaf: _array(name + jax.tree_util.keystr(path), leaf), tree
     )
+
+
+def _array(name: str, leaf: Any) -> AnyArray:
+    """An array in the dtype that JAX gives it."""
+    array = as_array(name, leaf)
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype) if isinstance(array, np.ndarray) else array.dtype
+    return array.astype(dtype) if array.dtype != dtype else array
 
 
 def _form(batch: PyTree) -> tuple[Any, ...]:
@@ -241,7 +255,7 @@ def _sizes(group: PyTree) -> tuple[int, int]:
     return jax.tree.leaves(data)[0].shape[:2]
 
 
-def _sum(function: Callable[[Batch], PyTree], group: Batch) -> PyTree:
+def _sum(function: Callable[[Batch], PyTree], like: PyTree, group: Batch) -> PyTree:
     """The sum of a function over stacked batches, one after the other."""
 
     def value(one: Batch) -> PyTree:
@@ -252,8 +266,7 @@ def _sum(function: Callable[[Batch], PyTree], group: Batch) -> PyTree:
 
     if _sizes(group)[0] == 1:
         return value(jax.tree.map(lambda leaf: leaf[0], group))
-    like = jax.eval_shape(value, jax.tree.map(lambda leaf: leaf[0], group))
-    start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+    start = jax.tree.map(lambda leaf: _wide(jnp.zeros(leaf.shape, leaf.dtype)), like)
     return jax.lax.scan(add, start, group)[0]
 
 

@@ -139,7 +139,7 @@ def _mean_gradient(operator: GradientCovariance) -> PyTree:
         return jax.grad(lambda params: jnp.mean(shared.losses(one, params)))(shared.params)
 
     with means.precise(operator.precision):
-        return operator.batches.mean(of_batch, operator.without_batches())
+        return operator.batches.mean(of_batch, operator.params, operator.without_batches())
 
 
 def _inner(one: PyTree, other: PyTree) -> Float[Array, ""]:

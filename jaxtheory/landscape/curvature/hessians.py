@@ -29,7 +29,7 @@ class Hessian(means.Mean):
     batches: Batches | None
     key: RandomKey | None
     step: RealScalar | None
-    """The step of finite differences, relative to 1 + ‖w‖."""
+    """The length of the step of finite differences."""
     loss: Callable[..., Any] = static()
     method: str = static()
     precision: Precision = static()
@@ -66,9 +66,8 @@ class Hessian(means.Mean):
     def _length(self, vector: PyTree) -> Float[Array, ""]:
         """By how much of a vector the parameters are moved."""
         size = _norm(vector)
-        eps = jnp.finfo(size.dtype).eps
-        step = eps ** (1 / 3) if self.step is None else self.step
-        return jnp.asarray(step * (1 + _norm(self.params)) / jnp.where(size > 0, size, 1), size.dtype)
+        step = jnp.finfo(size.dtype).eps ** (1 / 3) if self.step is None else self.step
+        return jnp.asarray(step / jnp.where(size > 0, size, 1), size.dtype)
 
 
 def hessian(
@@ -87,7 +86,8 @@ def hessian(
     r"""Return the Hessian $\nabla^2 L(w)$ of a mean loss $L(w) = \sum_b \frac{n_b}{n} \ell(w, b)$.
 
     A product is computed batch after batch, by default anew in memory that does not grow with their number.
-    Finite differences, $(\nabla L(w + h v) - \nabla L(w - h v)) / 2h$, take the memory of a gradient only.
+    Finite differences, $(\nabla L(w + h v) - \nabla L(w - h v)) / 2h$, take the memory of a gradient. With
+    ReLUs they include the kinks that they step over, which the exact product leaves out.
 
     Args:
         loss: The function `loss(params, batch) -> scalar`, the mean over a batch; one that draws takes a
@@ -97,8 +97,9 @@ def hessian(
             each taken with its number of examples $n_b$.
         method: The way in which products are computed: forward over reverse mode, which is exact, or finite
             differences of gradients.
-        step: The length of a finite difference, $h \|v\|$ relative to $1 + \|w\|$; by default the third root
-            of the dtype's precision.
+        step: The length $h \|v\|$ of a finite difference, in the units of the parameters; by default the
+            third root of the dtype's rounding unit (0.005 in single precision), which suits units whose
+            weights have a norm of about 1.
         part: The parameters that vary, as a pytree of truth values like `params` or the upper part of one;
             by default all. The vectors have `None` in place of the others.
         mesh: The devices among which the batches are divided; by default one device has them all.

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PyTree
 
 from jaxtheory.core import checks
@@ -72,8 +73,8 @@ def shaped(name: str, value: Any, shape: tuple[int, ...], what: str) -> None:
 def finite(name: str, batches: Batches, values: Sequence[Array]) -> None:
     """Refuse values of a loss on the batches of which one is not finite, and name the batch."""
     for group, found in zip(batches.groups, values):
-        for number, value in zip(group.number, found):
-            if not jnp.isfinite(value):
+        for number, value in zip(np.asarray(group.number), np.asarray(found, np.float64)):
+            if not np.isfinite(value):
                 raise ValueError(
                     f"{name} is {value} in batch {number}: take data and parameters where it is finite"
                 )

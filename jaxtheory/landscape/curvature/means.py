@@ -78,7 +78,7 @@ class Mean(Operator):
 
     def _mean(self, function: Callable[..., PyTree], vectors: PyTree) -> PyTree:
         with precise(self.precision):
-            return self.batches.mean(function, self.without_batches(), vectors)
+            return self.batches.mean(function, vectors, self.without_batches(), vectors)
 
     def without_batches(self) -> "Mean":
         """Return the operator with everything but its data, which all batches share."""

@@ -109,17 +109,12 @@ class Operator:
 
         def matvec(vector: np.ndarray) -> np.ndarray:
             # One vector alone does not pay for what several share.
-            product = self.apply_flat(jnp.asarray(vector.reshape(-1), self._dtype))
-            return np.asarray(product)
+            return np.asarray(_flat(self, jnp.asarray(vector.reshape(-1), self._dtype)))
 
         shape = (self.dimension, self.dimension)
         return LinearOperator(
             shape, matvec=matvec, rmatvec=matvec, matmat=matmat, rmatmat=matmat, dtype=np.dtype(self._dtype)
         )
-
-    def apply_flat(self, vector: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Multiply one vector that is given as an array of one axis, in the order of the leaves."""
-        return _flat(self, vector)
 
     def __add__(self, other: "Operator") -> "Sum":
         if not isinstance(other, Operator):

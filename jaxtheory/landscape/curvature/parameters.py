@@ -69,6 +69,8 @@ def layers(params: PyTree) -> dict[str, PyTree]:
     """
 
     def name(path: Any) -> str:
+        if len(path) > 1 and getattr(path[-1], "name", None) == "value":
+            path = path[:-1]  # Flax keeps each array as the value of a variable
         above = path[:-1] if len(path) > 1 else path
         return jax.tree_util.keystr(above, simple=True, separator="/")
 

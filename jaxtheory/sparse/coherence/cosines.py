@@ -225,13 +225,13 @@ def stripe_sparsity(
         Array(2, dtype=int32)
     """
     codes = as_array("codes", codes)
+    kernel_size = checks.sizes("kernel_size", kernel_size, ("height", "width"), ("length",))
     space = len(kernel_size)
-    if space not in (1, 2) or codes.ndim <= space:
+    if codes.ndim <= space:
         raise ValueError(
             f"kernel_size is {kernel_size}, for codes of shape {codes.shape}: take (height, width) or "
             "(length,)"
         )
-    kernel_size = tuple(checks.count("kernel_size", size) for size in kernel_size)
     checks.one_of("boundary", boundary, ("periodic", "zero"))
     shape = codes.shape[-space - 1 : -1]
     if boundary == "periodic" and any(2 * k - 1 > n for k, n in zip(kernel_size, shape)):

@@ -97,7 +97,7 @@ def learner(
     checks.nonnegative("penalty", penalty)
     checks.one_of("boundary", boundary, ("periodic", "zero"))
     checks.one_of("domain", domain, ("auto", "spatial", "fourier"))
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("tolerance", tolerance, one=True)
     static = {
         "nonnegative": checks.flag("nonnegative", nonnegative),
         "boundary": boundary,
@@ -165,15 +165,23 @@ def _moved(
         images = jnp.where(mask > 0, images, 0)
     whole = jnp.all(jnp.isfinite(images), tuple(range(1, images.ndim)), keepdims=True)
     images = jnp.where(whole, images, 0)
-    filters = _revived(filters, images)
+    filters = revived(filters, images)
     found = solve_lasso(plan, nonnegative, filters, images, penalty, mask, tolerance, max_steps)
     count = jnp.maximum(jnp.sum(whole), 1).astype(images.dtype)
     fitted, rate = _fitted(plan, filter_steps, filters, rate, images, found.codes, mask, count)
     return fitted, rate, jnp.sum(found.objective) / count
 
 
-def _revived(filters: Array, images: Array) -> Array:
-    """The filters, with those of zeros replaced by the patches of the most energy, cut side by side."""
+def revived(filters: Array, images: Array) -> Array:
+    """Return filters with atoms of zeros replaced by the patches of the most energy, cut side by side.
+
+    Args:
+        filters: The filters.
+        images: The images, with one leading axis.
+
+    Returns:
+        The filters; patches have unit norm, and one of zeros leaves an atom of zeros.
+    """
     *kernel, channels, atoms = filters.shape
     space = len(kernel)
     if not images.shape[0]:

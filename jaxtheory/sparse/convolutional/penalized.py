@@ -20,12 +20,10 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import conjugate_gradients
 from jaxtheory.core.types import AnyArray, Boundary, Reals, RealScalar
+from jaxtheory.sparse import scale
 from jaxtheory.sparse.convolutional.plan import Domain, Plan
 from jaxtheory.sparse.convolutional.solver import Problem, gram, solve
 from jaxtheory.sparse.results import LassoResult
-
-LARGEST_EXPONENT = 125
-"""Arrays are scaled by at most two to this power, which float32 holds with its inverse."""
 
 
 def lasso(
@@ -87,7 +85,7 @@ def lasso(
     checks.nonnegative("penalty", penalty)
     check_mask(mask)
     max_steps = checks.count("max_steps", max_steps)
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("tolerance", tolerance, one=True)
     (filters, images, penalty), back = real_arrays(filters=filters, images=images, penalty=penalty)
     (mask, tolerance, _), _ = real_arrays(mask=mask, tolerance=tolerance, images=images)
     plan = Plan.of(filters, images, boundary, domain)
@@ -160,17 +158,20 @@ def solve_lasso(
         mask = None if mask is None else mask[..., None, :]
     lead = images.shape[:-3]
     images, mask = _stacked(images), _stacked(mask)
+    whole = ~scale.flushed(filters, (0, 1, 2, 3)) & ~scale.flushed(penalty, tuple(range(penalty.ndim)))
+    whole &= ~scale.flushed(images, (1, 2, 3))
     # In their own scale, neither filters nor images over- or underflow.
-    of_filters, of_images = _exponent(filters, (0, 1, 2, 3)), _exponent(images, (1, 2, 3))
-    norms = jnp.sqrt(jnp.sum(_shifted(lax.stop_gradient(filters), -of_filters) ** 2, (0, 1, 2)))
+    of_filters, of_images = scale.exponent(filters, (0, 1, 2, 3)), scale.exponent(images, (1, 2, 3))
+    norms = jnp.sqrt(jnp.sum(scale.shifted(lax.stop_gradient(filters), -of_filters) ** 2, (0, 1, 2)))
     # The solver's mask is a channel of gain 1, beside which atoms have norms near 1.
-    of_filters += _exponent(norms * math.sqrt(2), (0,)) - 1
-    filters, images = _shifted(filters, -of_filters), _shifted(images, -of_images[:, None, None, None])
+    of_filters += scale.exponent(norms * math.sqrt(2), (0,))
+    filters = scale.shifted(filters, -of_filters)
+    images = scale.shifted(images, -of_images[:, None, None, None])
     penalty = jnp.broadcast_to(penalty, (plan.atoms,))[:, None, None]
     # An atom of zeros takes no part, whatever its penalty.
     absent = jnp.isinf(penalty)
     filters, penalty = jnp.where(absent[:, 0, 0], 0, filters), jnp.where(absent, 1, penalty)
-    penalty = _shifted(_shifted(penalty, -of_images[:, None, None, None]), -of_filters)
+    penalty = scale.shifted(scale.shifted(penalty, -of_images[:, None, None, None]), -of_filters)
     penalty = jnp.minimum(penalty, jnp.finfo(penalty.dtype).max)
     fixed = lax.stop_gradient(filters)
     shared = (fixed, plan.spectra(fixed), gram(plan, fixed))
@@ -190,12 +191,12 @@ def solve_lasso(
     own = (images, mask, penalty)
     codes, gap, steps, converged = lax.map(solved, own)
     codes, objective = jax.vmap(settled)(*own, lax.stop_gradient(codes))
-    held = _shifted(codes, (of_images - of_filters)[:, None, None, None])
-    reached = _shifted(_shifted(objective, of_images), of_images)
+    held = scale.shifted(codes, (of_images - of_filters)[:, None, None, None])
+    reached = scale.shifted(scale.shifted(objective, of_images), of_images)
     # A code or an objective that the dtype lost makes the certificate one of something else.
     lost = jnp.any((held != 0) != (codes != 0), (1, 2, 3)) | ((reached != 0) != (objective != 0))
-    converged &= ~lost & jnp.all(jnp.isfinite(held), (1, 2, 3)) & jnp.isfinite(reached)
-    gap = _shifted(_shifted(gap, of_images), of_images)
+    converged &= whole & ~lost & jnp.all(jnp.isfinite(held), (1, 2, 3)) & jnp.isfinite(reached)
+    gap = scale.shifted(scale.shifted(gap, of_images), of_images)
     held, reached, gap, steps, converged = (
         part.reshape(*lead, *part.shape[1:])
         for part in (jnp.moveaxis(held, 1, -1), reached, gap, steps, converged)
@@ -206,21 +207,6 @@ def solve_lasso(
 def _stacked(x: Array | None) -> Array | None:
     """Images of any leading axes as one stack (images, channels, H, W)."""
     return None if x is None else jnp.moveaxis(x.reshape(-1, *x.shape[-3:]), -1, 1)
-
-
-def _exponent(x: Array, axes: tuple[int, ...]) -> Array:
-    """The exponent of the largest entry's power of two; 0 for zeros, and for what is not finite."""
-    largest = jnp.max(jnp.abs(lax.stop_gradient(x)), axes)
-    usable = (largest > 0) & jnp.isfinite(largest)
-    exponent = jnp.frexp(jnp.where(usable, largest, 1))[1]
-    return jnp.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-
-
-def _shifted(x: Array, exponent: Array) -> Array:
-    """The array times a power of two, which the dtype need not hold."""
-    one = jnp.ones((), x.dtype)
-    half = exponent // 2
-    return x * jnp.ldexp(one, half) * jnp.ldexp(one, exponent - half)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -74,7 +74,7 @@ def lowpass(
     References:
         Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
     """
-    checks.nonnegative("smoothness", smoothness)
+    checks.nonnegative("smoothness", smoothness, one=True)
     check_mask(mask)
     dimensions = checks.count("dimensions", dimensions, most=2)
     (images, smoothness), back = real_arrays(images=images, smoothness=smoothness)
@@ -170,8 +170,8 @@ def denoise(
     References:
         Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
     """
-    checks.positive("noise", noise)
-    checks.positive("strength", strength)
+    checks.positive("noise", noise, one=True)
+    checks.positive("strength", strength, one=True)
     (filters, images, noise, strength), back = real_arrays(
         filters=filters, images=images, noise=noise, strength=strength
     )

@@ -158,7 +158,7 @@ def solve(
         steps = state.steps + count
         way = jnp.linalg.norm(latest - shorter * first)
         way = jnp.maximum(way, jnp.linalg.norm(jnp.where(codes != 0, penalty, 0)))
-        target = jnp.linalg.norm(state.z) / way * jnp.minimum(GROWTH, 1 + steps / PATIENCE)
+        target = jnp.linalg.norm(state.z) / way * jnp.minimum(GROWTH, 1 + steps.astype(x.dtype) / PATIENCE)
         usable = (way > 0) & (target > 0)
         rho = jnp.where(usable, jnp.sqrt(state.rho * target), state.rho)
         # Longer steps after the objective rose would let it rise for ever.

@@ -78,10 +78,10 @@ def cauchy_codes(
         Olshausen and Field, Emergence of simple-cell receptive field properties by learning a sparse code for
         natural images, 1996.
     """
-    checks.positive("penalty", penalty)
-    checks.positive("scale", scale)
+    checks.positive("penalty", penalty, one=True)
+    checks.positive("scale", scale, one=True)
     if tolerance is not None:
-        checks.nonnegative("tolerance", tolerance)
+        checks.nonnegative("tolerance", tolerance, one=True)
     arrays, back = real_arrays(dictionary=dictionary, signals=signals, penalty=penalty, scale=scale)
     dictionary, signals, penalty, scale = arrays
     checks.axes("dictionary", dictionary, "atoms", "features")

@@ -65,8 +65,8 @@ def ksvd(sparsity: int, *, tolerance: RealScalar = 0.0, uses: int = 1, mu: RealS
         Aharon, Elad and Bruckstein, K-SVD: an algorithm for designing overcomplete dictionaries for sparse
         representation, 2006.
     """
-    checks.nonnegative("tolerance", tolerance)
-    checks.within("mu", mu, 0, 1)
+    checks.nonnegative("tolerance", tolerance, one=True)
+    checks.within("mu", mu, 0, 1, one=True)
     options = {"sparsity": checks.count("sparsity", sparsity)}
     step = bind(_step, static=options, tolerance=tolerance, uses=checks.count("uses", uses), mu=mu)
     return Learner(bind(_init), step)

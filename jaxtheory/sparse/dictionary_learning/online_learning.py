@@ -87,8 +87,8 @@ def online(
     checks.positive("penalty", penalty)
     if np.ndim(penalty) > 1:
         raise ValueError(f"penalty has the shape {np.shape(penalty)}: take one number, or one for each atom")
-    checks.nonnegative("forgetting", forgetting)
-    checks.nonnegative("tolerance", tolerance)
+    checks.nonnegative("forgetting", forgetting, one=True)
+    checks.nonnegative("tolerance", tolerance, one=True)
     options = {
         "max_steps": checks.count("max_steps", max_steps),
         "sweeps": checks.count("sweeps", sweeps),
@@ -147,7 +147,7 @@ def _stepped(
         "converged": jnp.mean((found.converged & finite).astype(dtype)),
     }
 
-    weight = 1 / jnp.maximum(jnp.sum(finite), 1)
+    weight = 1 / jnp.maximum(jnp.sum(finite), 1).astype(dtype)
     keep = jnp.where(state.step > 0, (1 - 1 / (state.step + 1.0)) ** forgetting, 1).astype(dtype)
     gram = keep * state.gram + weight * matmul(codes.T, codes)
     cross = keep * state.cross + weight * matmul(codes.T, signals)

@@ -89,10 +89,10 @@ def sparsenet(
     """
     numbers = {"rate": rate, "penalty": penalty, "scale": scale, "variance": variance}
     for name, value in numbers.items():
-        checks.positive(name, value)
-    checks.within("memory", memory, 0, 1)
-    checks.nonnegative("gain", gain)
-    checks.nonnegative("tolerance", tolerance)
+        checks.positive(name, value, one=True)
+    checks.within("memory", memory, 0, 1, one=True)
+    checks.nonnegative("gain", gain, one=True)
+    checks.nonnegative("tolerance", tolerance, one=True)
     options = {"max_steps": checks.count("max_steps", max_steps)}
     step = bind(_step, static=options, memory=memory, gain=gain, tolerance=tolerance, **numbers)
     return Learner(bind(_init, variance=variance), step)

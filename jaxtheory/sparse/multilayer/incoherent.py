@@ -81,8 +81,8 @@ def perturb(
         [0.10000000149011612]
     """
     checks.random_key("key", key)
-    checks.positive("mu", mu)
-    checks.within("mu", mu, 0, 1)
+    checks.positive("mu", mu, one=True)
+    checks.within("mu", mu, 0, 1, one=True)
     (filters, mu), back = real_arrays(filters=filters, mu=mu)
     checks.axes("filters", filters, "length", "channels", "atoms")
     checks.axes("mu", mu)

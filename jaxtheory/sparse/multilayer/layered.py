@@ -145,7 +145,7 @@ def layered_basis_pursuit(
     penalties = layout.per_layer("penalties", penalties, filters, images, positive=False)
     max_steps = checks.count("max_steps", max_steps)
     if tolerance is not None:
-        checks.nonnegative("tolerance", tolerance)
+        checks.nonnegative("tolerance", tolerance, one=True)
         (tolerance, _), _ = real_arrays(tolerance=tolerance, images=images)
     facts = (checks.flag("nonnegative", nonnegative), max_steps)
     return back(_pursued(facts, layout, filters, images, penalties, tolerance))

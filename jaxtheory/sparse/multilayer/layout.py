@@ -171,12 +171,7 @@ def check_strides(strides: Strides, layers: int) -> tuple[int, ...]:
 
 def check_layers(name: str, values: Any, layers: int | None, *, positive: bool) -> None:
     """Refuses what is not a sequence of numbers, one or more for each layer, that are large enough."""
-    if (
-        not hasattr(values, "__len__")
-        or np.ndim(getattr(values, "shape", (0,))) == 0
-        or isinstance(values, str)
-    ):
-        raise TypeError(f"{name} is a {type(values).__name__}: take a sequence, with an entry for each layer")
+    values = checks.entries(name, values, "a sequence, with an entry for each layer")
     if layers is not None and len(values) != layers:
         raise ValueError(f"{name} has {len(values)} entries: take one for each of the {layers} layers")
     for index in range(len(values)):

@@ -16,6 +16,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Boundary
 from jaxtheory.sparse import convolutional
+from jaxtheory.sparse.convolutional.learning import revived
 from jaxtheory.sparse.learning import Learner, bind
 from jaxtheory.sparse.multilayer.iterative import default_sizes, iterate, objective
 from jaxtheory.sparse.multilayer.layout import Layers, Layout, PerLayer, Strides, check_layers, check_strides
@@ -53,11 +54,13 @@ def learner(
     layers. Both lower the mean over images of the objective of `ml_ista`. The filters go down its gradient
     along the sphere, each atom's divided by the energy of its codes (and its layer's by the squared norms of
     the layers above), by a step that is halved until it lowers the objective with these codes by a share of
-    what the gradient promises. An atom that is not used is left as it is.
+    what the gradient promises. An atom that is not used is left as it is. An atom of zeros is first replaced
+    by a patch of what lies below it, of those with the most energy: in the first layer of the images, in
+    others of the products of the atoms below with theirs.
 
-    `init(filters)` divides the filters of each layer, such as those of `init`, by their norms; an atom of
-    zeros is left as it is. `step(state, images)` takes a batch of images. Its metric `"objective"` is the
-    mean objective before the step on the filters.
+    `init(filters)` divides the filters of each layer, such as those of `init`, by their norms.
+    `step(state, images)` takes a batch of images. Its metric `"objective"` is the mean objective before the
+    step on the filters.
 
     Args:
         penalties: The weights $\lambda_i \ge 0$ of the sparsity terms, for each layer: a number, one for each
@@ -132,6 +135,20 @@ def _step(
     return MultilayerState(tuple(kept[:-1]), kept[-1], state.step + 1), {"objective": back(value)}
 
 
+def _revived(layout: Layout, filters: tuple[Array, ...], images: Array) -> tuple[Array, ...]:
+    """The filters, with atoms of zeros replaced by patches of what lies below them."""
+
+    def replaced() -> tuple[Array, ...]:
+        below, found = images.reshape(-1, *images.shape[-layout.space - 1 :]), []
+        for index, one in enumerate(filters):
+            found.append(revived(one, below))
+            below = layout.analyze(found[-1], below, index)
+        return tuple(found)
+
+    empty = [jnp.any(jnp.all(one == 0, tuple(range(one.ndim - 1)))) for one in filters]
+    return lax.cond(jnp.any(jnp.stack(empty)), replaced, lambda: filters)
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def _moved(
     facts: tuple[int, bool, bool],
@@ -142,6 +159,7 @@ def _moved(
     penalties: tuple[Array, ...],
 ) -> tuple[tuple[Array, ...], Array, Array]:
     """The filters after a step, the size of the next step, and the objective before."""
+    filters = _revived(layout, filters, images)
     step_sizes = default_sizes(layout, filters, images.shape[-layout.space - 1 : -1])
     codes = iterate(facts, layout, filters, images, penalties, step_sizes).codes[-1]
 

@@ -50,13 +50,15 @@ def init(
         [(6, 6, 1, 8), (4, 4, 8, 16)]
     """
     checks.random_key("key", key)
+    atoms = checks.counts("atoms", atoms, each="layer")
+    kernel_size = checks.entries("kernel_size", kernel_size, "a size for each layer")
     if len(kernel_size) != len(atoms):
         raise ValueError(
             f"kernel_size has {len(kernel_size)} entries and atoms has {len(atoms)}: take as many of both"
         )
-    squares = [(one, one) if isinstance(one, int) else tuple(one) for one in kernel_size]
-    sizes = [tuple(checks.count("kernel_size", n) for n in one) for one in squares]
-    widths = [checks.count("channels", channels), *(checks.count("atoms", one) for one in atoms)]
+    forms = (("height", "width"), ("length",))
+    sizes = [checks.sizes("kernel_size", one, *forms, square=True) for one in kernel_size]
+    widths = [checks.count("channels", channels), *atoms]
     keys = jax.random.split(key, max(len(sizes), 1))
     filters = [
         jax.random.normal(own, (*size, below, above))
@@ -156,12 +158,12 @@ def sample(
     """
     checks.random_key("key", key)
     layout, filters, _, back = Layout.prepare(filters, strides, boundary)
-    check_shape(shape, layout)
+    shape = checked_shape(shape, layout)
     grid = layout.shapes(shape)[-1]
     places = math.prod(grid) * filters[-1].shape[-1]
     sparsity = checks.count("sparsity", sparsity, least=0, most=places)
-    checks.nonnegative("smallest", smallest)
-    checks.nonnegative("largest", largest)
+    checks.nonnegative("smallest", smallest, one=True)
+    checks.nonnegative("largest", largest, one=True)
     dtype = filters[-1].dtype
     for_place, for_size, for_sign = jax.random.split(key, 3)
     values = jax.random.uniform(for_size, (sparsity,), dtype, smallest, largest)
@@ -172,10 +174,6 @@ def sample(
     return back(_synthesized(layout, filters, codes))
 
 
-def check_shape(shape: Sequence[int], layout: Layout) -> None:
-    """Refuses a shape that does not have as many axes as the filters."""
-    if len(shape) != layout.space:
-        form = "(height, width)" if layout.space == 2 else "(length,)"
-        raise ValueError(f"shape is {tuple(shape)}: take {form}, as the filters have it")
-    for n in shape:
-        checks.count("shape", n)
+def checked_shape(shape: Sequence[int], layout: Layout) -> tuple[int, ...]:
+    """A shape with as many axes as the filters."""
+    return checks.sizes("shape", shape, ("height", "width") if layout.space == 2 else ("length",))

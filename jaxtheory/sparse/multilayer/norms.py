@@ -19,7 +19,7 @@ from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Boundary
 from jaxtheory.sparse import coherence
 from jaxtheory.sparse.multilayer.layout import Layers, Layout, Strides
-from jaxtheory.sparse.multilayer.model import check_shape
+from jaxtheory.sparse.multilayer.model import checked_shape
 
 
 @record
@@ -97,7 +97,7 @@ def squared_norms(
         neural networks, 2019.
     """
     layout, filters, _, back = Layout.prepare(filters, strides, boundary)
-    check_shape(shape, layout)
+    shape = checked_shape(shape, layout)
     return back(_squared_norms(layout, tuple(layout.shapes(shape)), filters))
 
 
@@ -202,10 +202,9 @@ def sparsity(
 
 def _largest_window(values: Array, patch_size: int | Sequence[int], boundary: Boundary) -> Array:
     """The largest sum over channels and windows: (..., H, W, channels) to (...)."""
-    sizes = (patch_size, patch_size) if isinstance(patch_size, int) else tuple(patch_size)
-    sizes = tuple(checks.count("patch_size", one) for one in sizes)
+    sizes = checks.sizes("patch_size", patch_size, ("height", "width"), ("length",), square=True)
     space = len(sizes)
-    if space not in (1, 2) or values.ndim <= space:
+    if values.ndim <= space:
         raise ValueError(
             f"patch_size is {sizes}, for an array of shape {values.shape}: take (height, width) or (length,)"
         )

@@ -5,10 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
+from jaxtheory.core.linalg import conjugate_gradients
 from jaxtheory.core.types import AnyArray, RealScalar
 from jaxtheory.sparse.pursuit import operators
 from jaxtheory.sparse.pursuit.operators import Dictionary
@@ -45,6 +47,11 @@ def basis_pursuit(
     many problems. A signal is done once its residual is at most `tolerance` times its norm and its gap at
     most `tolerance` times $\|z\|_1$.
 
+    Codes have the derivative of the representation on their support with respect to signals and dictionary,
+    in both modes and to any order. It is that of the minimizer where as many codes are nonzero as there are
+    features; where fewer are, up to the default tolerance, least squares leaves out what changes off the span
+    of their atoms. The objective has the derivative of $\|z\|_1$, and the gap has derivative zero.
+
     Args:
         dictionary: The atoms, one in each row, or a pair of functions `(apply, adjoint)`.
         signals: The signals to represent.
@@ -55,7 +62,7 @@ def basis_pursuit(
 
     Returns:
         The codes; the objective is $\|z\|_1$, and the gap is how far it is above the value of a dual point. A
-        signal outside what the atoms span is not converged.
+        signal outside what the atoms span is not converged, nor is one with numbers out of the dtype's range.
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
@@ -94,10 +101,30 @@ def _basis_pursuit(
     """Bregman iteration for all signals at once."""
     rows, finite = operators.finite_rows(signals)
     dtype, leading = rows.dtype, signals.shape[:-1]
-    root = jnp.sqrt(jnp.finfo(dtype).eps)
     if tolerance is None:
         tolerance = REACH * jnp.cbrt(jnp.finfo(dtype).eps)
+    whole = operators.read_whole(dictionary, rows)
     dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
+    codes, gap, steps, done = _iterated((atoms, options), dictionary, rows, lax.stop_gradient(tolerance))
+    (codes, held), (gap, _) = units.codes(codes), units.codes(gap[:, None])
+    gap, objective = gap[:, 0], jnp.sum(jnp.abs(codes), axis=1)
+    held &= whole & jnp.isfinite(objective)
+    return LassoResult(
+        codes=jnp.where(finite[:, None], codes, jnp.nan).reshape(*leading, atoms),
+        objective=jnp.where(finite, objective, jnp.nan).reshape(leading),
+        gap=jnp.where(finite, gap, jnp.nan).reshape(leading),
+        steps=steps.reshape(leading),
+        converged=(done & finite & held).reshape(leading),
+    )
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _iterated(
+    facts: tuple[int, Options], dictionary: Any, rows: Float[Array, "n features"], tolerance: Array
+) -> tuple[Array, Array, Array, Array]:
+    """The codes, their gaps and numbers of steps, and which signals are done, of a problem near one."""
+    (atoms, options), dtype = facts, rows.dtype
+    root = jnp.sqrt(jnp.finfo(dtype).eps)
     apply, adjoint = operators.functions(dictionary)
     curvature = operators.gram_curvature(dictionary, atoms, dtype)
     largest = jnp.max(jnp.abs(adjoint(rows)), axis=1)
@@ -108,7 +135,7 @@ def _basis_pursuit(
 
     def one_problem(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         count, codes, dual, gap, steps, done = carry
-        penalty = jnp.maximum(FIRST_PENALTY * DECAY**count, LEAST_PENALTY * root) * largest
+        penalty = jnp.maximum(FIRST_PENALTY * DECAY ** count.astype(dtype), LEAST_PENALTY * root) * largest
         target = jnp.where(done[:, None], 0, rows + penalty * dual)
         start = jnp.where(done[:, None], 0, codes)
         new = solve(options, dictionary, target, penalty, start, zero, zero, curvature)
@@ -135,13 +162,31 @@ def _basis_pursuit(
         norm == 0,
     )
     _, codes, _, gap, steps, done = lax.while_loop(goes_on, one_problem, start)
-    codes, gap = units.codes(codes), units.codes(gap[:, None])[:, 0]
-    objective = jnp.sum(jnp.abs(codes), axis=1)
-    held = jnp.isfinite(objective) & ((objective >= jnp.finfo(dtype).tiny) | (norm == 0))
-    return LassoResult(
-        codes=jnp.where(finite[:, None], codes, jnp.nan).reshape(*leading, atoms),
-        objective=jnp.where(finite, objective, jnp.nan).reshape(leading),
-        gap=jnp.where(finite, gap, jnp.nan).reshape(leading),
-        steps=steps.reshape(leading),
-        converged=(done & finite & held).reshape(leading),
-    )
+    return codes, gap, steps, done
+
+
+@_iterated.defjvp
+def _iterated_jvp(
+    facts: tuple[int, Options], primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+    """Differentiates what holds on the support, where codes represent the signal, by least squares."""
+    codes, *rest = _iterated(facts, *primals)
+    sizes = jnp.abs(lax.stop_gradient(codes))
+    # Codes smaller than what is told from zero would make a support of rounding.
+    on = sizes > REACH * jnp.cbrt(jnp.finfo(codes.dtype).eps) * jnp.sum(sizes, axis=1, keepdims=True)
+
+    def misfit(dictionary: Any, rows: Array) -> Array:
+        return rows - operators.functions(dictionary)[0](codes)
+
+    _, target = jax.jvp(misfit, primals[:2], tangents[:2])
+    _, adjoint = operators.functions(primals[0])
+    product = operators.gram_product(primals[0], len(codes))
+
+    def within(v: Array) -> Array:
+        return jnp.where(on, product(jnp.where(on, v, 0)), v)
+
+    target = jnp.where(on, adjoint(target), 0)
+    moved = lax.custom_linear_solve(within, target, conjugate_gradients, symmetric=True)
+    gap, *counts = rest
+    still = [np.zeros(leaf.shape, jax.dtypes.float0) for leaf in counts]
+    return (codes, *rest), (moved, jnp.zeros_like(gap), *still)

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.types import AnyArray, RealScalar
+from jaxtheory.sparse import scale
 from jaxtheory.sparse.pursuit import operators
 from jaxtheory.sparse.pursuit.batching import Solver, with_batches
 from jaxtheory.sparse.pursuit.operators import Dictionary
@@ -168,9 +169,10 @@ def _orthogonal(
 ) -> GreedyResult:
     """Least squares on supports that are chosen atom after atom, or all at once."""
     rows, finite = operators.finite_rows(signals)
-    dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
+    whole = finite & operators.read_whole(dictionary, rows, each=True)
+    dictionary, rows, units = operators.in_units(dictionary, rows, atoms, each=True)
     dtype, count = rows.dtype, len(rows)
-    goal = jnp.asarray(tolerance, dtype) * units.inverse_signals[:, 0]
+    goal = scale.shifted(jnp.asarray(tolerance, dtype), -units.signals[:, 0])
     selected = partial(_selected, (atoms, sparsity, at_once))
     if not isinstance(dictionary, tuple):
         selected = _selector(atoms, sparsity, at_once)
@@ -189,7 +191,7 @@ def _orthogonal(
     codes = jnp.zeros((count, atoms), dtype)
     codes = codes.at[jnp.arange(count)[:, None], support].add(jnp.where(support < 0, 0, values))
     residual = rows - jnp.einsum("nk,nkf->nf", values, chosen, precision="highest")
-    return _finished(signals, finite, units, codes, support, residual, steps)
+    return _finished(signals, (finite, whole), units, codes, support, residual, steps)
 
 
 @cache
@@ -257,7 +259,8 @@ def _matching(
 ) -> GreedyResult:
     """The steps of matching pursuit."""
     rows, finite = operators.finite_rows(signals)
-    dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
+    whole = finite & operators.read_whole(dictionary, rows, each=True)
+    dictionary, rows, units = operators.in_units(dictionary, rows, atoms, each=True)
     dtype, count = rows.dtype, len(rows)
     _, adjoint = operators.functions(dictionary)
     inverse_norms = _inverse_norms(lax.stop_gradient(dictionary), atoms, dtype)
@@ -279,7 +282,7 @@ def _matching(
 
     start = (jnp.zeros((count, atoms), dtype), jnp.full((count, steps), -1), rows, jnp.zeros(count, int))
     codes, support, residual, taken = lax.fori_loop(0, steps, step, start)
-    return _finished(signals, finite, units, codes, support, residual, taken)
+    return _finished(signals, (finite, whole), units, codes, support, residual, taken)
 
 
 def _inverse_norms(dictionary: Any, atoms: int, dtype: Any) -> Float[Array, " atoms"]:
@@ -290,7 +293,7 @@ def _inverse_norms(dictionary: Any, atoms: int, dtype: Any) -> Float[Array, " at
 
 def _finished(
     signals: Float[Array, "... features"],
-    finite: Bool[Array, " n"],
+    known: tuple[Bool[Array, " n"], Bool[Array, " n"]],
     units: operators.Units,
     codes: Array,
     support: Array,
@@ -298,13 +301,17 @@ def _finished(
     steps: Array,
 ) -> GreedyResult:
     """The result in the units and leading axes of the signals."""
-    leading = signals.shape[:-1]
+    leading, (finite, whole) = signals.shape[:-1], known
     squared_norm = jnp.sum(residual**2, axis=1)
     # The derivative of a norm of zero is taken for zero.
-    norm = jnp.sqrt(jnp.where(squared_norm > 0, squared_norm, 1)) * (squared_norm > 0) * units.signals[:, 0]
+    norm = jnp.sqrt(jnp.where(squared_norm > 0, squared_norm, 1)) * (squared_norm > 0)
+    codes, held = units.codes(codes)
+    left = scale.shifted(norm, units.signals[:, 0])
+    held &= whole & jnp.isfinite(left) & ((left != 0) == (norm != 0))
     return GreedyResult(
-        codes=jnp.where(finite[:, None], units.codes(codes), jnp.nan).reshape(*leading, codes.shape[1]),
+        codes=jnp.where(finite[:, None], codes, jnp.nan).reshape(*leading, codes.shape[1]),
         support=jnp.where(finite[:, None], support, -1).reshape(*leading, support.shape[1]),
-        residual=jnp.where(finite, norm, jnp.nan).reshape(leading),
+        residual=jnp.where(finite, left, jnp.nan).reshape(leading),
         steps=jnp.where(finite, steps, 0).reshape(leading),
+        in_range=held.reshape(leading),
     )

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from jaxtheory.core import checks, linalg
 from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.types import AnyArray
+from jaxtheory.sparse import scale
 
 Dictionary = Real[AnyArray, "atoms features"] | tuple[Callable[..., Any], Callable[..., Any]]
 """A matrix with one atom in each row, or the functions `(apply, adjoint)`."""
@@ -35,28 +36,24 @@ class Arguments(NamedTuple):
 
 
 class Units(NamedTuple):
-    """Powers of two by which a problem is divided, so that no square over- or underflows.
+    """Exponents of the powers of two by which a problem is divided, so that no square over- or underflows."""
 
-    Both they and their inverses are kept: XLA turns a division by two numbers into one by their product,
-    which may overflow.
-    """
+    dictionary: Int[Array, "..."]
+    """That of the dictionary, or one for each atom."""
+    signals: Int[Array, "n 1"]
 
-    dictionary: Float[Array, ""]
-    inverse_dictionary: Float[Array, ""]
-    signals: Float[Array, "n 1"]
-    inverse_signals: Float[Array, "n 1"]
-
-    def codes(self, codes: Array) -> Array:
-        """Turns codes of the divided problem into codes of the original one."""
-        return codes * self.inverse_dictionary * self.signals
+    def codes(self, codes: Array) -> tuple[Array, Bool[Array, " n"]]:
+        """Codes of the original problem from those of the divided one, and whether the dtype holds them."""
+        back = scale.shifted(codes, self.signals - self.dictionary)
+        return back, jnp.all(jnp.isfinite(back) & ((back != 0) == (codes != 0)), axis=1)
 
     def squares(self, values: Float[Array, " n"]) -> Float[Array, " n"]:
         """Turns objectives and gaps of the divided problem into those of the original one."""
-        return values * self.signals[:, 0] * self.signals[:, 0]
+        return scale.shifted(values, 2 * self.signals[:, 0])
 
     def penalties(self, penalty: Array) -> Array:
         """Turns penalties of the original problem into those of the divided one."""
-        return penalty * self.inverse_dictionary * self.inverse_signals
+        return scale.shifted(penalty, -(self.dictionary + self.signals))
 
 
 def checked(dictionary: Any, signals: Any, name: str, amount: Any) -> Arguments:
@@ -131,7 +128,9 @@ def finite_rows(signals: Float[Array, "..."]) -> tuple[Float[Array, "n features"
     return jnp.where(finite[:, None], rows, 0), finite
 
 
-def in_units(dictionary: Any, rows: Float[Array, "n features"], atoms: int) -> tuple[Any, Array, Units]:
+def in_units(
+    dictionary: Any, rows: Float[Array, "n features"], atoms: int, *, each: bool = False
+) -> tuple[Any, Array, Units]:
     """A dictionary and signals divided by powers of two, so that their largest entries lie near one.
 
     Solutions of the divided problem, times powers of two, are those of the original one: derivatives take
@@ -141,33 +140,29 @@ def in_units(dictionary: Any, rows: Float[Array, "n features"], atoms: int) -> t
         dictionary: A matrix or a pair of functions.
         rows: The signals, all of them finite.
         atoms: The number of atoms.
+        each: Whether each atom of a matrix is divided by its own power of two.
 
     Returns:
         The divided dictionary and signals, and what they were divided by.
     """
+    of_signals = scale.exponent(rows, (1,))[:, None]
     if isinstance(dictionary, tuple):
         probe = jax.random.normal(jax.random.key(0), (1, atoms), rows.dtype)
-        size = jnp.max(jnp.abs(dictionary[0](lax.stop_gradient(probe))))
+        of_atoms = scale.exponent(dictionary[0](lax.stop_gradient(probe)), (0, 1))
+        inverse = jnp.ldexp(jnp.ones((), rows.dtype), -of_atoms)
+        dictionary = tuple(Partial(_scaled, part, inverse) for part in dictionary)
     else:
-        size = jnp.max(jnp.abs(dictionary))
-    sizes = jnp.max(jnp.abs(rows), axis=1, keepdims=True)
-    units = Units(*_power_of_two(lax.stop_gradient(size)), *_power_of_two(lax.stop_gradient(sizes)))
+        of_atoms = scale.exponent(dictionary, (1,) if each else (0, 1))
+        dictionary = scale.shifted(dictionary, -of_atoms[:, None] if each else -of_atoms)
+    return dictionary, scale.shifted(rows, -of_signals), Units(of_atoms, of_signals)
+
+
+def read_whole(dictionary: Any, rows: Float[Array, "n features"], *, each: bool = False) -> Bool[Array, " n"]:
+    """Whether processors read a matrix dictionary and each signal without taking small entries for zeros."""
+    whole = ~scale.flushed(rows, (1,))
     if isinstance(dictionary, tuple):
-        dictionary = tuple(Partial(_scaled, part, units.inverse_dictionary) for part in dictionary)
-    else:
-        dictionary = dictionary * units.inverse_dictionary
-    return dictionary, rows * units.inverse_signals, units
-
-
-def _power_of_two(size: Array) -> tuple[Array, Array]:
-    """The power of two at or below a positive number, and its inverse; one for zero and for infinity."""
-    fraction, exponent = jnp.frexp(size)
-    usual = (size > 0) & jnp.isfinite(size)
-    one = jnp.ones_like(fraction)
-    # So that the inverse is a normal number as well: processors flush subnormal ones to zero.
-    limit = -jnp.finfo(size.dtype).minexp
-    exponent = jnp.clip(jnp.where(usual, exponent - 1, 0), -limit, limit)
-    return jnp.ldexp(one, exponent), jnp.ldexp(one, -exponent)
+        return whole
+    return whole & ~jnp.any(scale.flushed(dictionary, (1,) if each else (0, 1)))
 
 
 def _scaled(function: Callable[[Array], Array], factor: Array, x: Array) -> Array:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Real
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.types import AnyArray, Reals, RealScalar
+from jaxtheory.sparse import scale
 from jaxtheory.sparse.pursuit import operators
 from jaxtheory.sparse.pursuit.operators import Dictionary
 from jaxtheory.sparse.pursuit.solver import Options, solve
@@ -60,7 +61,7 @@ def lasso(
     Returns:
         The codes with their objectives and gaps. A signal with infinities or NaN has codes of NaN, and so has
         one whose penalty is found to be negative or NaN within a compiled program; neither is converged. Nor
-        is a signal whose objective, or whose penalty relative to it, is out of the dtype's range.
+        is a signal where a number that counts, such as its objective or a code, is out of the dtype's range.
 
     Raises:
         ValueError: If shapes do not match, there are no atoms, or a number is out of its range.
@@ -161,6 +162,8 @@ class _Prepared(NamedTuple):
     signals: Float[Array, "... features"]
     rows: Float[Array, "n features"]
     finite: Bool[Array, " n"]
+    whole: Bool[Array, " n"]
+    """Whether processors read the signal, and the dictionary, without taking small entries for zeros."""
     dictionary: Any
     units: operators.Units
     curvature: Float[Array, ""]
@@ -174,7 +177,7 @@ class _Prepared(NamedTuple):
         allowed = jnp.all(penalty >= 0, axis=1)
         weight = self.units.penalties(jnp.where(allowed[:, None], penalty, 1))
         # A penalty that vanishes beside the signal would leave its atom unpenalized.
-        held = ~jnp.any((weight == 0) & (penalty > 0), axis=1)
+        held = self.whole & ~scale.flushed(penalty, (1,)) & ~jnp.any((weight == 0) & (penalty > 0), axis=1)
         one = solve(
             options, self.dictionary, self.rows, weight, start, self.tolerance, self.slack, self.curvature
         )
@@ -182,7 +185,9 @@ class _Prepared(NamedTuple):
         objective, gap = self.units.squares(one.objective), self.units.squares(one.gap)
         held &= _in_range(objective) | ~jnp.any(one.codes != 0, axis=1)
         nan = jnp.asarray(jnp.nan, dtype)
-        codes = jnp.where(known[:, None], self.units.codes(one.codes), nan)
+        codes, kept = self.units.codes(one.codes)
+        held &= kept
+        codes = jnp.where(known[:, None], codes, nan)
         return lax.stop_gradient(one.codes), LassoResult(
             codes=codes.reshape(*leading, atoms),
             objective=jnp.where(known, objective, nan).reshape(leading),
@@ -199,10 +204,11 @@ def _prepared(dictionary: Any, signals: Array, tolerance: Any, atoms: int) -> tu
     slack = jnp.asarray(tolerance is None, dtype)
     if tolerance is None:
         tolerance = REACH * jnp.finfo(dtype).eps
+    whole = operators.read_whole(dictionary, rows)
     dictionary, rows, units = operators.in_units(dictionary, rows, atoms)
     curvature = operators.gram_curvature(lax.stop_gradient(dictionary), atoms, dtype)
     tolerance = jnp.asarray(tolerance, dtype)
-    shared = _Prepared(signals, rows, finite, dictionary, units, curvature, tolerance, slack)
+    shared = _Prepared(signals, rows, finite, whole, dictionary, units, curvature, tolerance, slack)
     return shared, jnp.zeros((len(rows), atoms), dtype)
 
 

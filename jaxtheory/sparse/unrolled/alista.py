@@ -25,7 +25,7 @@ from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
-from jaxtheory.sparse.unrolled.layers import Dictionary, as_dictionary, as_inputs, check_features, unroll
+from jaxtheory.sparse.unrolled.layers import Dictionary, applied, as_dictionary, unroll
 from jaxtheory.sparse.unrolled.selection import select, trusted_counts
 
 
@@ -141,7 +141,7 @@ def init(
     Raises:
         ValueError: If the dictionary is not a matrix or holds an atom of zeros, there is no step, the
             threshold is not positive, or the selection is not a pair of shares in order.
-        TypeError: If an array is not real, or the number of steps is not a whole number.
+        TypeError: If an array is not real, a count is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -154,7 +154,7 @@ def init(
         Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in LISTA, 2019.
     """
     steps = checks.count("steps", steps)
-    checks.positive("threshold", threshold)
+    checks.positive("threshold", threshold, one=True)
     dictionary, back = as_dictionary(key, dictionary)
     return back(
         Parameters(
@@ -185,7 +185,7 @@ def apply(
 
     Raises:
         ValueError: If the signals do not have as many features as the atoms.
-        TypeError: If the signals are not real.
+        TypeError: If the signals are not real, or a flag is not one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -197,9 +197,8 @@ def apply(
     References:
         Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in LISTA, 2019.
     """
-    params, x, back = as_inputs(params, x)
-    check_features(params.dictionary.shape[1], x)
-    return back(_applied(params, x, iterates=iterates, remat=remat))
+    sizes = [np.shape(params.dictionary)[1]]
+    return applied(_applied, params, x, ["features"], sizes, iterates=iterates, remat=remat)
 
 
 @partial(jax.jit, static_argnames=("iterates", "remat"))

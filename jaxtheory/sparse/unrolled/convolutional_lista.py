@@ -22,6 +22,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
@@ -32,7 +33,7 @@ from jaxtheory.core.types import AnyArray, Boundary, RandomKey, RealScalar
 from jaxtheory.sparse.convolutional import analyze, normalize, synthesize
 from jaxtheory.sparse.convolutional.plan import check_filters
 from jaxtheory.sparse.proximal import soft_threshold
-from jaxtheory.sparse.unrolled.layers import as_inputs, repeat, unroll
+from jaxtheory.sparse.unrolled.layers import applied, is_shape, repeat, unroll
 
 Filters = Real[AnyArray, "..."] | tuple[int, int, int] | tuple[int, int, int, int]
 """Filters, or the shape of those that are drawn at random."""
@@ -104,7 +105,7 @@ def init(
     Raises:
         ValueError: If the filters have neither 3 nor 4 axes or an empty one, there is no step, the penalty is
             not positive, or the boundary is unknown.
-        TypeError: If an array is not real, or the number of steps is not a whole number.
+        TypeError: If an array is not real, a count is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -117,16 +118,13 @@ def init(
         Sreter and Giryes, Learned convolutional sparse coding, 2018.
     """
     steps = checks.count("steps", steps)
-    checks.positive("penalty", penalty)
+    checks.positive("penalty", penalty, one=True)
     checks.one_of("boundary", boundary, ("periodic", "zero"))
-    if isinstance(filters, tuple) and all(isinstance(one, int) for one in filters):
-        checks.random_key("key", key)
-        if len(filters) not in (3, 4) or min(filters) < 1:
-            raise ValueError(
-                f"filters is {filters}: take filters, or their shape (height, width, channels, atoms) or "
-                "(length, channels, atoms)"
-            )
-        filters = normalize(jax.random.normal(key, filters))
+    checks.random_key("key", key)
+    if is_shape(filters):
+        ends = ("channels", "atoms")
+        shape = checks.sizes("filters", filters, ("height", "width", *ends), ("length", *ends))
+        filters = normalize(jax.random.normal(key, shape))
     (filters,), back = real_arrays(filters=filters)
     check_filters(filters)
     largest = _largest_response(filters)
@@ -155,7 +153,7 @@ def apply(
     Raises:
         ValueError: If the images do not have the filters' axes and channels, or filters do not fit on
             periodic ones.
-        TypeError: If the images are not real.
+        TypeError: If the images are not real, or a flag is not one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -167,11 +165,10 @@ def apply(
     References:
         Sreter and Giryes, Learned convolutional sparse coding, 2018.
     """
-    params, x, back = as_inputs(params, x)
-    *kernel, channels, _ = params.dictionary.shape
-    names = ("height", "width") if len(kernel) == 2 else ("length",)
-    checks.axes("x", x, "...", *names, "channels", sizes=[*[None] * len(kernel), channels])
-    return back(_applied(params, x, iterates=iterates, remat=remat))
+    *kernel, channels, _ = np.shape(params.dictionary)
+    axes = (*(("height", "width") if len(kernel) == 2 else ("length",)), "channels")
+    sizes = [*[None] * len(kernel), channels]
+    return applied(_applied, params, x, axes, sizes, iterates=iterates, remat=remat)
 
 
 @partial(jax.jit, static_argnames=("iterates", "remat"))

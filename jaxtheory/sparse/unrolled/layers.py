@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Real
 
@@ -30,13 +31,12 @@ def as_dictionary(key: RandomKey, dictionary: Dictionary) -> tuple[Array, Callab
 
     Raises:
         ValueError: If it is not a matrix, or has no atoms or features.
-        TypeError: If it is not real, a number is not a whole number, or a key is needed and is not a random
-            key.
+        TypeError: If it is not real, a number is not a whole number, or `key` is not a random key.
     """
-    if isinstance(dictionary, tuple) and all(isinstance(one, int) for one in dictionary):
+    checks.random_key("key", key)
+    if is_shape(dictionary):
         if len(dictionary) != 2:
             raise ValueError(f"dictionary is {dictionary}: take (atoms, features), or a matrix of that shape")
-        checks.random_key("key", key)
         dictionary = coherence.gaussian(key, *(checks.count("dictionary", one) for one in dictionary))
     (dictionary,), back = real_arrays(dictionary=dictionary)
     checks.axes("dictionary", dictionary, "atoms", "features")
@@ -45,30 +45,46 @@ def as_dictionary(key: RandomKey, dictionary: Dictionary) -> tuple[Array, Callab
     return dictionary, back
 
 
+def is_shape(value: Any) -> bool:
+    """Whether a dictionary is given by its sizes: a tuple of single numbers."""
+    return isinstance(value, tuple) and not any(np.ndim(one) for one in value)
+
+
 def safe_norm(matrix: Array) -> Float[Array, "..."]:
     """The squared norm of each matrix, and 1 for one of zeros, whose codes are zero with any step."""
     norm = linalg.squared_norm(matrix)
     return jnp.where(norm > 0, norm, 1)
 
 
-def as_inputs(params: Any, x: Any) -> tuple[Any, Array, Callable[[Any], Any]]:
-    """Parameters and signals in the dtype that is computed in, and what gives results the caller's.
+def applied(
+    program: Callable[..., Any],
+    params: Any,
+    x: Any,
+    axes: Sequence[str],
+    sizes: Sequence[int | None],
+    *,
+    iterates: bool,
+    remat: bool,
+) -> Any:
+    """The result of a compiled network, of arguments that are checked and brought to one dtype.
 
     Args:
+        program: The network, `program(params, x, iterates=..., remat=...)`.
         params: A record of parameters.
         x: Signals or images.
+        axes: The names of their last axes.
+        sizes: The sizes that these must have.
+        iterates: Whether to return the codes after each layer.
+        remat: Whether reverse mode recomputes what lies inside the layers.
 
     Returns:
-        Both, and a function of results.
+        The result in the caller's dtype.
     """
     assert is_dataclass(params)
+    options = {"iterates": checks.flag("iterates", iterates), "remat": checks.flag("remat", remat)}
     (params, x), back = real_arrays(params=params, x=x)
-    return params, x, back
-
-
-def check_features(features: int, x: Array) -> None:
-    """Refuses signals that do not have as many features as the atoms."""
-    checks.axes("x", x, "...", "features", sizes=[features])
+    checks.axes("x", x, "...", *axes, sizes=sizes)
+    return back(program(params, x, **options))
 
 
 def unroll(

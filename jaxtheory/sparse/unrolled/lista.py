@@ -17,6 +17,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
@@ -26,9 +27,8 @@ from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
 from jaxtheory.sparse.proximal import soft_threshold
 from jaxtheory.sparse.unrolled.layers import (
     Dictionary,
+    applied,
     as_dictionary,
-    as_inputs,
-    check_features,
     repeat,
     safe_norm,
     unroll,
@@ -72,7 +72,7 @@ def init(
 
     Raises:
         ValueError: If the dictionary is not a matrix, there is no step, or the penalty is not positive.
-        TypeError: If an array is not real, or the number of steps is not a whole number.
+        TypeError: If an array is not real, a count is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -85,7 +85,7 @@ def init(
         Gregor and LeCun, Learning fast approximations of sparse coding, 2010.
     """
     steps = checks.count("steps", steps)
-    checks.positive("penalty", penalty)
+    checks.positive("penalty", penalty, one=True)
     dictionary, back = as_dictionary(key, dictionary)
     atoms = dictionary.shape[0]
     curvature = safe_norm(dictionary)
@@ -113,7 +113,7 @@ def apply(
 
     Raises:
         ValueError: If the signals do not have as many features as the encoder takes.
-        TypeError: If the signals are not real.
+        TypeError: If the signals are not real, or a flag is not one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -125,9 +125,8 @@ def apply(
     References:
         Gregor and LeCun, Learning fast approximations of sparse coding, 2010.
     """
-    params, x, back = as_inputs(params, x)
-    check_features(params.encoder.shape[-2], x)
-    return back(_applied(params, x, iterates=iterates, remat=remat))
+    sizes = [np.shape(params.encoder)[-2]]
+    return applied(_applied, params, x, ["features"], sizes, iterates=iterates, remat=remat)
 
 
 @partial(jax.jit, static_argnames=("iterates", "remat"))

@@ -17,6 +17,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
@@ -26,9 +27,8 @@ from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, RandomKey, Reals, RealScalar
 from jaxtheory.sparse.unrolled.layers import (
     Dictionary,
+    applied,
     as_dictionary,
-    as_inputs,
-    check_features,
     repeat,
     safe_norm,
     unroll,
@@ -121,7 +121,7 @@ def init(
     Raises:
         ValueError: If the dictionary is not a matrix, there is no step, the penalty is not positive, or the
             selection is not a pair of shares in order.
-        TypeError: If an array is not real, or the number of steps is not a whole number.
+        TypeError: If an array is not real, a count is not a whole number, or `key` is not a random key.
 
     Example:
         >>> import jax
@@ -135,7 +135,7 @@ def init(
         thresholds, 2018.
     """
     steps = checks.count("steps", steps)
-    checks.positive("penalty", penalty)
+    checks.positive("penalty", penalty, one=True)
     dictionary, back = as_dictionary(key, dictionary)
     selected = trusted_counts(selection, steps, dictionary.shape[0])
     curvature = safe_norm(dictionary)
@@ -160,7 +160,7 @@ def apply(
 
     Raises:
         ValueError: If the signals do not have as many features as the atoms.
-        TypeError: If the signals are not real.
+        TypeError: If the signals are not real, or a flag is not one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -173,9 +173,8 @@ def apply(
         Chen, Liu, Wang and Yin, Theoretical linear convergence of unfolded ISTA and its practical weights and
         thresholds, 2018.
     """
-    params, x, back = as_inputs(params, x)
-    check_features(params.dictionary.shape[1], x)
-    return back(_applied(params, x, iterates=iterates, remat=remat))
+    sizes = [np.shape(params.dictionary)[1]]
+    return applied(_applied, params, x, ["features"], sizes, iterates=iterates, remat=remat)
 
 
 @partial(jax.jit, static_argnames=("iterates", "remat"))

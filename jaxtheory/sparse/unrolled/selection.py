@@ -5,6 +5,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.types import AnyArray
 from jaxtheory.sparse.proximal import soft_threshold
 
@@ -44,12 +46,13 @@ def trusted_counts(selection: tuple[float, float], steps: int, atoms: int) -> tu
 
     Raises:
         ValueError: If the selection is not a pair of shares in order.
+        TypeError: If it is not a pair of numbers.
     """
-    if len(selection) != 2 or not 0 <= selection[0] <= selection[1] <= 1:
-        raise ValueError(
-            f"selection is {selection}: take the share of the entries by which it grows a layer, and the "
-            "largest share, as (0.012, 0.12)"
-        )
-    growth, most = selection
+    words = "the share of the entries by which it grows a layer, and the largest share, as (0.012, 0.12)"
+    pair = checks.entries("selection", selection, words)
+    shares = as_array("selection", pair)
+    if shares.shape != (2,) or not 0 <= shares[0] <= shares[1] <= 1:
+        raise ValueError(f"selection is {pair}: take {words}")
+    growth, most = pair
     # Decimal shares of whole numbers are rarely whole in binary.
     return tuple(int(np.floor(min(growth * k, most) * atoms + 1e-9)) for k in range(1, steps + 1))

@@ -35,7 +35,10 @@ from jaxtheory.core import checks
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, RandomKey
-from jaxtheory.sparse.unrolled.layers import as_inputs, unroll
+from jaxtheory.sparse.unrolled.layers import applied, unroll
+
+AXES = ("height", "width", "channels")
+"""The last axes of images; those of gray ones are the first two."""
 
 
 @record
@@ -114,21 +117,17 @@ def init(
         neural networks, 2019.
     """
     checks.random_key("key", key)
-    if len(shape) not in (2, 3):
-        raise ValueError(f"shape is {tuple(shape)}: take (H, W), or (H, W, channels)")
-    shape = tuple(checks.count("shape", one) for one in shape)
+    shape = checks.sizes("shape", shape, ("H", "W"), ("H", "W", "channels"))
+    given = {"atoms": atoms, "kernel_size": kernel_size, "strides": strides}
+    atoms, kernel_size, strides = (checks.counts(name, one, each="layer") for name, one in given.items())
     if not len(atoms) == len(kernel_size) == len(strides) or not atoms:
         raise ValueError(
-            f"atoms is {tuple(atoms)}, kernel_size {tuple(kernel_size)} and strides {tuple(strides)}: take "
-            "one number of each for each layer"
+            f"atoms is {atoms}, kernel_size {kernel_size} and strides {strides}: take one number of each for "
+            "each layer"
         )
-    atoms, kernel_size, strides = (
-        tuple(checks.count(name, one) for one in values)
-        for name, values in (("atoms", atoms), ("kernel_size", kernel_size), ("strides", strides))
-    )
     outputs = checks.count("outputs", outputs)
     unfoldings = checks.count("unfoldings", unfoldings, least=0)
-    checks.positive("scale", scale)
+    checks.positive("scale", scale, one=True)
     sizes, channels = tuple(shape[:2]), (*shape, 1)[2]
     *keys, last = jax.random.split(key, len(atoms) + 1)
     filters = []
@@ -219,12 +218,6 @@ def _momenta(unfoldings: int) -> np.ndarray:
     return np.asarray(momenta)
 
 
-def check_images(params: Parameters, x: Array) -> None:
-    """Refuses images of a shape that the parameters are not for."""
-    names = ("height", "width", "channels")[: len(params.shape)]
-    checks.axes("x", x, "...", *names, sizes=params.shape)
-
-
 @partial(jax.jit, static_argnames=("iterates", "remat"))
 def _pursued(params: Parameters, x: Array, *, iterates: bool, remat: bool) -> Array:
     """The deepest codes, (..., H', W', atoms), those of all unfoldings with a first axis."""
@@ -279,7 +272,7 @@ def encode(
 
     Raises:
         ValueError: If the images are of another shape.
-        TypeError: If the images are not real.
+        TypeError: If the images are not real, or a flag is not one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -292,9 +285,8 @@ def encode(
         Sulam, Aberdam, Beck and Elad, On multi-layer basis pursuit, efficient algorithms and convolutional
         neural networks, 2019.
     """
-    params, x, back = as_inputs(params, x)
-    check_images(params, x)
-    return back(_pursued(params, x, iterates=iterates, remat=remat))
+    axes = AXES[: len(params.shape)]
+    return applied(_pursued, params, x, axes, params.shape, iterates=iterates, remat=remat)
 
 
 def apply(
@@ -315,7 +307,7 @@ def apply(
 
     Raises:
         ValueError: If the images are of another shape.
-        TypeError: If the images are not real.
+        TypeError: If the images are not real, or a flag is not one.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -328,9 +320,8 @@ def apply(
         Sulam, Aberdam, Beck and Elad, On multi-layer basis pursuit, efficient algorithms and convolutional
         neural networks, 2019.
     """
-    params, x, back = as_inputs(params, x)
-    check_images(params, x)
-    return back(_classified(params, x, iterates=iterates, remat=remat))
+    axes = AXES[: len(params.shape)]
+    return applied(_classified, params, x, axes, params.shape, iterates=iterates, remat=remat)
 
 
 @partial(jax.jit, static_argnames=("iterates", "remat"))

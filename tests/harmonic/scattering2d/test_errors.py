@@ -67,7 +67,7 @@ def test_chunks_of_nothing(own_errors, chunk):
         ({"L": -1}, ValueError, "^L is -1: take a whole number at least 1$"),
         ({"order": 3}, ValueError, "^order is 3: take a whole number from 0 to 2$"),
         ({"order": -1}, ValueError, "^order is -1: take a whole number from 0 to 2$"),
-        ({"shape": (32, 32, 3)}, ValueError, r"^shape is \(32, 32, 3\): take the height and width of the im"),
+        ({"shape": (32, 32, 3)}, ValueError, r"^shape is \(32, 32, 3\): take \(height, width\)$"),
         ({"shape": (32, 32.0)}, TypeError, r"^shape is 32\.0: take a whole number at least 1$"),
         (
             {"J": 5},

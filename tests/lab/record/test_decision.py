@@ -3,9 +3,10 @@ import math
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
-from jaxtheory.lab import Claim, Measured, Verdict, below
+from jaxtheory.lab import Claim, Measured, Verdict, below, mean
 from jaxtheory.lab.record.decision import decide, quantile
 
 REPETITIONS = 4000
@@ -66,3 +67,24 @@ def test_differences_that_are_all_equal_decide_nothing():
 def test_differences_of_counts_without_a_true_one_are_ties(rng, n):
     differences = np.diff(rng.poisson(20, (2, 4000, 1, n)), axis=0)[0].astype(float)
     assert np.mean(verdicts(differences) != 0) <= 0.06
+
+
+def test_repeated_splits_of_the_same_examples_are_ties_once_their_overlap_is_counted():
+    """Nearest neighbors on two features that are equally good, each example tested once in five folds."""
+    rng = np.random.default_rng(0)
+    repetitions, n, folds = 2000, 100, 5
+    labels = rng.random((repetitions, n)) < 0.5
+    features = rng.normal(labels, 1, (2, repetitions, n))
+    distance = np.abs(features[..., :, None] - features[..., None, :])
+    distance[..., np.arange(n)[:, None] // (n // folds) == np.arange(n) // (n // folds)] = np.inf
+    nearest = distance.argmin(-1)
+    wrong = np.take_along_axis(np.broadcast_to(labels, nearest.shape), nearest, -1) != labels
+    errors = wrong.reshape(2, repetitions, folds, -1).mean(-1)
+    differences = xr.DataArray(errors[0] - errors[1], dims=("repetition", "fold"))
+
+    def decided(overlap):
+        found = mean(differences, over="fold", paired=True, overlap=overlap)
+        return np.mean([abs(one.value) > quantile(folds) * one.standard_error for one in found])
+
+    assert decided(0.0) > 0.08
+    assert decided(1 / folds) <= 0.06

@@ -150,6 +150,24 @@ def test_a_paired_difference_over_its_error_is_the_t_statistic(pair, over):
     assert all(one.paired and one.n == len(AXES[over]) for one in found)
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.7])
+def test_the_error_of_draws_that_share_data_is_that_of_their_mean(overlap, rng):
+    shared, own = rng.standard_normal((2000, 1)), rng.standard_normal((2000, 5))
+    draws = np.sqrt(overlap) * shared + np.sqrt(1 - overlap) * own
+    array = xr.DataArray(draws, dims=("repetition", "draw"), name="a")
+    found = mean(array, over="draw", overlap=overlap)
+    squared = np.mean([one.standard_error**2 for one in found])
+    assert squared == pytest.approx(overlap + (1 - overlap) / 5, rel=0.05)
+    assert squared == pytest.approx(np.var(draws.mean(1)), rel=0.1)
+
+
+@pytest.mark.parametrize("overlap", [1, -0.1, float("nan"), True, "0.2"])
+@pytest.mark.usefixtures("own_errors")
+def test_an_overlap_is_a_correlation(overlap, pair):
+    with pytest.raises(ValueError, match=r"^overlap is .*: take a number from 0 to less than 1$"):
+        mean(pair[0] if isinstance(pair, tuple) else pair, over="draw", overlap=overlap)
+
+
 def test_the_luck_that_two_models_share_cancels(rng):
     luck = rng.normal(scale=100, size=(2, 50))
     errors = sweep(luck[:1] + np.array([[1], [0]]), axes={"by": ("a", "b"), "draw": tuple(range(50))})

@@ -20,7 +20,7 @@ def test_a_list_keeps_the_order_and_the_numbers_of_its_batches():
     assert np.concatenate([group.number for group in batches.groups]).tolist() == [0, 1, 2, 3, 4]
     for group in batches.groups:
         assert np.array_equal(group.data[:, 0], group.start)
-    mean = batches.mean(lambda one: jnp.mean(one.data.astype(float)))
+    mean = batches.mean(lambda one: jnp.mean(one.data.astype(float)), jnp.float32(0))
     assert float(mean) == pytest.approx(4.5)
 
 

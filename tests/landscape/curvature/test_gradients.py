@@ -8,7 +8,7 @@ from jaxtheory.landscape import curvature
 from tests.landscape.curvature import models
 
 
-@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("keep", [False, pytest.param(True, marks=pytest.mark.beyond)])
 def test_covariance_and_second_moment_of_gradients(x64, rng, keep):
     params, data = models.params(rng), models.data(rng)
     slopes = models.jacobian(models.losses, params, data)
@@ -22,6 +22,7 @@ def test_covariance_and_second_moment_of_gradients(x64, rng, keep):
     models.close(block.dense(), np.cov(slopes[:, 4:16].T, bias=True))
 
 
+@pytest.mark.beyond
 def test_losses_that_draw(x64, rng):
     params, data = models.params(rng), models.data(rng)
     key, losses = jax.random.key(0), models.noisy(models.losses)

@@ -74,6 +74,7 @@ def test_the_derivative_is_that_of_the_solution(x64, rng):
     assert jax.grad(energy)(0.7) == pytest.approx(-solution @ solution, rel=1e-9)
 
 
+@pytest.mark.beyond
 def test_newton_steps_of_a_network(x64, rng):
     params, data = models.params(rng), models.data(rng)
     operator = curvature.gauss_newton(models.outputs, models.loss_of_outputs, params, models.cut(data, 6))

@@ -12,29 +12,34 @@ FIRST = {"first": True, "second": False}
 
 @pytest.fixture
 def problem(x64, rng):
-    return models.params(rng), models.cut(models.data(rng), 4, 8)
+    return models.params(rng), [models.data(rng)]
 
 
-def operators(params, batches, **options):
-    return [
-        curvature.hessian(models.loss, params, batches, **options),
-        curvature.hessian(models.loss, params, batches, method="finite_differences", **options),
-        curvature.gauss_newton(models.outputs, models.loss_of_outputs, params, batches, **options),
-        curvature.fisher(models.outputs, params, batches, **options),
-        curvature.gradient_covariance(models.losses, params, batches, **options),
-    ]
+OPERATORS = {
+    "hessian": lambda *args, **options: curvature.hessian(models.loss, *args, **options),
+    "finite differences": lambda *args, **options: curvature.hessian(
+        models.loss, *args, method="finite_differences", **options
+    ),
+    "gauss_newton": lambda *args, **options: curvature.gauss_newton(
+        models.outputs, models.loss_of_outputs, *args, **options
+    ),
+    "fisher": lambda *args, **options: curvature.fisher(models.outputs, *args, **options),
+    "covariance": lambda *args, **options: curvature.gradient_covariance(models.losses, *args, **options),
+}
+SLOW = [pytest.param(name, marks=pytest.mark.beyond) for name in list(OPERATORS)[1:]]
 
 
-def test_the_block_of_a_part_is_a_block_of_the_matrix(problem):
+@pytest.mark.parametrize("name", ["hessian", *SLOW])
+def test_the_block_of_a_part_is_a_block_of_the_matrix(problem, name):
     params, batches = problem
-    for whole, part in zip(operators(params, batches), operators(params, batches, part=FIRST)):
-        expected = np.asarray(whole.dense())[:16, :16]
-        digits = 1e-6 if getattr(whole, "method", "") == "finite_differences" else 1e-10
-        models.close(part.dense(), expected, digits)
-        models.close(whole.restricted(FIRST).dense(), expected, digits)
-        vector = part.matvec(part.template)
-        assert vector["second"] == {"kernel": None, "bias": None}
-        assert vector["first"]["kernel"].shape == (3, 4)
+    whole, part = OPERATORS[name](params, batches), OPERATORS[name](params, batches, part=FIRST)
+    expected = np.asarray(whole.dense())[:16, :16]
+    digits = 1e-6 if name == "finite differences" else 1e-10
+    models.close(part.dense(), expected, digits)
+    models.close(whole.restricted(FIRST).dense(), expected, digits)
+    vector = part.matvec(part.template)
+    assert vector["second"] == {"kernel": None, "bias": None}
+    assert vector["first"]["kernel"].shape == (3, 4)
 
 
 def test_a_part_of_a_part(problem):

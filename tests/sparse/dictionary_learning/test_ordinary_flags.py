@@ -3,11 +3,9 @@
 A loop that meets on all threads can hang there, and not among the eight virtual devices of other tests.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.test_user_flags import as_a_user
 
 PROGRAM = """
 import jax, jax.numpy as jnp
@@ -35,18 +33,10 @@ assert jnp.isfinite(jax.block_until_ready(codes)).all()
 images = jax.random.normal(keys[0], (2, 6, 7, 1))
 clean = jax.vmap(lambda image: patches.denoise(atoms, image, 0.5, (2, 3)))(images)
 assert jnp.isfinite(jax.block_until_ready(clean)).all()
+print("done", flush=True)
 """
 
 
 @pytest.mark.beyond
 def test_learners_return_when_they_are_mapped_over():
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    as_a_user(PROGRAM, seconds=300)

@@ -141,7 +141,7 @@ def test_other_errors_say_what_to_do(name, own_errors):
 
 def test_what_is_no_number_or_key_is_refused(own_errors):
     for call, message in (
-        (lambda: multilayer.ml_ista([ONE], X, 0.1), "penalties is a float: take a sequence"),
+        (lambda: multilayer.ml_ista([ONE], X, 0.1), "penalties is 0.1: take a sequence"),
         (
             lambda: multilayer.ml_ista([ONE], X, ["a"]),
             "penalties of layer 1 is 'a' (str): take an array of numbers",

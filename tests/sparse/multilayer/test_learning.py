@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from jaxtheory.sparse import learning, multilayer
+from jaxtheory.sparse import convolutional, learning, multilayer
 from tests.sparse.multilayer.models import made, matrices
 
 
@@ -62,14 +62,19 @@ def test_a_step_on_the_filters_lowers_the_objective_of_its_codes(x64, rng):
     assert state.step == 3
 
 
-def test_an_atom_without_codes_stays_and_a_zero_image_changes_nothing(rng):
+def norms(filters):
+    return [np.linalg.norm(np.asarray(one).reshape(-1, one.shape[-1]), axis=0) for one in filters]
+
+
+def test_atoms_of_zeros_are_replaced_and_a_zero_image_changes_nothing(rng):
     start = [np.float32(rng.standard_normal((3, 1, 2))), np.float32(rng.standard_normal((3, 2, 2)))]
     start[1][..., 1] = 0
     learner = multilayer.learner([0.1, 0.1], code_steps=10)
     state = learner.init(start)
-    after, _ = learner.step(state, np.float32(rng.standard_normal((4, 8, 1))))
-    assert not np.any(after.filters[1][..., 1])
-    assert np.all(np.isfinite(after.filters[0]))
+    assert not np.any(state.filters[1][..., 1])
+    after, metrics = learner.step(state, np.float32(rng.standard_normal((4, 8, 1))))
+    np.testing.assert_allclose(np.concatenate(norms(after.filters)), 1, rtol=1e-5)
+    assert np.isfinite(metrics["objective"])
     still, _ = learner.step(state, np.zeros((4, 8, 1), np.float32))
     for one, other in zip(still.filters, state.filters):
         np.testing.assert_array_equal(one, other)
@@ -77,14 +82,18 @@ def test_an_atom_without_codes_stays_and_a_zero_image_changes_nothing(rng):
     assert found.change == 0
 
 
-def test_filters_of_zeros_stay_at_zero_and_finite(rng):
-    images = np.float32(rng.standard_normal((4, 8, 1)))
-    zeros = [np.zeros((3, 1, 2), np.float32), np.zeros((3, 2, 2), np.float32)]
-    learner = multilayer.learner([0.1, 0.1], code_steps=10)
-    after, metrics = learner.step(learner.init(zeros), images)
-    for one in after.filters:
-        np.testing.assert_array_equal(one, 0)
-    np.testing.assert_allclose(metrics["objective"], np.sum(images**2) / 8, rtol=1e-5)
+def test_patches_in_place_of_zeros_are_those_of_the_most_energy():
+    # Of the tiles of three pixels the second has the most energy, and a step of no effect leaves it.
+    image = np.float32([1, 0, 0, 0, 3, 4, 0, 1, 0])[None, :, None]
+    zeros = [np.zeros((3, 1, 1), np.float32), np.zeros((2, 1, 1), np.float32)]
+    learner = multilayer.learner([100.0, 100.0], code_steps=1)
+    after, metrics = learner.step(learner.init(zeros), image)
+    np.testing.assert_allclose(after.filters[0][:, 0, 0], [0, 0.6, 0.8], rtol=1e-6)
+    products = convolutional.analyze(after.filters[0], image)[0, :, 0]
+    tiles = np.append(products, 0).reshape(-1, 2)
+    best = tiles[np.argmax(np.sum(tiles**2, 1))]
+    np.testing.assert_allclose(after.filters[1][:, 0, 0], best / np.linalg.norm(best), rtol=1e-5)
+    np.testing.assert_allclose(metrics["objective"], np.sum(image**2) / 2, rtol=1e-6)
 
 
 BAD = {
@@ -103,7 +112,7 @@ BAD = {
         ValueError,
         "penalties of layer 2 is -0.5: take a num",
     ),
-    "one penalty": (lambda: multilayer.learner(0.1), TypeError, "penalties is a float: take a sequence"),
+    "one penalty": (lambda: multilayer.learner(0.1), TypeError, "penalties is 0.1: take a sequence"),
     "strides": (lambda: multilayer.learner([0.1, 0.1], strides=(2,)), ValueError, "for each of the 2 layers"),
     "boundary": (lambda: multilayer.learner([0.1], boundary="same"), ValueError, "take 'periodic' or 'zero'"),
     "layers": (

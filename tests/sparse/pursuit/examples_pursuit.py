@@ -152,7 +152,7 @@ EXAMPLES: list[Example] = [
         _orthogonal,
         None,
         (1,),
-        grad="stops as soon as the signal is met: tests/sparse holds its codes against linear programming",
+        (0, 1),
         export=True,
         tolerance=1e-4,
     ),

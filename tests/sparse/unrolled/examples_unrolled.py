@@ -179,12 +179,11 @@ SHARED = "shared by `init` and `apply` of these modules, whose rows go through i
 
 NOT_TRACED: dict[str, str] = {
     "sparse.unrolled.layers.as_dictionary": SHARED,
-    "sparse.unrolled.layers.as_inputs": SHARED,
-    "sparse.unrolled.layers.check_features": SHARED,
+    "sparse.unrolled.layers.applied": SHARED,
+    "sparse.unrolled.layers.is_shape": SHARED,
     "sparse.unrolled.layers.repeat": SHARED,
     "sparse.unrolled.layers.safe_norm": SHARED,
     "sparse.unrolled.layers.unroll": SHARED,
     "sparse.unrolled.selection.select": SHARED,
     "sparse.unrolled.selection.trusted_counts": SHARED,
-    "sparse.unrolled.unfolding.check_images": SHARED,
 }

@@ -88,17 +88,9 @@ def test_step_sizes_and_selection_layer_by_layer(rng, x64):
 
 def test_errors(rng, own_errors):
     dictionary = rng.standard_normal((5, 4))
-    key = jax.random.key(0)
     with pytest.raises(ValueError, match=r"dictionary has the shape \(4,\): take \(atoms, features\)"):
         alista.analytic_weight(dictionary[0])
     with pytest.raises(ValueError, match="dictionary has zeros in atom 2: leave it out"):
         alista.analytic_weight(dictionary * (np.arange(5) != 2)[:, None])
     with pytest.raises(ValueError, match=r"weight has the shape \(4, 4\): take \(5, 4\)"):
         alista.generalized_coherence(dictionary, dictionary[:4])
-    with pytest.raises(ValueError, match=r"threshold is -1\.0: take a positive number"):
-        alista.init(key, dictionary, steps=1, threshold=-1.0)
-    with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
-        alista.init(key, dictionary, steps=0, threshold=1.0)
-    params = alista.init(key, dictionary, steps=1, threshold=1.0)
-    with pytest.raises(ValueError, match=r"x has the shape \(3,\): take \(\.\.\., 4\)"):
-        alista.apply(params, np.ones(3))

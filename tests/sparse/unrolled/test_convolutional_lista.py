@@ -77,7 +77,9 @@ def test_encoder_decoder_and_dictionary_are_learned_apart():
 def test_errors(rng, own_errors):
     key = jax.random.key(0)
     filters = rng.standard_normal((3, 3, 2, 4))
-    with pytest.raises(ValueError, match=r"filters is \(3, 3\): take filters, or their shape"):
+    with pytest.raises(
+        ValueError, match=r"filters is \(3, 3\): take \(height, width, channels, atoms\) or \(length,"
+    ):
         convolutional_lista.init(key, (3, 3), steps=1, penalty=1.0)
     with pytest.raises(ValueError, match="boundary is 'mirror': take 'periodic' or 'zero'"):
         convolutional_lista.init(key, filters, steps=1, penalty=1.0, boundary="mirror")

@@ -1,4 +1,4 @@
-"""LISTA-CP against ISTA and LISTA, and its support selection by hand."""
+"""LISTA-CP against LISTA, and its support selection by hand; `test_layers` holds it against ISTA."""
 
 from dataclasses import replace
 
@@ -8,19 +8,6 @@ import pytest
 
 from jaxtheory.sparse.unrolled import lista, lista_cp
 from tests.sparse.unrolled import dense
-
-
-@pytest.fixture
-def problem(rng):
-    return dense.unit(rng.standard_normal((12, 7))), rng.standard_normal((2, 3, 7))
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_at_the_start_it_is_ista(problem, tied, x64):
-    dictionary, x = problem
-    params = lista_cp.init(jax.random.key(0), dictionary, steps=5, penalty=0.2, tied=tied)
-    found = lista_cp.apply(params, x, iterates=True)
-    np.testing.assert_allclose(found, dense.ista(dictionary, x, 0.2, 5), rtol=1e-12, atol=1e-13)
 
 
 def test_it_is_lista_with_coupled_weights(problem, rng, x64):
@@ -78,39 +65,15 @@ def test_a_network_selects_layer_by_layer(problem, x64):
         np.testing.assert_allclose(found, codes, rtol=1e-12, atol=1e-13)
 
 
-def test_errors(problem, own_errors):
-    dictionary, x = problem
-    key = jax.random.key(0)
-    with pytest.raises(ValueError, match=r"selection is \(0\.2, 0\.1\): take the share"):
-        lista_cp.init(key, dictionary, steps=1, penalty=1.0, selection=(0.2, 0.1))
-    with pytest.raises(ValueError, match="steps is 0: take a whole number at least 1"):
-        lista_cp.init(key, dictionary, steps=0, penalty=1.0)
-    with pytest.raises(ValueError, match=r"penalty is 0\.0: take a positive number"):
-        lista_cp.init(key, dictionary, steps=1, penalty=0.0)
-    params = lista_cp.init(key, dictionary, steps=1, penalty=1.0)
-    with pytest.raises(ValueError, match=r"x has the shape \(2, 3, 6\): take \(\.\.\., 7\)"):
-        lista_cp.apply(params, x[..., :6])
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_a_dictionary_of_zeros_has_codes_of_zero(tied, rng):
-    params = lista_cp.init(jax.random.key(0), np.zeros((5, 4), np.float32), steps=3, penalty=0.1, tied=tied)
-    found = lista_cp.apply(params, np.float32(rng.standard_normal((2, 4))))
-    np.testing.assert_array_equal(found, np.zeros((2, 5)))
-
-
-def test_what_numpy_converts_is_taken_and_empty_batches_are_empty(problem, own_errors):
-    dictionary, x = problem
-    expected = lista_cp.apply(
-        lista_cp.init(jax.random.key(0), np.float32(dictionary), steps=3, penalty=0.2), np.float32(x)
-    )
-    for convert in (np.ndarray.tolist, lambda one: one.astype(">f8")):
-        params = lista_cp.init(jax.random.key(0), convert(dictionary), steps=3, penalty=0.2)
-        np.testing.assert_allclose(lista_cp.apply(params, convert(x)), expected, atol=1e-6)
-    assert lista_cp.apply(params, x[:0]).shape == (0, 3, 12)
-    with pytest.raises(TypeError, match="x is complex"):
-        lista_cp.apply(params, x + 1j)
-    with pytest.raises(TypeError, match="dictionary is 'a'"):
-        lista_cp.init(jax.random.key(0), "a", steps=3, penalty=0.2)
-    with pytest.raises(TypeError, match=r"steps is 3\.0: take a whole number"):
-        lista_cp.init(jax.random.key(0), dictionary, steps=3.0, penalty=0.2)
+@pytest.mark.parametrize(
+    ("selection", "error", "message"),
+    [
+        ((0.2, 0.1), ValueError, r"selection is \(0\.2, 0\.1\): take the share"),
+        ((0.1, 0.2, 0.3), ValueError, r"selection is \(0\.1, 0\.2, 0\.3\): take the share"),
+        (0.1, TypeError, r"selection is 0\.1: take the share"),
+        (("a", "b"), TypeError, r"selection is \('a', 'b'\) \(tuple\): take an array of numbers"),
+    ],
+)
+def test_selections_that_make_no_sense_are_refused(problem, selection, error, message, own_errors):
+    with pytest.raises(error, match=message):
+        lista_cp.init(jax.random.key(0), problem[0], steps=1, penalty=1.0, selection=selection)

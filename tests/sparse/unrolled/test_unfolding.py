@@ -134,7 +134,7 @@ def test_remat_changes_no_derivative(rng):
 
 def test_errors(own_errors):
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match=r"shape is \(28,\): take \(H, W\), or \(H, W, channels\)"):
+    with pytest.raises(ValueError, match=r"shape is \(28,\): take \(H, W\) or \(H, W, channels\)"):
         unfolding.init(key, (28,), unfoldings=1)
     with pytest.raises(ValueError, match=r"strides \(2, 2\): take one number of each for each layer"):
         unfolding.init(key, (28, 28), unfoldings=1, strides=(2, 2))

@@ -1,0 +1,103 @@
+"""Parameters of any model: pytrees of real floating-point arrays."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from jaxtheory.core.dtypes import as_array
+
+
+def real_leaves(name: str, tree: Any) -> PyTree:
+    """Return a pytree of real floating-point arrays as JAX's.
+
+    Args:
+        name: The parameter's name, for the errors.
+        tree: The pytree, as the caller gave it.
+
+    Returns:
+        The same with JAX's arrays.
+
+    Raises:
+        TypeError: If a leaf is not an array of real floating-point numbers.
+        ValueError: If there is no leaf.
+    """
+
+    def checked(path: Any, leaf: Any) -> Array:
+        place = name + jax.tree_util.keystr(path)
+        array = as_array(place, leaf)
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise TypeError(f"{place} is {array.dtype}: take real floating-point parameters")
+        return jnp.asarray(array)
+
+    if not jax.tree.leaves(tree):
+        raise ValueError(f"{name} holds no array: take a pytree of parameters")
+    return jax.tree_util.tree_map_with_path(checked, tree)
+
+
+def same_form(name: str, tree: Any, like: PyTree, *, leading: int | None = None) -> PyTree:
+    """Return a pytree of real arrays that has the structure and the shapes of another.
+
+    Args:
+        name: The parameter's name, for the errors.
+        tree: The pytree, as the caller gave it.
+        like: The parameters whose form it must have.
+        leading: The length of one more axis in front of every leaf, if there is one.
+
+    Returns:
+        The pytree with JAX's arrays.
+
+    Raises:
+        TypeError: If a leaf is not an array of real floating-point numbers.
+        ValueError: If the structure or a shape is another.
+    """
+    found, wanted = jax.tree.structure(tree), jax.tree.structure(like)
+    if found != wanted:
+        raise ValueError(f"{name} is {found}: take the structure of the parameters, {wanted}")
+    tree = real_leaves(name, tree)
+    front = () if leading is None else (leading,)
+    for (path, leaf), other in zip(jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(like)):
+        if leaf.shape != (*front, *jnp.shape(other)):
+            place = name + jax.tree_util.keystr(path)
+            raise ValueError(f"{place} has the shape {leaf.shape}: take {(*front, *jnp.shape(other))}")
+    return tree
+
+
+def leading_length(name: str, tree: PyTree, *, least: int) -> int:
+    """Return the length of the leading axis that all leaves have in common.
+
+    Args:
+        name: The parameter's name, for the errors.
+        tree: A pytree of arrays.
+        least: The smallest length allowed.
+
+    Returns:
+        The length.
+
+    Raises:
+        ValueError: If the leaves have no common leading axis, or a shorter one.
+    """
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
+    if len({shape[:1] for shape in shapes}) != 1 or not shapes[0] or shapes[0][0] < least:
+        raise ValueError(
+            f"{name} has leaves of the shapes {shapes}: take one leading axis in common, of at least {least}"
+        )
+    return shapes[0][0]
+
+
+def inner(one: PyTree, other: PyTree) -> Float[Array, ""]:
+    """Return the inner product of two pytrees, accumulated in single precision or better."""
+    products = jax.tree.map(lambda a, b: jnp.vdot(_wide(a), _wide(b), precision="highest"), one, other)
+    return sum(jax.tree.leaves(products))
+
+
+def gram(tree: PyTree) -> Float[Array, "n n"]:
+    """Return the inner products of pytrees that are stacked on a leading axis, with one another."""
+    rows = [_wide(leaf).reshape(leaf.shape[0], math.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(tree)]
+    return sum(jnp.matmul(row, row.T, precision="highest") for row in rows)
+
+
+def _wide(leaf: Array) -> Array:
+    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
