@@ -307,8 +307,9 @@ def figures(config: Config, found: xr.Dataset, missed: xr.DataArray, small: xr.D
     for row, network in zip(grid, missed.network.values):
         for ax, moment in zip(row, MOMENTS):
             part = missed.sel(network=network, moment=moment).rename("counted less expected")
-            plots.panel(part, x="classes", hue="loss", over="draw", axes=[ax], levels={"expected": 0})
+            plots.panel(part, x="classes", hue="loss", over="draw", spread="each", axes=[ax])
             ax.set_title(f"{network}, {moment}", fontsize=10)
+            ax.label_outer()
     lab.figure(
         "counts", figure, "Outliers counted less those expected, K - 1 or K, in the course of training."
     )
