@@ -20,9 +20,9 @@ THEORIES = (
 )  # fmt: skip
 
 
-def rows(form: str):
-    """The rows to which a form applies, as parameters."""
-    chosen = [row for row in EXAMPLES if getattr(row, form) is True]
+def rows(*forms: str):
+    """The rows to which a form applies, or one of several, as parameters."""
+    chosen = [row for row in EXAMPLES if any(getattr(row, form) is True for form in forms)]
     return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
 
 
@@ -120,8 +120,16 @@ def test_every_no_has_its_reason():
     assert all(len(reason) > 10 for reason in NOT_TRACED.values())
 
 
-@rows("jit")
-def test_jit(row):
+@rows("jit", "integer")
+def test_compiled_and_of_integers(row):
+    # One test for both, as they share the program of the function itself.
+    if row.jit is True:
+        compiled_once_it_agrees(row)
+    if row.integer is True:
+        integers_are_taken_as_floats(row)
+
+
+def compiled_once_it_agrees(row):
     function, args = bind(row), arguments(row)
     chex.clear_trace_counter()
 
@@ -133,6 +141,19 @@ def test_jit(row):
     first, again = traced_once(*args), traced_once(*args)
     chex.assert_trees_all_equal(first, again)
     assert_close(first, function(*args), row.tolerance)
+
+
+def integers_are_taken_as_floats(row):
+    function = bind(row)
+    whole = [
+        np.rint(3 * np.asarray(arg)).astype(np.int32) if i in row.leading and is_float(arg) else arg
+        for i, arg in enumerate(arguments(row))
+    ]
+    same = [jnp.asarray(arg, jnp.float32) if is_integer(arg) else arg for arg in whole]
+    assert any(is_integer(arg) for arg in whole)
+    found, expected = function(*whole), function(*same)
+    assert [leaf.dtype for leaf in floats(found)] == [leaf.dtype for leaf in floats(expected)]
+    assert_close(found, expected, row.tolerance)
 
 
 @pytest.mark.beyond
@@ -218,20 +239,6 @@ def test_dtypes_that_are_not_computed_in_are_refused(row, own_errors):
                 TypeError, match=r" is (of dtype float128|of dtype float8_e4m3fn|a random key): take "
             ):
                 function(*args[:place], value, *args[place + 1 :])
-
-
-@rows("integer")
-def test_integers_are_taken_as_floats(row):
-    function = bind(row)
-    whole = [
-        np.rint(3 * np.asarray(arg)).astype(np.int32) if i in row.leading and is_float(arg) else arg
-        for i, arg in enumerate(arguments(row))
-    ]
-    same = [jnp.asarray(arg, jnp.float32) if is_integer(arg) else arg for arg in whole]
-    assert any(is_integer(arg) for arg in whole)
-    found, expected = function(*whole), function(*same)
-    assert [leaf.dtype for leaf in floats(found)] == [leaf.dtype for leaf in floats(expected)]
-    assert_close(found, expected, row.tolerance)
 
 
 @pytest.mark.beyond

@@ -99,15 +99,19 @@ def test_two_sparse_codes_of_one_image_are_as_close_as_theorem_5_says(x64, rng):
     filters, strides = hopping(rng)
     mu = multilayer.coherences(filters, strides=strides)
     options = {"strides": strides}
-    for key in jax.random.split(jax.random.key(3), 10):
+
+    @jax.jit
+    def drawn(key, values):
         x, *codes = multilayer.sample(key, filters, (1280,), 3, largest=1.3, **options)
         # The same support, other values: what a noisy image cannot tell apart.
-        moved = codes[-1] * (1 + 0.1 * rng.standard_normal(codes[-1].shape))
-        y, *others = multilayer.synthesize(filters, moved, **options)
+        y, *others = multilayer.synthesize(filters, codes[-1] * (1 + 0.1 * values), **options)
         figures = [multilayer.sparsity(filters, z, **options) for z in (codes, others)]
         # Both meet the image in their middle up to half of their distance.
-        noise = np.linalg.norm(x - y) / 2
-        promise = multilayer.stability_guarantee(mu, jax.tree.map(jnp.maximum, *figures), noise)
+        noise = jnp.linalg.norm(x - y) / 2
+        return codes, others, multilayer.stability_guarantee(mu, jax.tree.map(jnp.maximum, *figures), noise)
+
+    for key in jax.random.split(jax.random.key(3), 10):
+        codes, others, promise = drawn(key, rng.standard_normal((80, 16)))
         assert np.all(promise.holds)
         for one, other, bound in zip(codes, others, promise.errors):
             assert 0 < np.linalg.norm(one - other) <= bound

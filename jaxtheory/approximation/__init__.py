@@ -1,0 +1,1 @@
+"""Approximation: when deep beats shallow, in exact constructions and in networks that are trained."""
