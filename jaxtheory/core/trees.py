@@ -37,6 +37,12 @@ def real_leaves(name: str, tree: Any) -> PyTree:
     return jax.tree_util.tree_map_with_path(checked, tree)
 
 
+def check_numbers(name: str, tree: Any) -> None:
+    """Refuses a pytree with a leaf that is not an array of numbers, or a number, of a dtype of JAX's."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        as_array(name + jax.tree_util.keystr(path), leaf)
+
+
 def same_form(name: str, tree: Any, like: PyTree, *, leading: int | None = None) -> PyTree:
     """Return a pytree of real arrays that has the structure and the shapes of another.
 

@@ -241,6 +241,11 @@ KEY = jax.random.key(0)
             "positions has the shape (1, 1): take (points,) for (points,)",
         ),
         (
+            lambda: connectivity.path_values(zero, connectivity.Path(PAIR, "chain"), jnp.ones(1), "digits"),
+            TypeError,
+            "batch is 'digits' (str): take an array of numbers",
+        ),
+        (
             lambda: connectivity.layer_groups(W),
             ValueError,
             'params are not those of a multilayer perceptron, {"layers": {"0": {"kernel", "bias"}, ...}}: ',

@@ -233,6 +233,11 @@ LINE = jnp.arange(2.0)
             "offsets has the shape (2, 2): take (points,) for (points,)",
         ),
         (
+            lambda: surface.line_values(loss, POINT, POINT, LINE, {"x": "digits"}),
+            TypeError,
+            "batch['x'] is 'digits' (str): take an array of numbers",
+        ),
+        (
             lambda: surface.line_values(loss, POINT, POINT, LINE, None, chunk=0),
             ValueError,
             "chunk is 0: take a whole number at least 1",

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PyTree, Real
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.records import record, static
-from jaxtheory.core.trees import leading_length, real_leaves, same_form
+from jaxtheory.core.trees import check_numbers, leading_length, real_leaves, same_form
 from jaxtheory.core.types import AnyArray, Reals
 
 Kind = Literal["bezier", "chain"]
@@ -186,14 +186,14 @@ def path_values(
             compiled for it.
         path: The path.
         positions: The positions, from 0 to 1.
-        batch: The data, which the function is given as they are.
+        batch: The data, a pytree of arrays, which the function is given as they are.
         chunk: The number of positions that are evaluated at once, at least 1.
 
     Returns:
         The values, with a leading axis of the positions.
 
     Raises:
-        TypeError: If positions are not real numbers.
+        TypeError: If positions or data are not numbers.
         ValueError: If the positions are not a vector.
 
     Example:
@@ -208,6 +208,7 @@ def path_values(
     positions = as_array("positions", positions)
     checks.axes("positions", positions, "points")
     chunk = checks.count("chunk", chunk)
+    check_numbers("batch", batch)
     return _path_values(function, path, jnp.asarray(positions), batch, chunk=chunk)
 
 

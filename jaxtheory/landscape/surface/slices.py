@@ -10,7 +10,7 @@ from jaxtyping import Array, PyTree, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
-from jaxtheory.core.trees import real_leaves, same_form
+from jaxtheory.core.trees import check_numbers, real_leaves, same_form
 from jaxtheory.core.types import AnyArray
 
 Function = Callable[[Any, Any], Any]
@@ -29,7 +29,7 @@ def line_values(
         params: The parameters $\theta$ at offset zero.
         direction: The direction $d$, a pytree like the parameters.
         offsets: The offsets $a$.
-        batch: The data, which the function is given as they are.
+        batch: The data, a pytree of arrays, which the function is given as they are.
         chunk: The number of points that are evaluated at once, at least 1: more is faster for small networks
             and takes as many times the memory.
 
@@ -37,7 +37,7 @@ def line_values(
         The values, with a leading axis of the offsets.
 
     Raises:
-        TypeError: If parameters or direction are not real floating-point arrays.
+        TypeError: If parameters or direction are not real floating-point arrays, or the data not numbers.
         ValueError: If the direction is not like the parameters, or the offsets are not a vector.
 
     Example:
@@ -58,6 +58,7 @@ def line_values(
     directions = jax.tree.map(lambda leaf: leaf[None], direction)
     offsets = _offsets("offsets", offsets, params)
     chunk = checks.count("chunk", chunk)
+    check_numbers("batch", batch)
     return _values(function, params, directions, offsets[:, None], batch, chunk=chunk)
 
 
@@ -80,7 +81,7 @@ def plane_values(
         directions: The directions $d_1$ and $d_2$, stacked on a leading axis of a pytree like the parameters.
         first: The offsets $a$ along the first direction.
         second: The offsets $b$ along the second direction.
-        batch: The data, which the function is given as they are.
+        batch: The data, a pytree of arrays, which the function is given as they are.
         chunk: The number of points that are evaluated at once, at least 1: more is faster for small networks
             and takes as many times the memory.
 
@@ -88,7 +89,7 @@ def plane_values(
         The values, with two leading axes, of the first and of the second offsets.
 
     Raises:
-        TypeError: If parameters or directions are not real floating-point arrays.
+        TypeError: If parameters or directions are not real floating-point arrays, or the data not numbers.
         ValueError: If the directions are not two like the parameters, or offsets are not a vector.
 
     Example:
@@ -110,6 +111,7 @@ def plane_values(
     first, second = _offsets("first", first, params), _offsets("second", second, params)
     pairs = jnp.stack(jnp.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
     chunk = checks.count("chunk", chunk)
+    check_numbers("batch", batch)
     values = _values(function, params, directions, pairs, batch, chunk=chunk)
     return jax.tree.map(lambda leaf: leaf.reshape(len(first), len(second), *leaf.shape[1:]), values)
 
