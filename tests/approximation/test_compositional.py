@@ -1,5 +1,7 @@
 """Compositional functions against NumPy and SciPy, and certified errors against measured ones."""
 
+from itertools import pairwise
+
 import jax
 import numpy as np
 import pytest
@@ -107,6 +109,30 @@ def test_orders_of_certified_errors_are_those_of_the_smoothness():
     assert compositional.certified_error(rough, 64) <= 2
 
 
+@pytest.mark.parametrize(
+    ("certify", "order"), [(compositional.certified_error, 1 / 2), (compositional.certified_tensor_error, 1)]
+)
+def test_the_cells_that_certify_an_error_grow_as_its_power(certify, order):
+    target = compositional.init(KEY, compositional.binary_tree(8))
+    errors = np.array([1e-3, 1e-4])
+    cells = [compositional.cells_needed(target, float(error), certify=certify) for error in errors]
+    for error, number in zip(errors, cells):
+        assert certify(target, number) <= error < certify(target, number - 1)
+    assert np.log10(cells[1] / cells[0]) == pytest.approx(order, abs=0.02)
+    assert compositional.cells_needed(target, 2.0, certify=certify) == 1
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_dense_networks_of_equal_size(layers):
+    width = compositional.equal_width(8, 5000, layers=layers)
+
+    def count(width):
+        shapes = [8, *[width] * layers, 1]
+        return sum((rows + 1) * columns for rows, columns in pairwise(shapes))
+
+    assert abs(count(width) - 5000) == min(abs(count(other) - 5000) for other in range(1, 1000))
+
+
 def test_interpolation_is_exact_for_a_constituent_that_is_linear_in_each_argument(rng, x64):
     target = compositional.init(KEY, compositional.shared(2, ((0, 1),)), waves=1)
     interpolant = compositional.interpolate(target, 4)
@@ -154,6 +180,9 @@ TARGET = compositional.init(KEY, compositional.binary_tree(8))
         ),
         (lambda: compositional.interpolate(TARGET, 0), "cells is 0"),
         (lambda: compositional.init(KEY, TARGET.graph, smoothness=0), "smoothness is 0"),
+        (lambda: compositional.cells_needed(TARGET, 0), "error is 0"),
+        (lambda: compositional.cells_needed(TARGET, 1e-300), "error is 1e-300: take a larger one"),
+        (lambda: compositional.equal_width(8, 0), "parameters is 0"),
         (lambda: compositional.init_network(KEY, TARGET.graph, width=0), "width is 0"),
     ],
 )  # fmt: skip

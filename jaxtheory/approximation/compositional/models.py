@@ -198,3 +198,31 @@ def size(model: Model) -> int:
         12
     """
     return sum(leaf.size for leaf in jax.tree.leaves(model))
+
+
+def equal_width(inputs: int, parameters: int, *, layers: int = 1) -> int:
+    """Return the width of a dense network with about as many parameters as another model.
+
+    Args:
+        inputs: The dimension.
+        parameters: The number of parameters to meet, as `size` counts them.
+        layers: The number of hidden layers, all of the same width; one makes a shallow network.
+
+    Returns:
+        The width, at least 1, at which the number of weights and biases is closest.
+
+    Raises:
+        TypeError: If a number is not a whole number.
+        ValueError: If a number is below 1.
+
+    Example:
+        >>> equal_width(8, 1001), equal_width(8, 1001, layers=2)
+        (100, 27)
+    """
+    inputs, layers = checks.count("inputs", inputs), checks.count("layers", layers)
+    parameters = checks.count("parameters", parameters)
+
+    def missed(width: int) -> int:
+        return abs((inputs + 2) * width + 1 + (layers - 1) * (width + 1) * width - parameters)
+
+    return min(range(1, parameters // (inputs + 2) + 2), key=missed)
