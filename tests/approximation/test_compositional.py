@@ -65,6 +65,16 @@ def test_targets_interpolants_and_networks_are_wired_as_their_graph(rng, x64, gr
     np.testing.assert_allclose(compositional.apply(network, x), composed(graph, parts, x), rtol=1e-9)
 
 
+def test_networks_start_with_hes_variance_and_kinks_all_over():
+    network = compositional.init_network(KEY, compositional.shared(3, ((0,), (1, 2))), width=4000, channels=3)
+    first, second = network.kernels[1]
+    assert float(first.var()) == pytest.approx(2 / 2, rel=0.05)
+    assert float(second.var()) == pytest.approx(1 / 4000, rel=0.05)
+    kinks = -np.asarray(network.biases[0][0]) / np.asarray(network.kernels[0][0][0])
+    assert 0.3 < np.mean(np.abs(kinks) < 0.5) < 0.6
+    assert 0.1 < np.mean(np.abs(kinks) > 1) < 0.6
+
+
 def test_networks_do_not_see_what_their_nodes_do_not_take(rng):
     graph = compositional.shared(4, ((0, 1), (1, 2)))
     network = compositional.init_network(KEY, graph, width=6)

@@ -112,7 +112,10 @@ def init(
 
 
 def init_network(key: RandomKey, graph: Graph, *, width: int, channels: int = 8) -> WiredNetwork:
-    """Draw a network that is wired as a graph, with weights of He's variance and no biases.
+    r"""Draw a network that is wired as a graph, with weights of He's variance.
+
+    Inner biases are uniform on $[-\sqrt{2/n}, \sqrt{2/n}]$ for $n$ numbers that a node takes, so that kinks
+    are spread over $[-1, 1]$ and beyond; without them, nodes of one leaf would all bend at zero.
 
     Args:
         key: The random key.
@@ -141,12 +144,13 @@ def init_network(key: RandomKey, graph: Graph, *, width: int, channels: int = 8)
     for place, taken in enumerate(graph.nodes):
         fan_in = sum(1 if one < graph.inputs else channels for one in taken)
         fan_out = channels if place < len(graph.nodes) - 1 else 1
-        first, second = jax.random.split(jax.random.fold_in(key, place))
+        first, second, third = jax.random.split(jax.random.fold_in(key, place), 3)
         kernels.append((
             jax.random.normal(first, (fan_in, width)) * (2 / fan_in) ** 0.5,
             jax.random.normal(second, (width, fan_out)) * width**-0.5,
         ))  # fmt: skip
-        biases.append((jnp.zeros(width), jnp.zeros(fan_out)))
+        inner = jax.random.uniform(third, (width,), minval=-1, maxval=1) * (2 / fan_in) ** 0.5
+        biases.append((inner, jnp.zeros(fan_out)))
     return WiredNetwork(graph, tuple(kernels), tuple(biases))
 
 
