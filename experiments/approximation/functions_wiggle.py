@@ -10,7 +10,7 @@ number does not suffice, it counts as reached, which makes slopes smaller. Gener
 multilinear between random values on a lattice of four points an axis. A function of few compositions is
 h(g(x_1)), whatever the dimension; a tree joins d inputs by d - 1 constituents, whose number grows. The wired
 network is given what is composed of what, and learns from the same samples. Of several trainings the one that
-fits its samples best counts, as some get stuck. The full form takes about thirty minutes on two cores.
+fits its samples best counts, as some get stuck. The full form takes about ten minutes on two cores.
 """
 
 from collections.abc import Callable
