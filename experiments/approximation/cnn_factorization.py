@@ -8,9 +8,10 @@ Filters are factored by the roots of their polynomials, in double precision. A d
 scikit-learn's digits, is one filter; its outputs by the network of its factors are compared with its own.
 What the theorem leaves open decides whether rounding spares anything: the order of the factors, and how large
 the biases are that keep inner ReLUs linear. Ridge functions are piecewise linear in between equal knots.
-The full form takes about five minutes on one core.
+The full form takes about three minutes on one core.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -72,7 +73,7 @@ def real_filters() -> dict[str, np.ndarray]:
     import pywt
 
     t = np.arange(-128, 129)
-    wavelets = ("db2", "db20", "sym20", "coif17")
+    wavelets = ("db5", "db20", "sym20", "coif17")
     filters = {name: np.asarray(pywt.Wavelet(name).dec_lo) for name in wavelets}
     return filters | {
         "mean of 257": np.ones(257),
@@ -153,13 +154,17 @@ def of_layers(images: np.ndarray, labels: np.ndarray, steps: int, neurons: int, 
     layers = trained(images, labels, neurons, steps, key)
     x, found = images[:TESTED].astype(float), []
     for kernel, bias in zip(layers["kernel"].astype(float), layers["bias"].astype(float)):
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), warnings.catch_warnings():
+            # Small end weights may cost a filter some digits; here outputs are judged.
+            warnings.simplefilter("ignore", RuntimeWarning)
             dense = np.maximum(x @ kernel + bias, 0)
             network = factorization.from_dense(kernel, bias, SHORT - 1)
             both = network, with_products_of_norms(network, kernel, bias)
             missed = [np.abs(np.asarray(factorization.apply(one, x)) - dense).max() for one in both]
+        errors = np.array(missed) / np.abs(dense).max()
         found.append({
-            "error": np.array(missed) / np.abs(dense).max(),
+            # Outputs that overflow are missed by as much as they are.
+            "error": np.where(np.isfinite(errors), errors, 1.0),
             "depth": len(network.filters[0]),
             "parameters": factorization.free_parameters(network) / (kernel.size + bias.size),
         })  # fmt: skip
@@ -266,7 +271,7 @@ def claims(
         Claim(
             "At most S / (s - 1) factors of degree s, rounded up, make a filter of degree S: their number "
             "over that.",
-            at_most(1, source=UNIVERSALITY, looked_up=True),
+            at_most(1, source=f"{DOWNSAMPLING}, lemma 4, and the slides of his talk, 2020", looked_up=True),
             [worst(filters["share"].sel(s=s), "filters", s=s) for s in config.factors],
         ),
         Claim(
@@ -294,7 +299,7 @@ def claims(
             "With products of norms for biases, as in the proof, rounding destroys the outputs of the widest "
             "layer: the logarithm to base 10 of the error over the largest output.",
             at_least(-1, source="our own bar: an error of a tenth"),
-            mean(np.log10(layers["error"].isel(neurons=-1).sel(biases=PRODUCTS)), over="draw"),
+            mean(np.log10(layers["error"].clip(max=1).isel(neurons=-1).sel(biases=PRODUCTS)), over="draw"),
         ),
         Claim(
             "The network has as many layers as factors suffice for, at most: their number over that.",

@@ -9,7 +9,7 @@ A target is a sum of a quarter of the ReLU ridge functions of a dictionary, cent
 coefficients of random sign and of size 1/j. The bound of the orthogonal greedy algorithm, A^2 / (n + 1) with
 A the sum of these sizes, says something where it is below the squared norm of the target, and is tested
 there. Norms, errors and greedy steps are on the same points, which are standard normal. The control projects
-on as many random cosines. The full form takes about ten minutes on two cores.
+on as many random cosines. The full form takes about two minutes on two cores.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ import xarray as xr
 
 from jaxtheory import networks
 from jaxtheory.approximation import ridge
-from jaxtheory.lab import Claim, Lab, Measured, Need, Range, above, at_most, experiment, mean, plots
+from jaxtheory.lab import Claim, Lab, Measured, Need, Range, above, at_most, experiment, plots
 from jaxtheory.networks.mlp import MLP
 
 SUM, RADIAL, PRODUCT = TARGETS = ("ridge sum", "radial", "product of signs")
@@ -221,9 +221,17 @@ def notes(config: Config, lab: Lab, found: xr.Dataset, size: float) -> None:
     )
 
 
+def extreme(ratios: xr.DataArray, draws: xr.DataArray, dimension: int) -> Measured:
+    """The extreme ratio of a dimension's draws."""
+    at = {"dimension": dimension}
+    return Measured(float(ratios.sel(at)), n=int(draws.sel(at)), at=at)
+
+
 def claims(config: Config, found: xr.Dataset, parts: dict[str, float]) -> list[Claim]:
-    told = found["ratio"].notnull().all()
-    enough = Need("steps at which the bound is below the squared norm", bool(told), "raise --steps")
+    # Where terms happen to cancel, the squared norm of a draw may stay below the bound at all steps.
+    draws = found["ratio"].notnull().sum("draw")
+    told = bool((draws >= 2).all())
+    enough = Need("steps at which the bound is below the squared norm", told, "raise --steps")
     high = [d for d in config.dimensions if d >= HIGH]
     needs_high = Need(f"dimensions of {HIGH} and more", bool(high), f"add {HIGH} to --dimensions")
     tests = {"n": 200, "of": "points"}
@@ -240,15 +248,17 @@ def claims(config: Config, found: xr.Dataset, parts: dict[str, float]) -> list[C
         ),
         Claim(
             "The orthogonal greedy algorithm keeps its bound in every dimension: the largest squared error "
-            "over A^2 / (n + 1), where that is below the squared norm.",
+            "over A^2 / (n + 1), where that is below the squared norm, of any draw.",
             at_most(1, source=GREEDY),
-            mean(found["ratio"], over="draw") if told else None,
+            [extreme(found["ratio"].max("draw"), draws, d) for d in config.dimensions] if told else None,
             needs=enough,
         ),
         Claim(
-            f"As many random cosines break it from dimension {HIGH} on.",
+            f"As many random cosines break it from dimension {HIGH} on: the ratio of their best draw.",
             above(1, source="our own control"),
-            mean(found["ratio of cosines"].sel(dimension=high), over="draw") if high and told else None,
+            [extreme(found["ratio of cosines"].min("draw"), draws, d) for d in high]
+            if high and told
+            else None,
             needs=(enough, needs_high),
         ),
     ]

@@ -1,5 +1,7 @@
 """Compositional functions against NumPy and SciPy, and certified errors against measured ones."""
 
+from itertools import pairwise
+
 import jax
 import numpy as np
 import pytest
@@ -63,6 +65,16 @@ def test_targets_interpolants_and_networks_are_wired_as_their_graph(rng, x64, gr
     np.testing.assert_allclose(compositional.apply(network, x), composed(graph, parts, x), rtol=1e-9)
 
 
+def test_networks_start_with_hes_variance_and_kinks_all_over():
+    network = compositional.init_network(KEY, compositional.shared(3, ((0,), (1, 2))), width=4000, channels=3)
+    first, second = network.kernels[1]
+    assert float(first.var()) == pytest.approx(2 / 2, rel=0.05)
+    assert float(second.var()) == pytest.approx(1 / 4000, rel=0.05)
+    kinks = -np.asarray(network.biases[0][0]) / np.asarray(network.kernels[0][0][0])
+    assert 0.3 < np.mean(np.abs(kinks) < 0.5) < 0.6
+    assert 0.1 < np.mean(np.abs(kinks) > 1) < 0.6
+
+
 def test_networks_do_not_see_what_their_nodes_do_not_take(rng):
     graph = compositional.shared(4, ((0, 1), (1, 2)))
     network = compositional.init_network(KEY, graph, width=6)
@@ -105,6 +117,30 @@ def test_orders_of_certified_errors_are_those_of_the_smoothness():
     # Two nodes of exponent one half compose to one quarter.
     assert orders[1] == pytest.approx(0.25, abs=0.05)
     assert compositional.certified_error(rough, 64) <= 2
+
+
+@pytest.mark.parametrize(
+    ("certify", "order"), [(compositional.certified_error, 1 / 2), (compositional.certified_tensor_error, 1)]
+)
+def test_the_cells_that_certify_an_error_grow_as_its_power(certify, order):
+    target = compositional.init(KEY, compositional.binary_tree(8))
+    errors = np.array([1e-3, 1e-4])
+    cells = [compositional.cells_needed(target, float(error), certify=certify) for error in errors]
+    for error, number in zip(errors, cells):
+        assert certify(target, number) <= error < certify(target, number - 1)
+    assert np.log10(cells[1] / cells[0]) == pytest.approx(order, abs=0.02)
+    assert compositional.cells_needed(target, 2.0, certify=certify) == 1
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_dense_networks_of_equal_size(layers):
+    width = compositional.equal_width(8, 5000, layers=layers)
+
+    def count(width):
+        shapes = [8, *[width] * layers, 1]
+        return sum((rows + 1) * columns for rows, columns in pairwise(shapes))
+
+    assert abs(count(width) - 5000) == min(abs(count(other) - 5000) for other in range(1, 1000))
 
 
 def test_interpolation_is_exact_for_a_constituent_that_is_linear_in_each_argument(rng, x64):
@@ -154,6 +190,9 @@ TARGET = compositional.init(KEY, compositional.binary_tree(8))
         ),
         (lambda: compositional.interpolate(TARGET, 0), "cells is 0"),
         (lambda: compositional.init(KEY, TARGET.graph, smoothness=0), "smoothness is 0"),
+        (lambda: compositional.cells_needed(TARGET, 0), "error is 0"),
+        (lambda: compositional.cells_needed(TARGET, 1e-300), "error is 1e-300: take a larger one"),
+        (lambda: compositional.equal_width(8, 0), "parameters is 0"),
         (lambda: compositional.init_network(KEY, TARGET.graph, width=0), "width is 0"),
     ],
 )  # fmt: skip

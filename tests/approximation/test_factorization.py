@@ -50,6 +50,13 @@ def test_even_factors_hold_as_many_roots_as_there_are_and_odd_ones_hold_whole_pa
     assert len(factorization.factorize(taps, 3)) == max(pairs, 20)
 
 
+@pytest.mark.parametrize("s", [2, 3, 5])
+def test_long_filters_keep_their_digits(rng, s):
+    # Roots that are taken out of order to fill a factor would cost three of them.
+    taps = rng.standard_normal(513)
+    assert missed(taps, factorization.factorize(taps, s)) < 1e-11
+
+
 @pytest.mark.parametrize(
     "taps",
     [

@@ -15,8 +15,10 @@ TINY = experiment.Config(
 
 def test_filters_in_use_have_their_properties():
     filters = experiment.real_filters()
-    assert float(filters["db2"] @ filters["db2"]) == pytest.approx(1)
+    assert float(filters["db5"] @ filters["db5"]) == pytest.approx(1)
     assert {len(taps) for name, taps in filters.items() if name.endswith("of 257")} == {257}
+    # Each is longer than the longest factor that a field allows.
+    assert min(map(len, filters.values())) == 10
     assert min(np.abs(filters["low pass of 257"])[[0, -1]]) < 1e-15
 
 

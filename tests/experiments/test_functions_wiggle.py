@@ -10,7 +10,7 @@ from jaxtheory.approximation import compositional
 from jaxtheory.experiments.approximation import functions_wiggle as experiment
 from jaxtheory.lab import Lab, Verdict
 
-TINY = experiment.Config(dimensions=(1, 2), largest=6, largest_kernel=5, width=8, steps=3, draws=2)
+TINY = experiment.Config(dimensions=(1, 2), largest=6, largest_kernel=5, width=8, steps=3, starts=2, draws=2)
 
 
 def test_functions_are_of_their_kind(rng):
@@ -50,9 +50,10 @@ def test_training_fits_the_first_samples_only():
 
     x = jnp.linspace(-1, 1, 64)[:, None]
     y = jnp.where(jnp.arange(64) < 32, 2 * x[:, 0] + 1, 100.0)
-    start = {"a": jnp.zeros(()), "b": jnp.zeros(())}
+    # From the first start the rate does not lead anywhere in time.
+    starts = {"a": jnp.array([1e4, 0.0]), "b": jnp.zeros(2)}
     queries = jnp.array([[-1.0], [1.0]])
-    found = experiment.learned(apply, start, x, y, 32, queries, jax.random.key(0), 1500)
+    found = experiment.learned(apply, starts, x, y, 32, queries, jax.random.key(0), 1500)
     np.testing.assert_allclose(found, [-1, 3], atol=0.1)
 
 
@@ -69,7 +70,7 @@ def test_claims_are_of_slopes():
     }
     np.testing.assert_allclose(slopes[experiment.GENERIC].mean("draw"), bits[experiment.GENERIC], atol=0.05)
     claims = experiment.claims(slopes)
-    assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 4
+    assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 5
     slopes[experiment.FEW] = experiment.slope(values((1.5, 1.0), experiment.TESTED[experiment.FEW]))
     assert experiment.claims(slopes)[2].verdict == Verdict.FAILS
 
@@ -78,7 +79,7 @@ def test_claims_are_of_slopes():
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = experiment.run(TINY, lab)
-    assert [len(claim.measurements) for claim in claims] == [3, 1, 1, 2]
+    assert [len(claim.measurements) for claim in claims] == [3, 1, 1, 1, 1]
     assert all(np.isfinite(one.value) for claim in claims for one in claim.measurements)
     assert {figure["name"] for figure in lab.figures} == {"samples"}
     assert "did not suffice" in lab.notes[0]

@@ -5,6 +5,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from jaxtheory.experiments.approximation import ridge_sums as experiment
 from jaxtheory.lab import Lab, Verdict
@@ -61,6 +62,22 @@ def test_a_run_in_miniature_measures_every_claim(tmp_path):
     assert all(np.isfinite(one.value) for claim in claims for one in claim.measurements)
     assert {figure["name"] for figure in lab.figures} == {"errors"}
     assert len(lab.notes) == 5
+
+
+def test_draws_whose_norm_stays_below_the_bound_are_left_out():
+    ratios = xr.DataArray([[0.1, np.nan, 0.3], [1.5, 2.0, 3.0]], {"dimension": [2, 8]}, ("dimension", "draw"))
+    found = xr.Dataset({"ratio": ratios / 10, "ratio of cosines": ratios})
+    parts = {"sums": 0.0, "ridges": 0.0}
+    config = experiment.Config(dimensions=(2, 8))
+    claims = experiment.claims(config, found, parts)
+    assert [(one.value, one.n) for one in claims[2].measurements] == [
+        (pytest.approx(0.03), 2),
+        (pytest.approx(0.3), 3),
+    ]
+    assert [one.value for one in claims[3].measurements] == [1.5]
+    assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 4
+    found["ratio"][0, 0] = np.nan
+    assert experiment.claims(config, found, parts)[2].verdict == Verdict.UNTESTED
 
 
 @pytest.mark.beyond

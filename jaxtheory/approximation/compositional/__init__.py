@@ -16,6 +16,7 @@ Example:
 from jaxtheory.approximation.compositional.graphs import Graph, binary_tree, from_tree, shared
 from jaxtheory.approximation.compositional.interpolation import (
     Interpolant,
+    cells_needed,
     certified_error,
     certified_tensor_error,
     interpolate,
@@ -25,6 +26,7 @@ from jaxtheory.approximation.compositional.models import (
     Target,
     WiredNetwork,
     apply,
+    equal_width,
     init,
     init_network,
     size,
@@ -37,8 +39,10 @@ __all__ = [
     "WiredNetwork",
     "apply",
     "binary_tree",
+    "cells_needed",
     "certified_error",
     "certified_tensor_error",
+    "equal_width",
     "from_tree",
     "init",
     "init_network",

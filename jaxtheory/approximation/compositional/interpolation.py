@@ -162,6 +162,43 @@ def certified_tensor_error(target: Target, cells: int) -> float:
     )
 
 
+def cells_needed(
+    target: Target, error: float | int, *, certify: Callable[[Target, int], float] = certified_error
+) -> int:
+    """Return the smallest number of cells along each axis with which an error is certified.
+
+    Args:
+        target: The function.
+        error: The error to reach, above 0.
+        certify: The bound, `certified_error` or `certified_tensor_error`.
+
+    Returns:
+        The number of cells.
+
+    Raises:
+        ValueError: If the error is not positive, or is not certified with 2^60 cells.
+
+    Example:
+        >>> import jax
+        >>> from jaxtheory.approximation import compositional
+        >>> target = compositional.init(jax.random.key(0), compositional.binary_tree(4))
+        >>> cells = cells_needed(target, 0.01)
+        >>> certified_error(target, cells) <= 0.01 < certified_error(target, cells - 1)
+        True
+    """
+    checks.positive("error", error)
+    enough = 1
+    while certify(target, enough) > error:
+        enough *= 2
+        if enough > 2**60:
+            raise ValueError(f"error is {error}: take a larger one, as 2^60 cells do not certify it")
+    few = enough // 2
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if certify(target, middle) <= error else (middle, enough)
+    return enough
+
+
 def _propagated(target: Target, leaves: float, own: Callable[[np.ndarray], np.ndarray]) -> float:
     """The error of the last node, from errors of the leaves and of each wave."""
     errors = [leaves] * target.graph.inputs

@@ -112,7 +112,10 @@ def init(
 
 
 def init_network(key: RandomKey, graph: Graph, *, width: int, channels: int = 8) -> WiredNetwork:
-    """Draw a network that is wired as a graph, with weights of He's variance and no biases.
+    r"""Draw a network that is wired as a graph, with weights of He's variance.
+
+    Inner biases are uniform on $[-\sqrt{2/n}, \sqrt{2/n}]$ for $n$ numbers that a node takes, so that kinks
+    are spread over $[-1, 1]$ and beyond; without them, nodes of one leaf would all bend at zero.
 
     Args:
         key: The random key.
@@ -141,12 +144,13 @@ def init_network(key: RandomKey, graph: Graph, *, width: int, channels: int = 8)
     for place, taken in enumerate(graph.nodes):
         fan_in = sum(1 if one < graph.inputs else channels for one in taken)
         fan_out = channels if place < len(graph.nodes) - 1 else 1
-        first, second = jax.random.split(jax.random.fold_in(key, place))
+        first, second, third = jax.random.split(jax.random.fold_in(key, place), 3)
         kernels.append((
             jax.random.normal(first, (fan_in, width)) * (2 / fan_in) ** 0.5,
             jax.random.normal(second, (width, fan_out)) * width**-0.5,
         ))  # fmt: skip
-        biases.append((jnp.zeros(width), jnp.zeros(fan_out)))
+        inner = jax.random.uniform(third, (width,), minval=-1, maxval=1) * (2 / fan_in) ** 0.5
+        biases.append((inner, jnp.zeros(fan_out)))
     return WiredNetwork(graph, tuple(kernels), tuple(biases))
 
 
@@ -198,3 +202,31 @@ def size(model: Model) -> int:
         12
     """
     return sum(leaf.size for leaf in jax.tree.leaves(model))
+
+
+def equal_width(inputs: int, parameters: int, *, layers: int = 1) -> int:
+    """Return the width of a dense network with about as many parameters as another model.
+
+    Args:
+        inputs: The dimension.
+        parameters: The number of parameters to meet, as `size` counts them.
+        layers: The number of hidden layers, all of the same width; one makes a shallow network.
+
+    Returns:
+        The width, at least 1, at which the number of weights and biases is closest.
+
+    Raises:
+        TypeError: If a number is not a whole number.
+        ValueError: If a number is below 1.
+
+    Example:
+        >>> equal_width(8, 1001), equal_width(8, 1001, layers=2)
+        (100, 27)
+    """
+    inputs, layers = checks.count("inputs", inputs), checks.count("layers", layers)
+    parameters = checks.count("parameters", parameters)
+
+    def missed(width: int) -> int:
+        return abs((inputs + 2) * width + 1 + (layers - 1) * (width + 1) * width - parameters)
+
+    return min(range(1, parameters // (inputs + 2) + 2), key=missed)

@@ -153,14 +153,19 @@ def _grouped(ordered: list[np.ndarray], s: int) -> list[np.ndarray]:
 
 
 def _next(left: list[np.ndarray], room: int, remaining: int, s: int) -> int | None:
-    """The place of the first root that fits into a factor and leaves room for all others in the remaining."""
+    """The place of the root that a factor takes next: the first, unless that leaves too little room."""
     pairs, roots = sum(len(one) == 2 for one in left), sum(map(len, left))
+
+    def enough(taken: int, room: int) -> bool:
+        fits = pairs - (taken == 2) <= room // 2 + remaining * (s // 2)
+        return room >= 0 and fits and roots - taken <= room + remaining * s
+
     for place, one in enumerate(left):
-        after = room - len(one)
-        enough = roots - len(one) <= after + remaining * s
-        enough &= pairs - (len(one) == 2) <= after // 2 + remaining * (s // 2)
-        if after >= 0 and enough:
+        if enough(len(one), room - len(one)):
             return place
+        # Rather than out of order, a factor is filled less, where the remaining ones hold all others.
+        if enough(0, 0):
+            return None
     return None
 
 
