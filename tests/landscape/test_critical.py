@@ -87,7 +87,11 @@ def test_a_network_has_the_gradient_and_spectrum_of_finite_differences_and_numpy
     again = scipy.optimize.root(
         lambda v: np.asarray(gradient(v)), vector, jac=lambda v: np.asarray(hessian(v))
     )
-    np.testing.assert_allclose(again.x, vector, atol=1e-8)
+    # Along a direction without curvature, nothing holds a critical point in its place.
+    values, vectors = np.linalg.eigh(hessian(vector))
+    held = vectors[:, np.abs(values) > cutoff]
+    np.testing.assert_allclose(held.T @ (again.x - vector), 0, atol=1e-8)
+    assert float(loss(again.x)) == pytest.approx(float(loss(vector)), rel=1e-12)
 
 
 def test_saddle_free_newton_finds_what_scipy_minimizes(double, fit):
@@ -131,16 +135,17 @@ def test_minres_takes_scipys_steps(steps, rng, x64):
 
 @pytest.mark.parametrize("solvable", [True, False])
 def test_minres_of_a_singular_system_has_the_least_residual(solvable, rng, x64):
-    basis, _ = np.linalg.qr(rng.standard_normal((20, 20)))
-    values = np.r_[np.zeros(5), rng.uniform(0.5, 2, 15) * rng.choice([-1, 1], 15)]
-    matrix, target = (basis * values) @ basis.T, rng.standard_normal(20)
-    target = matrix @ target if solvable else target
-    found = critical.minres(Matrix(jnp.asarray(matrix)), target)
-    least = np.linalg.norm(matrix @ (np.linalg.pinv(matrix, 1e-10) @ target) - target)
-    assert found.converged
-    assert found.residual == pytest.approx(least / np.linalg.norm(target), abs=1e-9)
-    left = np.linalg.norm(matrix @ np.asarray(found.solution) - target)
-    assert left == pytest.approx(least, abs=1e-7)
+    for _ in range(20):
+        basis, _ = np.linalg.qr(rng.standard_normal((20, 20)))
+        values = np.r_[np.zeros(5), rng.uniform(0.5, 2, 15) * rng.choice([-1, 1], 15)]
+        matrix, target = (basis * values) @ basis.T, rng.standard_normal(20)
+        target = matrix @ target if solvable else target
+        found = critical.minres(Matrix(jnp.asarray(matrix)), target)
+        least = np.linalg.norm(matrix @ (np.linalg.pinv(matrix, 1e-10) @ target) - target)
+        assert found.converged
+        assert found.residual == pytest.approx(least / np.linalg.norm(target), abs=1e-9)
+        left = np.linalg.norm(matrix @ np.asarray(found.solution) - target)
+        assert left == pytest.approx(least, abs=1e-7)
     nothing = critical.minres(Matrix(jnp.asarray(matrix)), np.zeros(20, int))
     assert nothing.converged
     assert not np.any(nothing.solution)
