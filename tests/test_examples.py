@@ -232,9 +232,10 @@ def test_dtypes_that_are_not_computed_in_are_refused(row, own_errors):
     function, args = bind(row), arguments(row)
     places = [i for i, arg in enumerate(args) if is_float(arg)]
     assert places
-    bad = (np.ones(2, np.longdouble), jnp.ones(2, jnp.float8_e4m3fn), jax.random.key(0))
     for place in places:
-        for value in bad:
+        shape = np.shape(args[place])
+        key = jax.random.split(jax.random.key(0), shape) if shape else jax.random.key(0)
+        for value in (np.ones(shape, np.longdouble), jnp.ones(shape, jnp.float8_e4m3fn), key):
             with pytest.raises(
                 TypeError, match=r" is (of dtype float128|of dtype float8_e4m3fn|a random key): take "
             ):

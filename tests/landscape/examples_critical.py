@@ -4,6 +4,7 @@ from functools import wraps
 
 import jax.numpy as jnp
 
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.landscape import critical
 from jaxtheory.landscape.curvature import Matrix
 from tests.example_rows import Example, float32
@@ -32,6 +33,7 @@ def _at(function):
 
 @wraps(critical.minres)
 def _solved(factor, target):
+    (factor,), _ = real_arrays(factor=factor)
     identity = jnp.eye(factor.shape[-1], dtype=factor.dtype)
     matrix = factor + jnp.swapaxes(factor, -1, -2) + 6 * identity
     return critical.minres(Matrix(matrix), target).solution

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.landscape import curvature
 from jaxtheory.landscape.curvature import batches, gradients, hessians, outputs
 from tests.example_rows import Example, float32
@@ -43,6 +44,7 @@ def _product(function, *first):
 
 @wraps(curvature.damped_inverse)
 def _solution(factor, damping, vector):
+    (factor,), _ = real_arrays(factor=factor)
     matrix = jnp.matmul(factor, jnp.swapaxes(factor, -1, -2), precision="highest")
     return curvature.damped_inverse(curvature.Matrix(matrix), damping).matvec(vector)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.landscape import dynamics
 from jaxtheory.landscape.curvature import Matrix
 from jaxtheory.landscape.dynamics import eigenvalue, noise, recording
@@ -22,6 +23,7 @@ def _loss(params, batch):
 
 @wraps(eigenvalue.sharpness)
 def _sharpness(factor, start, **options):
+    (factor,), _ = real_arrays(factor=factor)
     return dynamics.sharpness(Matrix(jnp.matmul(factor, factor.T, precision="highest")), start, **options)
 
 

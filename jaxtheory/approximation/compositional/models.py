@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Real
 
 from jaxtheory.approximation.compositional.graphs import Graph
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, RandomKey
@@ -154,7 +154,6 @@ def init_network(key: RandomKey, graph: Graph, *, width: int, channels: int = 8)
     return WiredNetwork(graph, tuple(kernels), tuple(biases))
 
 
-@jax.jit
 def apply(model: Model, x: Real[AnyArray, "... inputs"]) -> Float[Array, "..."]:
     """Return the values of a compositional function, of an interpolant or of a wired network.
 
@@ -175,6 +174,11 @@ def apply(model: Model, x: Real[AnyArray, "... inputs"]) -> Float[Array, "..."]:
         >>> bool((abs(apply(target, jnp.ones((3, 4)))) <= 1).all())
         True
     """
+    return _values(model, as_array("x", x))
+
+
+@jax.jit
+def _values(model: Model, x: Real[AnyArray, "... inputs"]) -> Float[Array, "..."]:
     (model, x), back = real_arrays(model=model, x=x)
     if not x.ndim or x.shape[-1] != model.graph.inputs:
         raise ValueError(

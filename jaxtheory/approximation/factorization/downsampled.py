@@ -79,7 +79,6 @@ def init(
     )
 
 
-@jax.jit
 def apply(network: ConvolutionalNetwork, x: Real[AnyArray, "... inputs"]) -> Float[Array, "... outputs"]:
     r"""Return the entries that the last block of a network keeps.
 
@@ -102,6 +101,11 @@ def apply(network: ConvolutionalNetwork, x: Real[AnyArray, "... inputs"]) -> Flo
     References:
         Zhou, Theory of deep convolutional neural networks: downsampling, 2020.
     """
+    return _outputs(network, as_array("x", x))
+
+
+@jax.jit
+def _outputs(network: ConvolutionalNetwork, x: Real[AnyArray, "... inputs"]) -> Float[Array, "... outputs"]:
     (network, x), back = real_arrays(network=network, x=x)
     checks.axes("x", x, "...", "inputs", sizes=(network.inputs,))
     for filters, biases, stride, kept in zip(

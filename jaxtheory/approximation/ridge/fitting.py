@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Real
 
 from jaxtheory.approximation.ridge.sums import RidgeSum, features
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
@@ -37,7 +37,6 @@ class PursuitResult:
     """The mean squared errors before the first direction and after each."""
 
 
-@partial(jax.jit, static_argnames=("steps",))
 def greedy(
     dictionary: Real[AnyArray, "atoms points"], target: Real[AnyArray, " points"], *, steps: int
 ) -> GreedyResult:
@@ -69,6 +68,13 @@ def greedy(
         DeVore and Temlyakov, Some remarks on greedy algorithms, 1996. Barron, Cohen, Dahmen and DeVore,
         Approximation and learning by greedy algorithms, 2008.
     """
+    return _greedy(as_array("dictionary", dictionary), as_array("target", target), steps=steps)
+
+
+@partial(jax.jit, static_argnames=("steps",))
+def _greedy(
+    dictionary: Real[AnyArray, "atoms points"], target: Real[AnyArray, " points"], *, steps: int
+) -> GreedyResult:
     (dictionary, target), back = real_arrays(dictionary=dictionary, target=target)
     checks.axes("dictionary", dictionary, "atoms", "points")
     atoms, points = dictionary.shape
@@ -149,7 +155,6 @@ def random_features(
     return back(replace(params, coefficients=coefficients, constant=constant))
 
 
-@partial(jax.jit, static_argnames=("stages", "knots", "candidates", "steps"))
 def projection_pursuit(
     x: Real[AnyArray, "points inputs"],
     y: Real[AnyArray, " points"],
@@ -192,6 +197,28 @@ def projection_pursuit(
     References:
         Friedman and Stuetzle, Projection pursuit regression, 1981.
     """
+    return _pursued(
+        as_array("x", x),
+        as_array("y", y),
+        key,
+        stages=stages,
+        knots=knots,
+        candidates=candidates,
+        steps=steps,
+    )
+
+
+@partial(jax.jit, static_argnames=("stages", "knots", "candidates", "steps"))
+def _pursued(
+    x: Real[AnyArray, "points inputs"],
+    y: Real[AnyArray, " points"],
+    key: RandomKey,
+    *,
+    stages: int,
+    knots: int = 8,
+    candidates: int = 64,
+    steps: int = 30,
+) -> PursuitResult:
     checks.random_key("key", key)
     (x, y), back = real_arrays(x=x, y=y)
     checks.axes("x", x, "points", "inputs")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from jaxtheory.core import checks
+from jaxtheory.core import checks, trees
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import RealScalar
@@ -78,6 +78,8 @@ def check(loss: Loss, params: Any, batch: Any) -> None:
     leaves = jax.tree.leaves(params)
     if not leaves:
         raise ValueError("params holds no array: take the parameters that the loss depends on")
+    trees.check_numbers("params", params)
+    trees.check_numbers("batch", batch)
     for leaf in leaves:
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             raise TypeError(f"params holds {jnp.result_type(leaf)}: take real floating-point arrays")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import RealScalar
 from jaxtheory.landscape.curvature.operators import Operator
@@ -102,7 +103,7 @@ def damped_inverse(
     """
     if not isinstance(operator, Operator):
         raise TypeError(f"operator is a {type(operator).__name__}: take one of the operators of curvature")
-    checks.axes("damping", jnp.asarray(damping))
+    checks.axes("damping", as_array("damping", damping))
     checks.nonnegative("damping", damping)
     if tolerance is not None:
         checks.nonnegative("tolerance", tolerance)

@@ -8,7 +8,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from jaxtheory.core import checks
+from jaxtheory.core import checks, trees
 from jaxtheory.core.records import record
 from jaxtheory.landscape.curvature import Operator
 
@@ -25,7 +25,6 @@ class SharpnessResult:
     """The eigenvector, of Euclidean norm one."""
 
 
-@partial(jax.jit, static_argnames="steps")
 def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> SharpnessResult:
     r"""Return the largest eigenvalue of an operator by a few Lanczos steps from a given vector.
 
@@ -57,6 +56,12 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
     References:
         Lanczos, An iteration method for the solution of the eigenvalue problem, 1950.
     """
+    trees.check_numbers("start", start)
+    return _sharpness(operator, start, steps=steps)
+
+
+@partial(jax.jit, static_argnames="steps")
+def _sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> SharpnessResult:
     steps = checks.count("steps", steps, most=operator.dimension)
     found, wanted = jax.tree.structure(start), jax.tree.structure(operator.template)
     if found != wanted:

@@ -10,7 +10,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree, Shaped
 
-from jaxtheory.core import checks
+from jaxtheory.core import checks, trees
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Reals, RealScalar
@@ -43,7 +43,6 @@ class NoiseScaleResult:
     """Whether the sum of the squared norms is positive."""
 
 
-@partial(jax.jit, static_argnames=("loss", "chunk"))
 def gradient_noise(
     loss: Callable[..., Any], params: PyTree, batches: Batches, *, chunk: int = 1
 ) -> GradientNoise:
@@ -79,6 +78,13 @@ def gradient_noise(
     References:
         McCandlish, Kaplan, Amodei and the OpenAI Dota Team, An empirical model of large-batch training, 2018.
     """
+    trees.check_numbers("params", params)
+    trees.check_numbers("batches", batches)
+    return _noise(loss, params, batches, chunk=chunk)
+
+
+@partial(jax.jit, static_argnames=("loss", "chunk"))
+def _noise(loss: Callable[..., Any], params: PyTree, batches: Batches, *, chunk: int = 1) -> GradientNoise:
     return loss_and_noise(loss, params, batches, chunk)[1]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int32, PyTree, UInt32
 
-from jaxtheory.core import checks
+from jaxtheory.core import checks, trees
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import RandomKey
 from jaxtheory.landscape.curvature import hessian
@@ -168,16 +168,29 @@ class Recorder:
         return {"step": np.array([step for step, _ in self._measured], int), **columns}
 
 
-@jax.jit
 def _start(params: PyTree, key: RandomKey) -> ProbeState:
+    trees.check_numbers("params", params)
     checks.random_key("key", key)
+    return _begin(params, key)
+
+
+@jax.jit
+def _begin(params: PyTree, key: RandomKey) -> ProbeState:
     zeros = jax.tree.map(jnp.zeros_like, params)
     implementation = str(jax.random.key_impl(key))
     return ProbeState(zeros, jnp.zeros((), jnp.int32), jax.random.key_data(key), implementation)
 
 
-@partial(jax.jit, static_argnames=("loss", "steps", "chunk"))
 def _measure(
+    state: ProbeState, params: PyTree, batches: Batches, **options: Any
+) -> tuple[ProbeState, Measurement]:
+    trees.check_numbers("params", params)
+    trees.check_numbers("batches", batches)
+    return _measured(state, params, batches, **options)
+
+
+@partial(jax.jit, static_argnames=("loss", "steps", "chunk"))
+def _measured(
     state: ProbeState, params: PyTree, batches: Batches, *, loss: Callable[..., Any], steps: int, chunk: int
 ) -> tuple[ProbeState, Measurement]:
     value, noise = loss_and_noise(loss, params, batches, chunk)

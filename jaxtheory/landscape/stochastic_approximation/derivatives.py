@@ -10,7 +10,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
-from jaxtheory.core import checks
+from jaxtheory.core import checks, trees
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import RealScalar
 
@@ -18,7 +18,6 @@ CHUNK = 64
 """The number of directions that a gradient without reverse mode takes at once."""
 
 
-@partial(jax.jit, static_argnames="function")
 def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
     """Return the gradient of a scalar function by forward mode, one direction for each entry.
 
@@ -41,6 +40,12 @@ def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
     References:
         Wengert, A simple automatic derivative evaluation program, 1964.
     """
+    trees.check_numbers("x", x)
+    return _forward(function, x)
+
+
+@partial(jax.jit, static_argnames="function")
+def _forward(function: Callable[..., Any], x: PyTree) -> PyTree:
     flat, unravel = ravel_pytree(floating(x))
 
     def along(place: Array) -> Array:
