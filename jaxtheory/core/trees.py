@@ -24,17 +24,31 @@ def real_leaves(name: str, tree: Any) -> PyTree:
         TypeError: If a leaf is not an array of real floating-point numbers.
         ValueError: If there is no leaf.
     """
-
-    def checked(path: Any, leaf: Any) -> Array:
-        place = name + jax.tree_util.keystr(path)
-        array = as_array(place, leaf)
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise TypeError(f"{place} is {array.dtype}: take real floating-point parameters")
-        return jnp.asarray(array)
-
     if not jax.tree.leaves(tree):
         raise ValueError(f"{name} holds no array: take a pytree of parameters")
-    return jax.tree_util.tree_map_with_path(checked, tree)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: real_leaf(name + jax.tree_util.keystr(path), leaf), tree
+    )
+
+
+def real_leaf(place: str, leaf: Any, *, otherwise: str = "") -> Array:
+    """Return an array of parameters as JAX's, known to be real and floating-point.
+
+    Args:
+        place: The parameter's name with its place in the pytree, for the errors.
+        leaf: The array, as the caller gave it.
+        otherwise: What else the caller can do, for the error.
+
+    Returns:
+        The array.
+
+    Raises:
+        TypeError: If it is not an array of real floating-point numbers.
+    """
+    array = as_array(place, leaf)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{place} is {array.dtype}: take real floating-point parameters{otherwise}")
+    return jnp.asarray(array)
 
 
 def check_numbers(name: str, tree: Any) -> None:

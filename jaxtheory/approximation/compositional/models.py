@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Real
 
 from jaxtheory.approximation.compositional.graphs import Graph
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import as_array, real_arrays
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, RandomKey
@@ -174,21 +174,22 @@ def apply(model: Model, x: Real[AnyArray, "... inputs"]) -> Float[Array, "..."]:
         >>> bool((abs(apply(target, jnp.ones((3, 4)))) <= 1).all())
         True
     """
-    return _values(model, as_array("x", x))
-
-
-@jax.jit
-def _values(model: Model, x: Real[AnyArray, "... inputs"]) -> Float[Array, "..."]:
     (model, x), back = real_arrays(model=model, x=x)
     if not x.ndim or x.shape[-1] != model.graph.inputs:
         raise ValueError(
             f"x has the shape {x.shape}, but the graph has {model.graph.inputs} leaves: take "
             f"(..., {model.graph.inputs})"
         )
+    return back(_values(model, x))
+
+
+@jax.jit
+def _values(model: Model, x: Array) -> Array:
+    """The values, in the dtype of both."""
     values = [x[..., k : k + 1] for k in range(model.graph.inputs)]
     for place, taken in enumerate(model.graph.nodes):
         values.append(model.constituent(place, jnp.concatenate([values[one] for one in taken], axis=-1)))
-    return back(values[-1][..., 0])
+    return values[-1][..., 0]
 
 
 def size(model: Model) -> int:

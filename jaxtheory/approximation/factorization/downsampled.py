@@ -101,18 +101,19 @@ def apply(network: ConvolutionalNetwork, x: Real[AnyArray, "... inputs"]) -> Flo
     References:
         Zhou, Theory of deep convolutional neural networks: downsampling, 2020.
     """
-    return _outputs(network, as_array("x", x))
+    (network, x), back = real_arrays(network=network, x=x)
+    checks.axes("x", x, "...", "inputs", sizes=(network.inputs,))
+    return back(_outputs(network, x))
 
 
 @jax.jit
-def _outputs(network: ConvolutionalNetwork, x: Real[AnyArray, "... inputs"]) -> Float[Array, "... outputs"]:
-    (network, x), back = real_arrays(network=network, x=x)
-    checks.axes("x", x, "...", "inputs", sizes=(network.inputs,))
+def _outputs(network: ConvolutionalNetwork, x: Array) -> Array:
+    """The outputs, in the dtype of both."""
     for filters, biases, stride, kept in zip(
         network.filters, network.biases, network.strides, network.outputs
     ):
         x = _block(filters, biases, x)[..., stride - 1 :: stride][..., :kept]
-    return back(x)
+    return x
 
 
 def chain(*networks: ConvolutionalNetwork) -> ConvolutionalNetwork:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Real
 
 from jaxtheory.approximation.ridge.sums import RidgeSum, features
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import as_array, real_arrays
+from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
@@ -68,18 +68,17 @@ def greedy(
         DeVore and Temlyakov, Some remarks on greedy algorithms, 1996. Barron, Cohen, Dahmen and DeVore,
         Approximation and learning by greedy algorithms, 2008.
     """
-    return _greedy(as_array("dictionary", dictionary), as_array("target", target), steps=steps)
-
-
-@partial(jax.jit, static_argnames=("steps",))
-def _greedy(
-    dictionary: Real[AnyArray, "atoms points"], target: Real[AnyArray, " points"], *, steps: int
-) -> GreedyResult:
     (dictionary, target), back = real_arrays(dictionary=dictionary, target=target)
     checks.axes("dictionary", dictionary, "atoms", "points")
     atoms, points = dictionary.shape
     checks.axes("target", target, "points", sizes=(points,))
     steps = checks.count("steps", steps, most=min(atoms, points))
+    return back(_greedy(dictionary, target, steps=steps))
+
+
+@partial(jax.jit, static_argnames=("steps",))
+def _greedy(dictionary: Array, target: Array, *, steps: int) -> GreedyResult:
+    atoms, points = dictionary.shape
     norms = jnp.linalg.norm(dictionary, axis=1)
     alive = norms > 0
     inverse = jnp.where(alive, 1 / jnp.where(alive, norms, 1), 0)
@@ -108,7 +107,7 @@ def _greedy(
     triangle = jnp.triu(triangle) + jnp.diag(jnp.where(flat, 1, 0).astype(target.dtype))
     solved = jax.scipy.linalg.solve_triangular(triangle, matmul(basis, target - residual), lower=False)
     codes = jnp.zeros(atoms, target.dtype).at[chosen].set(solved * inverse[chosen])
-    return back(GreedyResult(chosen, codes, jnp.concatenate([jnp.mean(target**2)[None], errors])))
+    return GreedyResult(chosen, codes, jnp.concatenate([jnp.mean(target**2)[None], errors]))
 
 
 def random_features(
@@ -197,34 +196,20 @@ def projection_pursuit(
     References:
         Friedman and Stuetzle, Projection pursuit regression, 1981.
     """
-    return _pursued(
-        as_array("x", x),
-        as_array("y", y),
-        key,
-        stages=stages,
-        knots=knots,
-        candidates=candidates,
-        steps=steps,
-    )
-
-
-@partial(jax.jit, static_argnames=("stages", "knots", "candidates", "steps"))
-def _pursued(
-    x: Real[AnyArray, "points inputs"],
-    y: Real[AnyArray, " points"],
-    key: RandomKey,
-    *,
-    stages: int,
-    knots: int = 8,
-    candidates: int = 64,
-    steps: int = 30,
-) -> PursuitResult:
     checks.random_key("key", key)
     (x, y), back = real_arrays(x=x, y=y)
     checks.axes("x", x, "points", "inputs")
     checks.axes("y", y, "points", sizes=x.shape[:1])
     stages, knots = checks.count("stages", stages), checks.count("knots", knots)
     candidates, steps = checks.count("candidates", candidates), checks.count("steps", steps, least=0)
+    numbers = {"stages": stages, "knots": knots, "candidates": candidates, "steps": steps}
+    return back(_pursued(x, y, key, **numbers))
+
+
+@partial(jax.jit, static_argnames=("stages", "knots", "candidates", "steps"))
+def _pursued(
+    x: Array, y: Array, key: RandomKey, *, stages: int, knots: int, candidates: int, steps: int
+) -> PursuitResult:
     radius = jnp.max(jnp.linalg.norm(x, axis=1))
     offsets = radius * jnp.linspace(-1, 1, knots, endpoint=False, dtype=x.dtype)
 
@@ -264,7 +249,7 @@ def _pursued(
         jnp.sum(constants),
         activation="relu",
     )
-    return back(PursuitResult(params, jnp.concatenate([jnp.mean(y**2)[None], errors])))
+    return PursuitResult(params, jnp.concatenate([jnp.mean(y**2)[None], errors]))
 
 
 def _unit(v: Array) -> Array:

@@ -139,9 +139,7 @@ def _options(
     check(loss, params, batch)
     max_steps = checks.count("max_steps", max_steps)
     checks.positive("damping", damping)
-    if cutoff is not None:
-        checks.nonnegative("cutoff", cutoff)
-    return max_steps, limit(tolerance, params), damping, cutoff
+    return max_steps, limit(tolerance, params, cutoff), damping, cutoff
 
 
 def _gradient_step(f: Callable, x: Array, g: Array, damping: Array) -> tuple[Array, Array, Array, Array]:

@@ -199,10 +199,8 @@ def newton_minres(
     steps = checks.count("max_steps", max_steps)
     size = sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
     inner = checks.count("inner_steps", size if inner_steps is None else inner_steps)
-    if cutoff is not None:
-        checks.nonnegative("cutoff", cutoff)
     formed = checks.flag("eigenvalues", eigenvalues)
-    return _newton(loss, params, batch, steps, inner, limit(tolerance, params), cutoff, formed)
+    return _newton(loss, params, batch, steps, inner, limit(tolerance, params, cutoff), cutoff, formed)
 
 
 @partial(jax.jit, static_argnames=("loss", "max_steps", "inner_steps", "eigenvalues"))

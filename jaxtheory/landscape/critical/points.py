@@ -86,8 +86,10 @@ def check(loss: Loss, params: Any, batch: Any) -> None:
     losses.shaped("loss", jax.eval_shape(loss, params, batch), (), "one number, as the mean over the batch")
 
 
-def limit(tolerance: RealScalar | None, params: Any) -> Any:
-    """Return a tolerance, by default what the dtype of the parameters can reach."""
+def limit(tolerance: RealScalar | None, params: Any, cutoff: RealScalar | None = None) -> Any:
+    """Return a tolerance, by default what the dtype of the parameters can reach; refuse limits below zero."""
+    if cutoff is not None:
+        checks.nonnegative("cutoff", cutoff)
     if tolerance is not None:
         checks.nonnegative("tolerance", tolerance)
         return tolerance
@@ -187,9 +189,7 @@ def classify(
         problem in high-dimensional non-convex optimization, 2014.
     """
     check(loss, params, batch)
-    if cutoff is not None:
-        checks.nonnegative("cutoff", cutoff)
-    return _classified(loss, params, batch, limit(tolerance, params), cutoff)
+    return _classified(loss, params, batch, limit(tolerance, params, cutoff), cutoff)
 
 
 @partial(jax.jit, static_argnames="loss")

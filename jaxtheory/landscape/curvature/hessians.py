@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PyTree
 
-from jaxtheory.core import checks
+from jaxtheory.core import checks, trees
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import Precision, RandomKey, RealScalar
 from jaxtheory.landscape.curvature import losses, means, parameters
@@ -155,5 +155,4 @@ def hessian(
 
 def _norm(tree: PyTree) -> Float[Array, ""]:
     """The Euclidean norm of a vector, in single precision at least."""
-    wide = [leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) for leaf in jax.tree.leaves(tree)]
-    return jnp.sqrt(sum(jnp.sum(leaf * leaf) for leaf in wide))
+    return jnp.sqrt(trees.inner(tree, tree))

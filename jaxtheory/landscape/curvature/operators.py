@@ -76,12 +76,14 @@ class Operator:
 
     def unflat(self, rows: Float[Array, "k n"]) -> PyTree:
         """Return the rows of a matrix as stacked vectors."""
+        return jax.tree.map(lambda part, one: part.astype(one.dtype), self.split(rows), self.template)
+
+    def split(self, rows: Float[Array, "k n"]) -> PyTree:
+        """Return the rows of a matrix as stacked vectors in the dtype of the matrix."""
         like, structure = jax.tree.flatten(self.template)
         ends = np.cumsum([math.prod(jnp.shape(leaf)) for leaf in like])
         parts = jnp.split(rows, ends[:-1], axis=1)
-        return structure.unflatten(
-            part.reshape(len(rows), *jnp.shape(one)).astype(one.dtype) for part, one in zip(parts, like)
-        )
+        return structure.unflatten(part.reshape(len(rows), *jnp.shape(one)) for part, one in zip(parts, like))
 
     def dense(self) -> Float[Array, "n n"]:
         """Return the matrix of a small operator, for vectors in the order of their leaves."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from jaxtheory.core import trees
 from jaxtheory.core.dtypes import as_array
 
 
@@ -30,7 +31,8 @@ def split(params: PyTree, part: PyTree | None = None) -> tuple[PyTree, PyTree]:
     mask = _mask(params, True if part is None else part)
 
     def varied(path: Any, leaf: Any, vary: bool) -> jax.Array | None:
-        return _floating(jax.tree_util.keystr(path), leaf) if vary else None
+        place, otherwise = f"params{jax.tree_util.keystr(path)}", ", or hold it fixed by part="
+        return trees.real_leaf(place, leaf, otherwise=otherwise) if vary else None
 
     def fixed(path: Any, leaf: Any, vary: bool) -> jax.Array | None:
         return None if vary else jnp.asarray(as_array(f"params{jax.tree_util.keystr(path)}", leaf))
@@ -92,13 +94,3 @@ def _mask(params: PyTree, part: PyTree) -> PyTree:
             f"part is {part}, which does not fit the parameters: take a pytree of truth values like params, "
             "or the upper part of one"
         ) from error
-
-
-def _floating(path: str, leaf: Any) -> jax.Array:
-    """A parameter as a JAX array, known to be real and floating-point."""
-    array = as_array(f"params{path}", leaf)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(
-            f"params{path} is {array.dtype}: take real floating-point parameters, or hold it fixed by part="
-        )
-    return jnp.asarray(array)

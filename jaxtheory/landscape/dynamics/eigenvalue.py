@@ -61,7 +61,7 @@ def sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> Sharpnes
 
 
 @partial(jax.jit, static_argnames="steps")
-def _sharpness(operator: Operator, start: PyTree, *, steps: int = 10) -> SharpnessResult:
+def _sharpness(operator: Operator, start: PyTree, *, steps: int) -> SharpnessResult:
     steps = checks.count("steps", steps, most=operator.dimension)
     found, wanted = jax.tree.structure(start), jax.tree.structure(operator.template)
     if found != wanted:

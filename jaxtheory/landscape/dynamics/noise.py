@@ -84,7 +84,7 @@ def gradient_noise(
 
 
 @partial(jax.jit, static_argnames=("loss", "chunk"))
-def _noise(loss: Callable[..., Any], params: PyTree, batches: Batches, *, chunk: int = 1) -> GradientNoise:
+def _noise(loss: Callable[..., Any], params: PyTree, batches: Batches, *, chunk: int) -> GradientNoise:
     return loss_and_noise(loss, params, batches, chunk)[1]
 
 

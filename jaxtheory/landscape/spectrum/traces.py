@@ -206,7 +206,7 @@ def _xtrace(operator: Operator, key: RandomKey, *, probes: int) -> XTraceResult:
     from matfree import stochtrace
 
     if 2 * probes >= operator.dimension:
-        units = vectors.split(operator, jnp.eye(operator.dimension, dtype=vectors.dtype_of(operator)))
+        units = operator.split(jnp.eye(operator.dimension, dtype=vectors.dtype_of(operator)))
         exact = jnp.sum(vectors.dots(units, vectors.multiply(operator, units)))
         return XTraceResult(exact, jnp.zeros_like(exact))
 

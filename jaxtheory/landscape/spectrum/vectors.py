@@ -4,8 +4,6 @@ Nothing is flattened, so that leaves that are sharded over devices stay where th
 a sum of a few numbers over the devices.
 """
 
-import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,18 +63,9 @@ def draw(operator: Operator, key: RandomKey, numbers: Array, *, kind: str) -> Py
     dtype, size = dtype_of(operator), operator.dimension
     sample = _signs if kind == "signs" else jax.random.normal
     # One draw for all leaves: each further one costs the compiler as much again.
-    return split(
-        operator, jax.vmap(lambda number: sample(jax.random.fold_in(key, number), (size,), dtype))(numbers)
+    return operator.split(
+        jax.vmap(lambda number: sample(jax.random.fold_in(key, number), (size,), dtype))(numbers)
     )
-
-
-def split(operator: Operator, entries: Float[Array, "p size"]) -> PyTree:
-    """Vectors from rows that hold all of their entries."""
-    leaves, structure = jax.tree.flatten(operator.template)
-    shapes = [jnp.shape(leaf) for leaf in leaves]
-    ends = list(itertools.accumulate(map(math.prod, shapes)))
-    parts = jnp.split(entries, ends[:-1], axis=1)
-    return jax.tree.unflatten(structure, [part.reshape(-1, *shape) for part, shape in zip(parts, shapes)])
 
 
 def _signs(key: RandomKey, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -86,8 +75,8 @@ def _signs(key: RandomKey, shape: tuple[int, ...], dtype: Any) -> Array:
 
 def multiply(operator: Operator, vectors: PyTree) -> PyTree:
     """The products of vectors on a leading axis, which enter and leave in the dtype of the computation."""
-    template, dtype = operator.template, dtype_of(operator)
-    narrow = jax.tree.map(lambda vector, leaf: vector.astype(leaf.dtype), vectors, template)
+    dtype = dtype_of(operator)
+    narrow = as_template(operator, vectors)
     if jax.tree.leaves(vectors)[0].shape[0] == 1:
         single = operator.apply(jax.tree.map(lambda leaf: leaf[0], narrow))
         products = jax.tree.map(lambda leaf: leaf[None], single)

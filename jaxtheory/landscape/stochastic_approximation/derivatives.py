@@ -10,7 +10,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
-from jaxtheory.core import checks, trees
+from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import RealScalar
 
@@ -40,13 +40,12 @@ def forward_gradient(function: Callable[..., Any], x: PyTree) -> PyTree:
     References:
         Wengert, A simple automatic derivative evaluation program, 1964.
     """
-    trees.check_numbers("x", x)
-    return _forward(function, x)
+    return _forward(function, floating(x))
 
 
 @partial(jax.jit, static_argnames="function")
 def _forward(function: Callable[..., Any], x: PyTree) -> PyTree:
-    flat, unravel = ravel_pytree(floating(x))
+    flat, unravel = ravel_pytree(x)
 
     def along(place: Array) -> Array:
         direction = jnp.zeros_like(flat).at[place].set(1)

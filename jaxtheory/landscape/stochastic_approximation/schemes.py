@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 from jaxtyping import Array, Int32, PyTree
 
-from jaxtheory.core import checks, trees
+from jaxtheory.core import checks
 from jaxtheory.core.records import record
 from jaxtheory.core.types import RandomKey, RealScalar
 from jaxtheory.landscape.stochastic_approximation.derivatives import floating
@@ -155,12 +155,11 @@ def iterates(scheme: Scheme, x: PyTree, key: RandomKey, *, times: Sequence[int])
         Array([0.5  , 0.375], dtype=float32)
     """
     checks.random_key("key", key)
-    trees.check_numbers("x", x)
     times = tuple(checks.count("times", time) for time in times)
     if not times or any(after <= before for before, after in pairwise(times)):
         raise ValueError(f"times are {times}: take rising numbers of steps, at least one")
     parts = [part if isinstance(part, Partial) else Partial(part) for part in scheme]
-    return _iterates(Scheme(*parts), x, key, jnp.asarray(np.diff((0, *times)), jnp.int32))
+    return _iterates(Scheme(*parts), floating(x), key, jnp.asarray(np.diff((0, *times)), jnp.int32))
 
 
 def _begin(x: PyTree) -> ApproximationState:
