@@ -34,6 +34,15 @@ def run(config, lab):
 '''
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Where the tests run in a shell's background, Ctrl-C is ignored, there and in every process they start."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def wait_for(*files, patience=60.0):
     """Until the experiments are in their long call."""
     deadline = time.monotonic() + patience
