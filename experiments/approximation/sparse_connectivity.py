@@ -23,7 +23,7 @@ import xarray as xr
 from curvelets.numpy import UDCT
 from matplotlib.figure import Figure
 
-from jaxtheory.approximation import cartoon, relu
+from jaxtheory.approximation import cartoon, n_term, relu
 from jaxtheory.lab import Claim, Lab, Range, at_most, equal_to, exact, experiment, mean, plots
 
 BOLCSKEI = "Bölcskei et al. 2019"
@@ -104,6 +104,12 @@ def wavelets_of(image: np.ndarray) -> Wavelets:
     return Wavelets(values[order], kinds[order], levels[order], places[order])
 
 
+def errors_of(wavelets: Wavelets) -> np.ndarray:
+    """The L² errors of the best wavelets by their number, from none on."""
+    with jax.enable_x64(True):
+        return np.asarray(n_term.errors(wavelets.coefficients))
+
+
 def network_of(wavelets: Wavelets, number: int, side: int, width: float) -> relu.Network:
     """The sum of the first wavelets, as one network of boxes."""
     boxes, weights = [], []
@@ -142,13 +148,12 @@ def strips_of(wavelets: Wavelets, side: int) -> np.ndarray:
 def approximated(config: Config, numbers: np.ndarray, key: jax.Array) -> dict[str, np.ndarray]:
     """Errors of the best wavelets by their number, with exact and with rounded weights, edges and bits."""
     found = wavelets_of(image_of(key, config.side))
-    squared = found.coefficients**2
-    tail = np.append(np.cumsum(squared[::-1])[::-1], 0)
+    errors = errors_of(found)
     edges = PER_BOX * np.cumsum(found.boxes) + 1
     sizes, strips = np.abs(found.coefficients) * config.side / 2.0**found.level, strips_of(found, config.side)
     results: dict[str, list[float]] = {"error": [], "rounded": [], "edges": [], "bits": []}
     for number in numbers:
-        error = np.sqrt(tail[number])
+        error = errors[number]
         ramp = np.ceil(2 * np.log2(strips[:number].sum() / (SHARE * error)))
         length = 2.0 ** found.level[:number] / config.side
         places = np.ceil(np.log2(np.sqrt(number) / (SHARE * error)))
@@ -163,10 +168,18 @@ def approximated(config: Config, numbers: np.ndarray, key: jax.Array) -> dict[st
     return {name: np.array(values) for name, values in results.items()}
 
 
-def of_network(config: Config, key: jax.Array) -> dict[str, float]:
-    """A network that is built, against the wavelets' sum on the pixels of a small image."""
+def best_of(image: np.ndarray, number: int) -> np.ndarray:
+    """The sum of an image's best wavelets."""
     import pywt
 
+    array, slices = pywt.coeffs_to_array(pywt.wavedec2(image, "haar", mode="periodization"))
+    with jax.enable_x64(True):
+        kept = np.asarray(n_term.largest(array.ravel(), number)).reshape(array.shape)
+    return pywt.waverec2(pywt.array_to_coeffs(kept, slices, "wavedec2"), "haar", mode="periodization")
+
+
+def of_network(config: Config, key: jax.Array) -> dict[str, float]:
+    """A network that is built, against the wavelets' sum on the pixels of a small image."""
     side = 64
     image = image_of(key, side)
     found = wavelets_of(image)
@@ -174,10 +187,7 @@ def of_network(config: Config, key: jax.Array) -> dict[str, float]:
     centers = (np.arange(side) + 0.5) / side - 0.5
     with jax.enable_x64(True):
         values = np.asarray(relu.apply(network, np.stack(np.meshgrid(centers, centers), -1)))[..., 0]
-    array, slices = pywt.coeffs_to_array(pywt.wavedec2(image, "haar", mode="periodization"))
-    least = np.abs(found.coefficients[config.built - 1]) * side
-    kept = pywt.array_to_coeffs(np.where(np.abs(array) >= least * (1 - 1e-12), array, 0), slices, "wavedec2")
-    expected = pywt.waverec2(kept, "haar", mode="periodization")
+    expected = best_of(image, config.built)
     allowed = PER_BOX * found.boxes[: config.built].sum() + 1
     return {
         "difference": np.abs(values - expected).max(),
@@ -203,8 +213,7 @@ def of_curvelets(side: int, numbers: np.ndarray, scales: int, key: jax.Array) ->
 
 def of_wavelets(side: int, numbers: np.ndarray, key: jax.Array) -> np.ndarray:
     """Errors of the largest wavelets by their number."""
-    squared = wavelets_of(image_of(key, side)).coefficients ** 2
-    return np.sqrt(np.append(np.cumsum(squared[::-1])[::-1], 0)[numbers])
+    return errors_of(wavelets_of(image_of(key, side)))[numbers]
 
 
 def compare_curvelets(config: Config, lab: Lab, axes: dict[str, Any]) -> None:
@@ -290,8 +299,6 @@ def run(config: Config, lab: Lab) -> list[Claim]:
 
 
 def draw_errors(config: Config, found: xr.Dataset, lab: Lab) -> Figure:
-    import pywt
-
     figure, ((left, *right),) = plots.canvas(3, size=(4, 3.6))
     for draw in found.draw:
         one = found.sel(draw=draw)
@@ -303,10 +310,7 @@ def draw_errors(config: Config, found: xr.Dataset, lab: Lab) -> Figure:
     left.legend(fontsize=8)
     left.grid(alpha=0.3)
     image = image_of(lab.key("functions", draw=0), min(config.side, 256))
-    array, slices = pywt.coeffs_to_array(pywt.wavedec2(image, "haar", mode="periodization"))
-    kept = np.where(np.abs(array) >= np.sort(np.abs(array), axis=None)[-256], array, 0)
-    best = pywt.waverec2(pywt.array_to_coeffs(kept, slices, "wavedec2"), "haar", mode="periodization")
-    for ax, picture, title in zip(right, (image, best), ("function", "256 wavelets")):
+    for ax, picture, title in zip(right, (image, best_of(image, 256)), ("function", "256 wavelets")):
         ax.imshow(picture.T, cmap="gray", origin="lower", vmin=0, vmax=1)
         ax.set_title(title, fontsize=10)
         ax.set(xticks=(), yticks=())

@@ -6,7 +6,7 @@ JAX does not compute in, such as long double and the float8s, everywhere.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -52,12 +52,14 @@ def as_array(name: str, value: Any) -> Array | np.ndarray:
     return array
 
 
-def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
+def real_arrays(
+    *, optional: Collection[str] = (), **arguments: Any
+) -> tuple[list[Any], Callable[[Any], Any]]:
     """Arguments in the one floating dtype of the computation, and a function that gives results their dtype.
 
     Args:
+        optional: The names of arguments that may be `None`, which is kept.
         **arguments: The arguments by parameter name: arrays, numbers, or registered dataclasses of arrays.
-            `None` is kept.
 
     Returns:
         The arguments in the order given, as JAX arrays of one dtype (float32, or float64 where one of them
@@ -76,7 +78,8 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
         >>> x.dtype.name, y.dtype.name, back(x * y).dtype.name
         ('float32', 'float32', 'bfloat16')
     """
-    found = {name: _leaves(name, value) for name, value in arguments.items()}
+    missing = {name for name in optional if arguments.get(name) is None}
+    found = {name: [] if name in missing else _leaves(name, value) for name, value in arguments.items()}
     strong = [
         leaf.dtype
         for name, leaves in found.items()
@@ -89,7 +92,7 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     computed = jnp.promote_types(given, jnp.float32)
 
     def convert(name: str, value: Any) -> Any:
-        if value is None:
+        if name in missing:
             return None
         if dataclasses.is_dataclass(value):
             return jax.tree.map(lambda leaf: jnp.asarray(leaf, computed), value)
@@ -104,8 +107,6 @@ def real_arrays(**arguments: Any) -> tuple[list[Any], Callable[[Any], Any]]:
 
 def _parts(value: Any) -> list[Any]:
     """An argument as it was given, or the leaves of a record."""
-    if value is None:
-        return []
     return jax.tree.leaves(value) if dataclasses.is_dataclass(value) else [value]
 
 

@@ -91,7 +91,7 @@ def fit(
         Dong Liu and Jorge Nocedal, "On the limited memory BFGS method for large scale optimization", 1989.
     """
     (features, penalty, tolerance), back = real_arrays(
-        features=features, penalty=penalty, tolerance=tolerance
+        optional=("tolerance",), features=features, penalty=penalty, tolerance=tolerance
     )
     labels = labeled.whole_labels(labels)
     where = None if where is None else as_array("where", where)

@@ -56,8 +56,10 @@ def test_double_precision_where_it_is_off():
 
 def test_records_and_none():
     weights = Weights(jnp.ones((2, 2), jnp.bfloat16), np.zeros(2, np.float32))
-    (weights, nothing), _ = real_arrays(weights=weights, mask=None)
+    (weights, nothing), _ = real_arrays(optional=("mask",), weights=weights, mask=None)
     assert nothing is None
+    with pytest.raises(TypeError, match=r"mask is None \(NoneType\): take an array of numbers"):
+        real_arrays(weights=weights, mask=None)
     assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {jnp.dtype("float32")}
 
 

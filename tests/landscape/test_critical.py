@@ -286,6 +286,8 @@ def test_options_are_checked(own_errors):
         critical.gradient_descent(wells, w, rate=0.1, max_steps=1.5)
     with pytest.raises(TypeError, match="target is complex"):
         critical.minres(Matrix(jnp.eye(2)), np.array([1, 1j]))
+    with pytest.raises(ValueError, match="target holds no array: take a pytree like"):
+        critical.minres(Matrix(jnp.eye(2)), None)
     with pytest.raises(ValueError, match="vector has"):
         critical.minres(Matrix(jnp.eye(2)), jnp.ones((3, 3)))
     with pytest.raises(ValueError, match="max_steps is 0: take a whole number at least 1"):

@@ -247,7 +247,7 @@ def barrier(
         Jonathan Frankle, Gintare Karolina Dziugaite, Daniel Roy and Michael Carbin, Linear mode connectivity
         and the lottery ticket hypothesis, 2020.
     """
-    (values, positions), back = real_arrays(values=values, positions=positions)
+    (values, positions), back = real_arrays(optional=("positions",), values=values, positions=positions)
     checks.axes("values", values, "...", "points")
     points = values.shape[-1]
     if points < 2:

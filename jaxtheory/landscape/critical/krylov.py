@@ -71,6 +71,8 @@ def minres(
         Paige and Saunders, Solution of sparse indefinite systems of linear equations, 1975.
     """
     steps = checks.count("max_steps", operator.dimension if max_steps is None else max_steps)
+    if not jax.tree.leaves(target):
+        raise ValueError("target holds no array: take a pytree like the operator's template")
     dtype = jnp.result_type(*jax.tree.leaves(operator.template))
     target = jax.tree.map(lambda leaf: real_arrays(target=leaf)[0][0].astype(dtype), target)
     return _solved(operator, target, steps, limit(tolerance, target))

@@ -129,7 +129,7 @@ def _step(
     check_mask(mask)
     (filters, rate, images), back = real_arrays(filters=state.filters, rate=state.rate, images=images)
     (mask, penalty, tolerance, _), _ = real_arrays(
-        mask=mask, penalty=penalty, tolerance=tolerance, images=images
+        optional=("mask", "tolerance"), mask=mask, penalty=penalty, tolerance=tolerance, images=images
     )
     plan = Plan.of(filters, images, boundary, domain)
     fit_penalty(penalty, plan.atoms)

@@ -87,7 +87,9 @@ def lasso(
     max_steps = checks.count("max_steps", max_steps)
     checks.nonnegative("tolerance", tolerance, one=True)
     (filters, images, penalty), back = real_arrays(filters=filters, images=images, penalty=penalty)
-    (mask, tolerance, _), _ = real_arrays(mask=mask, tolerance=tolerance, images=images)
+    (mask, tolerance, _), _ = real_arrays(
+        optional=("mask", "tolerance"), mask=mask, tolerance=tolerance, images=images
+    )
     plan = Plan.of(filters, images, boundary, domain)
     fit_penalty(penalty, plan.atoms)
     fit_mask(mask, images)

@@ -15,7 +15,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Real
 
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import real_arrays
+from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import CONJUGATE_STEPS
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Boundary, Reals, RealScalar
@@ -78,7 +78,7 @@ def lowpass(
     check_mask(mask)
     dimensions = checks.count("dimensions", dimensions, most=2)
     (images, smoothness), back = real_arrays(images=images, smoothness=smoothness)
-    (mask, _), _ = real_arrays(mask=mask, images=images)
+    (mask, _), _ = real_arrays(optional=("mask",), mask=mask, images=images)
     names = ("height", "width", "channels") if dimensions == 2 else ("length", "channels")
     checks.axes("images", images, "...", *names)
     if 0 in images.shape[-dimensions - 1 :]:
@@ -244,7 +244,7 @@ def inpaint(
         Wohlberg, Efficient algorithms for convolutional sparse representations, 2016.
     """
     checks.nonnegative("penalty", penalty)
-    check_mask(mask)
+    check_mask(as_array("mask", mask))
     (filters, images, penalty), back = real_arrays(filters=filters, images=images, penalty=penalty)
     Plan.of(filters, images, boundary, domain)
     return back(

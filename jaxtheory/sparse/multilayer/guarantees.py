@@ -158,7 +158,7 @@ def thresholding_guarantee(
     """
     checks.one_of("kind", kind, tuple(ABOVE_LOWEST))
     (mu, sparsity, error, thresholds), back = real_arrays(
-        mu=mu, sparsity=sparsity, noise=noise, thresholds=thresholds
+        optional=("thresholds",), mu=mu, sparsity=sparsity, noise=noise, thresholds=thresholds
     )
     holds, columns = True, []
     for layer in range(mu.shape[-1]):

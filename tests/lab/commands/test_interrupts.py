@@ -36,7 +36,7 @@ def run(config, lab):
 
 @pytest.fixture(autouse=True)
 def ctrl_c_is_heard():
-    """Where the tests run in a shell's background, Ctrl-C is ignored, there and in every process they start."""
+    """In the background of a shell Ctrl-C is ignored, by the tests and by each process that they start."""
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
