@@ -4,6 +4,7 @@ It is nonlinear: the terms that are taken depend on the function. In an orthonor
 those of the largest coefficients, and the squared error is the sum of the others' squares.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
@@ -69,6 +70,6 @@ def largest(coefficients: Real[AnyArray, "... terms"], number: int) -> Float[Arr
     (coefficients,), back = real_arrays(coefficients=coefficients)
     checks.axes("coefficients", coefficients, "...", "terms")
     number = checks.count("number", number, least=0, most=coefficients.shape[-1])
-    order = jnp.argsort(-jnp.abs(coefficients), -1, stable=True)
-    ranks = jnp.argsort(order, -1)
-    return back(jnp.where(ranks < number, coefficients, 0))
+    _, places = jax.lax.top_k(jnp.abs(coefficients), number)
+    kept = jnp.put_along_axis(jnp.zeros(coefficients.shape, bool), places, True, -1, inplace=False)
+    return back(jnp.where(kept, coefficients, 0))
