@@ -1,19 +1,17 @@
 """Dictionaries of two layers and the codes of digits are learned together, without a label.
 
 Lecture: sparse coding, "can we simultaneously learn the dictionaries and the γ's?".
-Source: Sulam, Papyan, Romano and Elad, Multilayer convolutional sparse modeling: pursuit and dictionary
-learning, 2018; Coates, Lee and Ng, An analysis of single-layer networks in unsupervised feature learning,
-2011.
+Source: Sulam, Papyan, Romano and Elad, Multilayer convolutional sparse modeling, 2018; Coates, Lee and Ng, An
+analysis of single-layer networks in unsupervised feature learning, 2011.
 
 Each draw splits the digits anew and learns all layers on its training digits, from the random dictionaries
 that lead to the least objective there: from some, atoms become alike, and pursuit with them slow. Objective,
 reconstruction, sparsity and errors are of its test digits. One linear classifier sees all representations, of
 equal size: codes of both layers, summed over the cells of a grid, which forgives small shifts; nearness to
 k-means centroids of digits, and to those of patches, whitened, at every pixel, summed over the same grid;
-principal components; and pixels. How features are scaled, and its penalty, are chosen for each on a quarter
-of the training digits. The model's sizes and penalties were chosen so, too, on training digits of one split;
-codes to be classified are found at smaller penalties than atoms are learned at, by few steps: after more they
-are sparser, and classified worse.
+principal components; and pixels. The scaling of features and the penalty are chosen for each on a quarter of
+the training digits, as were the model's sizes and penalties on one split. Codes to be classified are found at
+smaller penalties than atoms are learned at, by few steps: after more they are sparser, and classified worse.
 """
 
 import math
@@ -120,10 +118,11 @@ def learn(
         trials.append((metrics["objective"], start, segment, state))
     before, start, segment, state = min(trials, key=lambda trial: trial[0][-1].mean())
     state, metrics, _ = lab.train(f"dictionaries, draw {draw}", segment, state, -(-config.steps // SEGMENT))
-    found = {"objective": np.concatenate([before.ravel(), metrics["objective"].ravel()])}
-    for name, filters in (("start", start), ("learned", state.filters)):
-        found[name] = {str(layer): np.asarray(one) for layer, one in enumerate(filters, 1)}
-    return found
+    layers = {"start": start, "learned": state.filters}
+    found = {
+        name: {str(i): np.asarray(one) for i, one in enumerate(each, 1)} for name, each in layers.items()
+    }
+    return found | {"objective": np.concatenate([before.ravel(), metrics["objective"].ravel()])}
 
 
 def filters_of(found: xr.Dataset, dictionary: str, draw: int) -> list[np.ndarray]:
@@ -186,8 +185,7 @@ def represented(
         model = PCA(min(count, len(train) - 1), svd_solver="full").fit(flat[0])
         return [model.transform(one) for one in flat]
     if name == "k-means of digits":
-        learner = kmeans.lloyd()
-        start = learner.init(kmeans.spread(key, flat[0], count))
+        start = (learner := kmeans.lloyd()).init(kmeans.spread(key, flat[0], count))
         centroids = learning.run(learner, start, flat[0], steps=50)[0].centroids
         return [np.asarray(kmeans.triangle(centroids, one)) for one in flat]
     if name in (sides := clustered(config)):
@@ -211,7 +209,7 @@ def classify(
     images = padded(split.train_images), padded(split.test_images[: config.tested])
     known, queries = represented(representation, config, filters, *images, key)
     probe = linear_probe.fit(known, split.train_labels, classes=mnist.CLASSES)
-    wrong = np.asarray(linear_probe.predict(probe, queries)) != split.test_labels[: config.tested]
+    wrong = linear_probe.predict(probe, queries) != split.test_labels[: config.tested]
     chosen = {"scaling": probe.scaling, "penalty": probe.penalty, "converged": probe.model.converged}
     return {"error": 100 * np.mean(wrong), "features": known.shape[1], **chosen}
 
@@ -250,10 +248,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
     over_draws = partial(mean, over="draw", overlap=digits.shared)
     notes(config, rebuilt, read, judged, lab, over_draws)
     figures(config, digits, found, rebuilt, judged, lab)
-    return [
-        *reconstruction_claims(rebuilt, over_draws),
-        *error_claims(config, judged.error, over_draws),
-    ]
+    return reconstruction_claims(rebuilt, over_draws) + error_claims(config, judged.error, over_draws)
 
 
 def at_equal_share(rebuilt: xr.Dataset) -> xr.DataArray:
@@ -323,9 +318,8 @@ def error_claims(config: Config, error: xr.DataArray, mean: Mean) -> list[Claim]
     for kind, (statement, source) in claims.items():
         others = [name for name in apart.against.values if name.startswith(kind)]
         measured = mean(apart.sel(against=others), paired=True) if others else None
-        clustered = Need("patches for k-means", bool(others), "give --patches")
-        expected = below(0, unit="points", source=source)
-        found.append(Claim(statement, expected, measured, needs=(need, clustered)))
+        needs = need, Need("patches for k-means", bool(others), "give --patches")
+        found.append(Claim(statement, below(0, unit="points", source=source), measured, needs=needs))
     return found
 
 
@@ -342,7 +336,7 @@ def notes(
             f"{float(one.share) * number / 100:,.0f} a digit, and leave {float(one.error):.1f} % of its "
             f"energy; as they are classified, {float(again):.1f} % are not zero"
         )
-    left = float(plain.error.sel(dictionary="start", layer=2))
+    left = plain.error.sel(dictionary="start", layer=2).item()
     lab.note(f"random dictionaries leave {left:.1f} % at these penalties in the deepest layer")
     for name in judged.representation.values:
         one = judged.sel(representation=name)
@@ -361,8 +355,8 @@ def figures(
 ) -> None:
     """The pictures."""
     filters = {name: filters_of(found, name, 0) for name in ("start", "learned")}
-    tiles = {}
-    for layer, one in enumerate(multilayer.effective_filters(filters["learned"], strides=config.strides), 1):
+    tiles, atoms = {}, multilayer.effective_filters(filters["learned"], strides=config.strides)
+    for layer, one in enumerate(atoms, 1):
         title = f"layer {layer}: {one.shape[-1]} atoms of {one.shape[0]} x {one.shape[1]} pixels"
         tiles[title] = np.moveaxis(one[:, :, 0], -1, 0)
     lab.figure(
@@ -370,37 +364,33 @@ def figures(
         plots.mosaics(tiles),
         "Learned atoms of each layer in pixels: what a single code stands for, in its own gray scale.",
     )
-    split = digits.draw(config.training, lab.rng("draws", draw=0))
+    split = digits.draw(config.training, lab.rng("draws", draw=0), fold=0)
     images = padded(split.test_images[: config.block])
-    # The first digit of each class.
     _, chosen = np.unique(split.test_labels[: config.block], return_index=True)
     rows = {"test digits": images[chosen, ..., 0]}
     for name, title in (("learned", ""), ("start", ",\nrandom")):
         values = pursued(filters[name], images, 1.0, steps=config.pursuit, config=config)["images"]
         rows |= {f"layer {layer}{title}": np.asarray(values)[chosen, layer - 1] for layer in (1, 2)}
-    inside = {name: row[:, MARGIN:-MARGIN, MARGIN:-MARGIN] for name, row in rows.items()}
     lab.figure(
         "reconstructions",
-        plots.image_rows(inside),
+        plots.image_rows({name: row[:, MARGIN:-MARGIN, MARGIN:-MARGIN] for name, row in rows.items()}),
         "Test digits of the first draw, and what the codes of each layer stand for.",
     )
-    steps = found.objective.rename(objective_0="step")
+    objective = found.objective.rename("objective a digit").rename(objective_0="step")
     lab.figure(
         "learning",
-        plots.panel(
-            steps, x="step", over="draw", spread="each", ylabel="objective a digit", ylim=(0.0, None)
-        ),
+        plots.panel(objective, x="step", over="draw", spread="each", ylim=(0.0, None)),
         "Mean objective of a batch before each step of learning; one thin line a draw, and their mean.",
     )
-    both = rebuilt.mean("draw")
-    error = both.error.assign_coords(share=both.share, dictionary=["random", "learned"])
+    both = rebuilt.mean("draw").assign_coords(dictionary=["random", "learned"])
+    error = both.error.assign_coords(share=both.share)
     lab.figure(
         "error_and_sparsity",
         plots.panel(
             error, x="share", hue="dictionary", col="layer", log="y", xlabel="codes that are not zero (%)",
             ylabel="energy left of a digit (%)",
         ),
-        "What the codes of each layer leave of test digits, against their sparsity, at penalties from "
+        "What the codes of each layer leave of test digits, by their sparsity, at penalties of "
         f"{config.scales[0]:g} to {config.scales[-1]:g} times those of learning; means over draws.",
     )  # fmt: skip
     lab.figure(
