@@ -157,7 +157,7 @@ def run(config: Config, lab: Lab) -> list[Claim]:
 
 
 def claims(relative: xr.DataArray, of_waves: xr.DataArray, of_cartoons: xr.DataArray) -> list[Claim]:
-    def over_draws(values: xr.DataArray) -> Measured | tuple[Measured, ...]:
+    def over_draws(values: xr.DataArray) -> tuple[Measured, ...]:
         return mean(values, over="draw")
 
     return [

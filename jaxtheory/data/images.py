@@ -45,6 +45,8 @@ ORIGINS = {
     "coins": Origin(
         "photograph", "scikit-image", "of the Brooklyn Museum, no known copyright restrictions", "coins.png"
     ),
+    "cell": Origin("photograph", "scikit-image", "by Paul Müller et al., CC0", "cell.png"),
+    "moon": Origin("photograph", "scikit-image", "of unstated origin", "moon.png"),
     "rocket": Origin("photograph", "scikit-image", "by SpaceX, public domain", "rocket.jpg"),
     "ascent": Origin("photograph", "PyWavelets", "from public-domain-image.com", "ascent"),
     "aero": Origin("photograph", "PyWavelets", "of unstated origin", "aero"),

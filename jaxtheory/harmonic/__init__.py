@@ -4,6 +4,7 @@
 - `scattering2d`: banks of filters, and the scattering transform of images;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
 - `deformation`: warps, rotations and dilations of images, and how large they are;
+- `surrogates`: random copies of images with the same spectrum and histogram;
 - `interpolation`: the splines by which images are warped;
 - `gabor_fit`: Gabor functions fitted to images.
 """

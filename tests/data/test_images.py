@@ -66,7 +66,7 @@ def test_white_stays_white_and_each_color_has_its_weight(monkeypatch):
 def test_every_image_of_scikit_image_is_inside_its_wheel():
     inside = {str(path) for path in importlib.metadata.files("scikit-image")}
     files = [origin.file for origin in images.ORIGINS.values() if origin.library == "scikit-image"]
-    assert len(files) == 9
+    assert len(files) == 11
     assert {f"skimage/data/{file}" for file in files} <= inside
 
 
