@@ -139,7 +139,7 @@ class Config:
     rate: Annotated[float, Range(0, open=True)] = 0.3
     """Adam's rate at the start, from which it falls to zero, times the width of the hidden layers."""
     tested: Annotated[int, Range(200)] = 10_000
-    """The number of points at which errors are taken, more than the dimension."""
+    """The number of points at which errors are taken; it is ten for each dimension if that is more."""
     draws: Annotated[int, Range(2)] = 4
     """The number of networks for each problem and dimension, each with its own direction, start and paths."""
 
@@ -147,9 +147,7 @@ class Config:
 QUICK = Config(dimensions=(1, 5), steps=2000, batch=64, tested=2000, draws=3)
 
 
-def averaged(
-    problem: str, key: jax.Array, direction: jax.Array, number: int, pairs: int
-) -> tuple[jax.Array, jax.Array]:
+def averaged(problem: str, key: Any, direction: Any, number: int, pairs: int) -> tuple[jax.Array, jax.Array]:
     """Starts, and the means of the values at the ends of antithetic pairs of paths from each."""
     of_starts, of_paths = jax.random.split(key)
     starts, _, _, values, _ = PROBLEMS[problem]
@@ -171,7 +169,7 @@ def learned(
     """What a network, trained on paths from these parameters on, predicts at queries (number, dimension)."""
     _, middle, spread, values, _ = PROBLEMS[problem]
     predict = training.predictor(apply)
-    # Outputs are near a standard normal number: one path from each query says of which mean and spread.
+    # One path from each query tells the mean and the spread to which outputs are scaled.
     noise, run = jax.random.split(key)
     outcomes = values(queries, jax.random.normal(noise, queries.shape), direction)
     center, scale = outcomes.mean(), outcomes.std()
@@ -198,13 +196,11 @@ def linear_fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return design @ np.linalg.lstsq(design, y, rcond=None)[0]
 
 
-def compare(
-    config: Config, made: dict[int, Any], problem: str, dimension: int, rng: np.random.Generator
-) -> dict[str, float]:
+def compare(config: Config, made: dict[int, Any], problem: str, dimension: int, rng: Any) -> dict[str, float]:
     """Errors of a network and of the best linear fit in percent, over the spread or size of the solution."""
     direction = rng.standard_normal(dimension)
     direction /= np.linalg.norm(direction)
-    x = PROBLEMS[problem].starts(rng.random((config.tested, dimension + 1)))
+    x = PROBLEMS[problem].starts(rng.random((max(config.tested, 10 * dimension), dimension + 1)))
     exact = PROBLEMS[problem].solution(x, direction)
     start, run = jax.random.split(jax.random.key(int(rng.integers(2**31))))
     init, apply = made[dimension]
@@ -232,11 +228,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         name="parameters",
     )
     notes(lab, found, sizes)
-    lab.figure(
-        "errors",
-        drawn(found, sizes),
-        "Errors over the standard deviation of the solution by dimension, and the size of the networks.",
-    )
+    caption = "Errors over the standard deviation of the solution by dimension, and the size of the networks."
+    lab.figure("errors", drawn(found, sizes), caption)
     return claims(config, found)
 
 
@@ -259,7 +252,7 @@ def notes(lab: Lab, found: xr.Dataset, sizes: xr.DataArray) -> None:
 def drawn(found: xr.Dataset, sizes: xr.DataArray) -> Figure:
     """The errors of each problem by dimension, and the sizes of the networks."""
     figure, (panels,) = plots.canvas(len(PROBLEMS) + 1)
-    errors = found[["network", "best linear fit"]].to_dataarray("method").rename("error, % of the deviation")
+    errors = found[["network", "best linear fit"]].to_dataarray("method").rename("error over deviation")
     plots.panel(
         errors, x="dimension", hue="method", col="problem", over="draw", log="xy", ylim=(0.2, 150),
         levels={"best constant": 100, "bar": BAR}, axes=panels[:-1],
