@@ -135,3 +135,39 @@ def test_the_page_on_sparse_coding_walks_from_pursuits_to_networks():
     missing = ~np.asarray(found["known"])
     assert np.isfinite(found["filled"]).all()
     assert np.std(np.asarray(found["filled"])[missing]) < np.std(np.asarray(found["filled"])[~missing])
+
+
+@pytest.mark.beyond
+def test_the_page_on_approximation_carries_out_what_theorems_say():
+    found = {}
+    for block in blocks("docs/approximation.md"):
+        exec(block, found)
+    assert found["ratios"].max() <= 1.001
+    assert found["error"] <= 0.01
+    assert found["values"] == 7 * (found["cells"] + 1) ** 2 < found["on_a_tensor_grid"] / 1000
+    assert found["largest"] == pytest.approx(found["error_of_square"], rel=1e-2)
+    assert found["error_of_square"] == 2.0**-12
+    assert found["pieces"] == 256
+    assert 16 < found["of_random"] < found["of_some"] < found["of_any"]
+    assert (float(found["below"]), float(found["above"])) == (0, 1)
+    assert (found["layers"], found["edges"], found["bits"]) == (3, 26, 16)
+    assert found["difference"] < 1e-8
+    assert found["filters"] <= 32
+    spread = found["pairs"].std(0) / len(found["pairs"]) ** 0.5
+    assert np.all(np.abs(found["estimate"] - found["solution"]) < 5 * spread)
+
+
+def test_figures_on_the_page_on_approximation_are_those_of_full_verdicts():
+    page = (ROOT / "docs/approximation.md").read_text(encoding="utf-8")
+    stored = json.loads((ROOT / "docs/verdicts_full.json").read_text(encoding="utf-8"))
+    names = {path.stem for path in (ROOT / "experiments/approximation").glob("*.py")} - {"__init__"}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+    quoted = 0
+    for section in page.split("\n## "):
+        [experiment] = re.findall(r"Experiment `(\w+)`", section) or [""]
+        figures = re.findall(r"\d+\.\d+", " ".join(re.findall(r"\(full form: ([^)]*)\)", section)))
+        runs = stored.get(f"approximation/{experiment}", [])
+        measured = " ".join(claim["measured"] for one in runs for claim in one["claims"].values())
+        assert [figure for figure in figures if figure not in measured] == []
+        quoted += len(figures)
+    assert quoted > 0
