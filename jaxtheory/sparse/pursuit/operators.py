@@ -65,7 +65,7 @@ def checked(dictionary: Any, signals: Any, name: str, amount: Any) -> Arguments:
                 f"dictionary is a tuple of {len(dictionary)} ({kinds}): take a matrix (atoms, features) or a "
                 "pair of functions (apply, adjoint)"
             )
-        (signals, amount), back = real_arrays(signals=signals, **{name: amount})
+        (signals, amount), back = real_arrays(optional=("tolerance",), signals=signals, **{name: amount})
         _check_signals(signals)
         pair = tuple(part if isinstance(part, Partial) else Partial(part) for part in dictionary)
         codes = jax.eval_shape(pair[1], signals)
@@ -79,7 +79,7 @@ def checked(dictionary: Any, signals: Any, name: str, amount: Any) -> Arguments:
         _check_atoms(codes.shape[-1])
         return Arguments(pair, signals, amount, codes.shape[-1], back)
     (dictionary, signals, amount), back = real_arrays(
-        dictionary=dictionary, signals=signals, **{name: amount}
+        optional=("tolerance",), dictionary=dictionary, signals=signals, **{name: amount}
     )
     _check_signals(signals)
     checks.axes("dictionary", dictionary, "atoms", "features", sizes=(None, signals.shape[-1]))
