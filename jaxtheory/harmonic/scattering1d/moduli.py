@@ -1,0 +1,160 @@
+"""One layer of the transform: the moduli of the responses of wavelets of one level, subsampled."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array
+
+from jaxtheory.harmonic.scattering1d.banks import Bank, Layer
+from jaxtheory.harmonic.scattering1d.filters import window
+from jaxtheory.harmonic.scattering2d.moduli import modulus
+
+PARTS = 4
+"""The number of shorter Fourier transforms that a long one with few frequencies is made of."""
+
+LONG = 2**15
+"""The least length that is so divided: a processor's cache holds shorter transforms as they are."""
+
+
+def bins(half: Array, length: int, start: int, stop: int) -> Array:
+    """Return a range of signed frequencies from the half of real signals' spectra that is not negative.
+
+    Args:
+        half: The spectra, (..., length // 2 + 1), as `jnp.fft.rfft` gives them.
+        length: The length of the signals, with which spectra are periodic.
+        start: The first frequency, as an entry of the spectrum; negative ones count from zero downwards.
+        stop: The frequency after the last.
+
+    Returns:
+        The spectra at these frequencies, (..., stop - start).
+    """
+    pieces = []
+    while start < stop:
+        entry = start % length
+        if entry <= length // 2:
+            number = min(stop - start, length // 2 + 1 - entry)
+            pieces.append(half[..., entry : entry + number])
+        else:
+            number = min(stop - start, length - entry)
+            first = length - entry - number + 1
+            pieces.append(jnp.conj(jnp.flip(half[..., first : first + number], axis=-1)))
+        start += number
+    return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces, axis=-1)
+
+
+def entries(transform: Array, start: int, number: int) -> Array:
+    """Return `number` entries of an array from `start` on that is periodic along its last axis."""
+    length = transform.shape[-1]
+    first = start % length
+    pieces = [transform[..., first : min(first + number, length)]]
+    if first + number > length:
+        pieces.append(transform[..., : first + number - length])
+    return jnp.concatenate(pieces, axis=-1)
+
+
+class Group(NamedTuple):
+    """The wavelets of a layer that have one level of subsampling."""
+
+    members: tuple[int, ...]
+    """Their indices in the layer."""
+    level: int
+    """Their level j."""
+    filters: Array
+    """(n, w): the wavelets over their windows, with the factor of subsampling."""
+    starts: tuple[int, ...]
+    """The first frequencies of the windows."""
+    length: int
+    """The length of the responses."""
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The first frequency that some window holds, and the one after the last."""
+        return min(self.starts), max(self.starts) + self.filters.shape[-1]
+
+
+def groups(bank: Bank, layer: Layer, transforms: Array, coarsest: int) -> list[Group]:
+    """Return the wavelets of a layer by level.
+
+    Args:
+        bank: The bank.
+        layer: The layer's wavelets in numbers.
+        transforms: Their filters, (n, N).
+        coarsest: The level beyond which nothing is subsampled further.
+
+    Returns:
+        A group for each level, from the lowest up.
+    """
+    found = []
+    smallest = float(jnp.finfo(transforms.dtype).eps)
+    for level in sorted({one[2] for one in layer}):
+        members = tuple(index for index, one in enumerate(layer) if one[2] == level)
+        windows = [window(*layer[index][:2], bank.grid, smallest) for index in members]
+        width = max(number for _, number in windows)
+        starts = tuple(start for start, _ in windows)
+        length = bank.grid >> min(level, coarsest)
+        parts = [entries(transforms[index], start, width) for index, start in zip(members, starts)]
+        found.append(Group(members, level, jnp.stack(parts) * (length / bank.grid), starts, length))
+    return found
+
+
+def responses(half: Array, length: int, group: Group) -> Array:
+    """Return the moduli of signals' responses to the wavelets of a group.
+
+    Args:
+        half: The spectra of real signals, (..., length // 2 + 1).
+        length: The length of the signals.
+        group: The wavelets.
+
+    Returns:
+        The moduli, (n, ..., group.length).
+    """
+    width = group.filters.shape[-1]
+    first, last = group.range
+    spectrum = bins(half, length, first, last)
+    return moduli([spectrum[..., start - first : start - first + width] for start in group.starts], group)
+
+
+def moduli(spectra: Sequence[Array], group: Group) -> Array:
+    """Return the moduli of responses from the spectra in the window of each wavelet of a group.
+
+    A window's place among the frequencies modulates the response, which does not change its modulus.
+
+    Args:
+        spectra: For each wavelet spectra (..., w) that start where its window does, or one for all.
+        group: The wavelets.
+
+    Returns:
+        The moduli, (n, ..., group.length).
+    """
+    number, width = group.filters.shape
+    spectrum = jnp.stack(spectra)
+    factor = group.filters.reshape(number, *[1] * (spectrum.ndim - 2), width)
+    real, imaginary = spectrum.real * factor, spectrum.imag * factor
+    if group.length >= LONG and group.length % PARTS == 0 and width <= group.length // PARTS:
+        return _in_parts(real, imaginary, group.length)
+    # The barrier keeps the loops over real numbers apart from the one that interleaves them.
+    response = jnp.fft.ifft(lax.complex(*lax.optimization_barrier((
+        _fold(real, group.length), _fold(imaginary, group.length)
+    ))))
+    return modulus(response.real, response.imag)
+
+
+def _fold(x: Array, length: int) -> Array:
+    """The sum of an array's tiles of some length, along its last axis, the last one filled up with zeros."""
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % length)])
+    return sum(x[..., first : first + length] for first in range(0, x.shape[-1], length))
+
+
+def _in_parts(real: Array, imaginary: Array, length: int) -> Array:
+    """The moduli of the inverse transforms of few frequencies, from those of every `PARTS`-th sample."""
+    width, short = real.shape[-1], length // PARTS
+    turns = 2 * np.pi / length * np.arange(PARTS)[:, None] * np.arange(width)
+    cosines, sines = (one.astype(real.dtype) / PARTS for one in (np.cos(turns), np.sin(turns)))
+    real, imaginary = real[..., None, :], imaginary[..., None, :]
+    turned = real * cosines - imaginary * sines, real * sines + imaginary * cosines
+    parts = jnp.fft.ifft(lax.complex(*lax.optimization_barrier(tuple(_fold(one, short) for one in turned))))
+    found = modulus(parts.real, parts.imag)
+    return found.swapaxes(-1, -2).reshape(*found.shape[:-2], length)
