@@ -84,36 +84,33 @@ def _by_signal(u: Array) -> Array:
     return u.reshape(u.shape[0], -1, u.shape[-1])
 
 
-def _low(bank: Bank, half: Array, length: int) -> tuple[Array, Array]:
-    """What the low-pass filter sees of half spectra (..., c, length // 2 + 1), at two ranges of frequencies.
-
-    Subsampled by the stride, the second range is folded onto the first: nothing lies beyond.
-    """
-    subsampling, number = bank.grid // length, bank.grid // bank.stride
-    factor = number / bank.grid * subsampling * gain(bank, subsampling)
-    end = number // 2 + 1
-    return bins(half, length, 0, end) * factor, bins(half, length, -number, end - number) * factor
-
-
 def _local(bank: Bank, found: Layers, x: Array) -> Array:
     """The coefficients of signals (c, length) in the order of the channels: (c, C, n)."""
     x, scale = walking.scaled(x)
     half = walking.spectrum(bank, x)
-    rows = [_low(bank, half[None], bank.grid)]
+    # Subsampled by the stride, frequencies of one period and no more are folded onto those of half a period.
+    number = bank.grid // bank.stride
+    middle = number // 2
 
-    def of_first(group: Group, u: Array, spectra: Array) -> tuple[Array, Array]:
-        return _low(bank, spectra, group.length)
+    def low(half: Array, length: int) -> Array:
+        """The frequencies of half spectra (..., c, length // 2 + 1) that the low-pass filter sees."""
+        seen = bins(half, length, 0, number + 1)
+        return seen.reshape(-1, *seen.shape[-2:])
 
-    def of_second(group: Group, before: list[Group], u: Array) -> tuple[Array, Array]:
-        low = _low(bank, jnp.fft.rfft(u), group.length)
-        return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), low)
+    def of_first(group: Group, u: Array, spectra: Array) -> Array:
+        return walking.weighted(bank, [group], low(spectra, group.length))
+
+    def of_second(group: Group, before: list[Group], u: Array) -> Array:
+        seen = low(jnp.fft.rfft(u), group.length)
+        return walking.weighted(bank, [group._replace(members=range(seen.shape[0]))], seen)
 
     firsts, seconds = walking.walk(bank, found, half, of_first, of_second)
-    near, far = (jnp.concatenate(parts) for parts in zip(*rows, *firsts, *seconds))
-    number, end = bank.grid // bank.stride, near.shape[-1]
-    averages = near * bank.low_pass[:end]
+    seen = jnp.concatenate([low(half, bank.grid), *firsts, *seconds])
+    low_pass = bank.low_pass * (number / bank.grid)
+    averages = seen[..., : middle + 1] * low_pass[: middle + 1]
     if number < bank.grid:
-        averages = averages + far * entries(bank.low_pass, -number, end)
+        beyond = jnp.conj(jnp.flip(seen[..., number - middle :], axis=-1))
+        averages = averages + beyond * entries(low_pass, -number, middle + 1)
     averages = jnp.fft.irfft(averages, n=number)[..., _kept(bank, bank.stride)]
     return jnp.take(_by_signal(averages), _order(bank, found), axis=1) * scale[:, None]
 

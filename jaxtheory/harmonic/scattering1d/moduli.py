@@ -1,7 +1,6 @@
 """One layer of the transform: the moduli of the responses of wavelets of one level, subsampled."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtheory.harmonic.scattering1d.banks import Bank, Layer
 from jaxtheory.harmonic.scattering1d.filters import window
 from jaxtheory.harmonic.scattering2d.moduli import modulus
 
-PARTS = 4
+PARTS = 2
 """The number of shorter Fourier transforms that a long one with few frequencies is made of."""
 
 LONG = 2**15
@@ -63,16 +62,16 @@ class Group(NamedTuple):
     level: int
     """Their level j."""
     filters: Array
-    """(n, w): the wavelets over their windows, with the factor of subsampling."""
-    starts: tuple[int, ...]
-    """The first frequencies of the windows."""
+    """(n, w): the wavelets over a window that holds them all, with the factor of subsampling."""
+    start: int
+    """The first frequency of the window, which may be negative."""
     length: int
     """The length of the responses."""
 
     @property
-    def range(self) -> tuple[int, int]:
-        """The first frequency that some window holds, and the one after the last."""
-        return min(self.starts), max(self.starts) + self.filters.shape[-1]
+    def stop(self) -> int:
+        """The frequency after the window's last."""
+        return self.start + self.filters.shape[-1]
 
 
 def groups(bank: Bank, layer: Layer, transforms: Array, coarsest: int) -> list[Group]:
@@ -89,57 +88,42 @@ def groups(bank: Bank, layer: Layer, transforms: Array, coarsest: int) -> list[G
     """
     found = []
     smallest = float(jnp.finfo(transforms.dtype).eps)
+    # Levels rise as frequencies fall, so that those of one level are neighbors.
     for level in sorted({one[2] for one in layer}):
         members = tuple(index for index, one in enumerate(layer) if one[2] == level)
         windows = [window(*layer[index][:2], bank.grid, smallest) for index in members]
-        width = max(number for _, number in windows)
-        starts = tuple(start for start, _ in windows)
+        start = min(first for first, _ in windows)
+        width = min(max(first + number for first, number in windows) - start, bank.grid)
         length = bank.grid >> min(level, coarsest)
-        parts = [entries(transforms[index], start, width) for index, start in zip(members, starts)]
-        found.append(Group(members, level, jnp.stack(parts) * (length / bank.grid), starts, length))
+        filters = entries(transforms[members[0] : members[-1] + 1], start, width) * (length / bank.grid)
+        found.append(Group(members, level, filters, start, length))
     return found
 
 
-def responses(half: Array, length: int, group: Group) -> Array:
+def moduli(spectra: Array, group: Group) -> Array:
     """Return the moduli of signals' responses to the wavelets of a group.
 
-    Args:
-        half: The spectra of real signals, (..., length // 2 + 1).
-        length: The length of the signals.
-        group: The wavelets.
-
-    Returns:
-        The moduli, (n, ..., group.length).
-    """
-    width = group.filters.shape[-1]
-    first, last = group.range
-    spectrum = bins(half, length, first, last)
-    return moduli([spectrum[..., start - first : start - first + width] for start in group.starts], group)
-
-
-def moduli(spectra: Sequence[Array], group: Group) -> Array:
-    """Return the moduli of responses from the spectra in the window of each wavelet of a group.
-
-    A window's place among the frequencies modulates the response, which does not change its modulus.
+    The window's place among the frequencies modulates the response, which does not change its modulus.
 
     Args:
-        spectra: For each wavelet spectra (..., w) that start where its window does, or one for all.
+        spectra: The spectra of signals over the window of the group, (..., w).
         group: The wavelets.
 
     Returns:
         The moduli, (n, ..., group.length).
     """
     number, width = group.filters.shape
-    spectrum = jnp.stack(spectra)
-    factor = group.filters.reshape(number, *[1] * (spectrum.ndim - 2), width)
-    real, imaginary = spectrum.real * factor, spectrum.imag * factor
+    filters = group.filters.reshape(number, *[1] * (spectra.ndim - 1), width)
+    real, imaginary = spectra.real * filters, spectra.imag * filters
     if group.length >= LONG and group.length % PARTS == 0 and width <= group.length // PARTS:
         return _in_parts(real, imaginary, group.length)
-    # The barrier keeps the loops over real numbers apart from the one that interleaves them.
-    response = jnp.fft.ifft(lax.complex(*lax.optimization_barrier((
-        _fold(real, group.length), _fold(imaginary, group.length)
-    ))))
+    response = jnp.fft.ifft(_complex(_fold(real, group.length), _fold(imaginary, group.length)))
     return modulus(response.real, response.imag)
+
+
+def _complex(real: Array, imaginary: Array) -> Array:
+    # The barrier keeps the loops over real numbers apart from the one that interleaves them.
+    return lax.complex(*lax.optimization_barrier((real, imaginary)))
 
 
 def _fold(x: Array, length: int) -> Array:
@@ -155,6 +139,6 @@ def _in_parts(real: Array, imaginary: Array, length: int) -> Array:
     cosines, sines = (one.astype(real.dtype) / PARTS for one in (np.cos(turns), np.sin(turns)))
     real, imaginary = real[..., None, :], imaginary[..., None, :]
     turned = real * cosines - imaginary * sines, real * sines + imaginary * cosines
-    parts = jnp.fft.ifft(lax.complex(*lax.optimization_barrier(tuple(_fold(one, short) for one in turned))))
+    parts = jnp.fft.ifft(_complex(*(_fold(one, short) for one in turned)))
     found = modulus(parts.real, parts.imag)
     return found.swapaxes(-1, -2).reshape(*found.shape[:-2], length)

@@ -15,7 +15,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic.scattering1d.banks import Bank
-from jaxtheory.harmonic.scattering1d.moduli import Group, bins, groups, moduli, responses
+from jaxtheory.harmonic.scattering1d.moduli import Group, bins, groups, moduli
 
 CACHE = 400_000
 """Samples of first-order moduli that a processor works on at a time: they stay in its cache."""
@@ -113,23 +113,26 @@ def walk(bank: Bank, found: Layers, half: Array, of_first: Callable[[Group, Arra
     """
     firsts, spectra = [], []
     for group in found.first:
-        u = responses(half, bank.grid, group)
+        u = moduli(bins(half, bank.grid, group.start, group.stop), group)
         spectra.append(jnp.fft.rfft(u))
         firsts.append(of_first(group, u, spectra[-1]))
     seconds = []
     for group in found.second:
         before = [one for one in found.first if one.level < group.level]
-        width = group.filters.shape[-1]
-        low, high = group.range
-        rows = []
-        for one, spectrum in zip(before, spectra):
-            subsampling = bank.grid // one.length
-            part = bins(spectrum, one.length, low, high)
-            rows.append(part * (subsampling * gain(bank, subsampling)))
-        rows = jnp.concatenate(rows)
-        windows = [rows[..., start - low : start - low + width] for start in group.starts]
-        seconds.append(of_second(group, before, moduli(windows, group)))
+        end = max(group.stop, 1 - group.start)
+        rows = jnp.concatenate([bins(one, ahead.length, 0, end) for ahead, one in zip(before, spectra)])
+        rows = weighted(bank, before, bins(rows, 2 * end, group.start, group.stop))
+        seconds.append(of_second(group, before, moduli(rows, group)))
     return firsts, seconds
+
+
+def weighted(bank: Bank, before: list[Group], rows: Array) -> Array:
+    """Spectra (n, ...) of the moduli of some groups in units of the grid's, times the gain of folding."""
+    if bank.folding == "mean":
+        # The gain is the inverse of the units.
+        return rows
+    units = np.concatenate([np.full(len(one.members), bank.grid // one.length) for one in before])
+    return rows * units.astype(rows.real.dtype).reshape(-1, *[1] * (rows.ndim - 1))
 
 
 def by_platform(program: Callable[[Array], Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
