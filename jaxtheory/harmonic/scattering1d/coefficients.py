@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
@@ -84,8 +85,9 @@ def _by_signal(u: Array) -> Array:
     return u.reshape(u.shape[0], -1, u.shape[-1])
 
 
-def _local(bank: Bank, found: Layers, x: Array) -> Array:
+def _local(bank: Bank, x: Array) -> Array:
     """The coefficients of signals (c, length) in the order of the channels: (c, C, n)."""
+    found = walking.layers(bank, _coarsest(bank))
     x, scale = walking.scaled(x)
     half = walking.spectrum(bank, x)
     # Subsampled by the stride, frequencies of one period and no more are folded onto those of half a period.
@@ -107,16 +109,18 @@ def _local(bank: Bank, found: Layers, x: Array) -> Array:
     firsts, seconds = walking.walk(bank, found, half, of_first, of_second)
     seen = jnp.concatenate([low(half, bank.grid), *firsts, *seconds])
     low_pass = bank.low_pass * (number / bank.grid)
-    averages = seen[..., : middle + 1] * low_pass[: middle + 1]
+    near, beyond = low_pass[: middle + 1], entries(low_pass, -number, middle + 1)
+    real, imaginary = (part[..., : middle + 1] * near for part in (seen.real, seen.imag))
     if number < bank.grid:
-        beyond = jnp.conj(jnp.flip(seen[..., number - middle :], axis=-1))
-        averages = averages + beyond * entries(low_pass, -number, middle + 1)
-    averages = jnp.fft.irfft(averages, n=number)[..., _kept(bank, bank.stride)]
-    return jnp.take(_by_signal(averages), _order(bank, found), axis=1) * scale[:, None]
+        flipped = jnp.flip(seen[..., number - middle :], axis=-1)
+        real, imaginary = real + flipped.real * beyond, imaginary - flipped.imag * beyond
+    averages = jnp.fft.irfft(lax.complex(real, imaginary), n=number)[..., _kept(bank, bank.stride)]
+    return _by_signal(averages)[:, _order(bank, found)] * scale[:, None]
 
 
-def _global(bank: Bank, found: Layers, x: Array) -> Array:
+def _global(bank: Bank, x: Array) -> Array:
     """The means of signals (c, length) and of their moduli, in the order of the channels: (c, C, 1)."""
+    found = walking.layers(bank, _coarsest(bank))
     x, scale = walking.scaled(x)
 
     def mean(group: Group, u: Array) -> Array:
@@ -130,7 +134,7 @@ def _global(bank: Bank, found: Layers, x: Array) -> Array:
         lambda group, _, u: mean(group, u),
     )
     means = jnp.concatenate([jnp.mean(x, axis=-1)[:, None, None], *firsts, *seconds], axis=1)
-    return jnp.take(means, _order(bank, found), axis=1) * scale[:, None]
+    return means[:, _order(bank, found)] * scale[:, None]
 
 
 def _order(bank: Bank, found: Layers) -> np.ndarray:
@@ -146,9 +150,7 @@ def _order(bank: Bank, found: Layers) -> np.ndarray:
 @partial(jax.jit, static_argnames=("chunk",))
 def _scatter(bank: Bank, x: Array, chunk: int | None) -> Array:
     program = _global if bank.T == "global" else _local
-    return walking.by_platform(
-        partial(program, bank, walking.layers(bank, _coarsest(bank))), bank, x, chunk
-    )
+    return walking.by_platform(partial(program, bank), bank, x, chunk)
 
 
 def scatter(bank: Bank, x: Real[AnyArray, "... N"], *, chunk: int | None = None) -> Float[Array, "... C n"]:
@@ -188,8 +190,9 @@ def scatter(bank: Bank, x: Real[AnyArray, "... N"], *, chunk: int | None = None)
     return back(_scatter(bank, x, chunk))
 
 
-def _moduli_on_signals(bank: Bank, found: Layers, x: Array) -> dict[tuple[int, ...], Array]:
+def _moduli_on_signals(bank: Bank, x: Array) -> dict[tuple[int, ...], Array]:
     """The moduli of signals (c, length) along all paths, by scales."""
+    found = walking.layers(bank, bank.grid.bit_length())
     x, scale = walking.scaled(x)
 
     def on_signal(group: Group, u: Array) -> Array:
@@ -214,8 +217,7 @@ def _moduli_on_signals(bank: Bank, found: Layers, x: Array) -> dict[tuple[int, .
 
 @jax.jit
 def _propagate(bank: Bank, x: Array) -> dict[tuple[int, ...], Array]:
-    found = walking.layers(bank, bank.grid.bit_length())
-    return walking.by_platform(partial(_moduli_on_signals, bank, found), bank, x)
+    return walking.by_platform(partial(_moduli_on_signals, bank), bank, x)
 
 
 def propagate(bank: Bank, x: Real[AnyArray, "... N"]) -> dict[tuple[int, ...], Float[Array, "..."]]:

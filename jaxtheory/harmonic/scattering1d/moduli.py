@@ -46,11 +46,13 @@ def bins(half: Array, length: int, start: int, stop: int) -> Array:
 
 def entries(transform: Array, start: int, number: int) -> Array:
     """Return `number` entries of an array from `start` on that is periodic along its last axis."""
-    length = transform.shape[-1]
-    first = start % length
-    pieces = [transform[..., first : min(first + number, length)]]
-    if first + number > length:
-        pieces.append(transform[..., : first + number - length])
+    length, stop = transform.shape[-1], start + number
+    pieces = []
+    while start < stop:
+        first = start % length
+        part = min(stop - start, length - first)
+        pieces.append(transform[..., first : first + part])
+        start += part
     return jnp.concatenate(pieces, axis=-1)
 
 
@@ -62,11 +64,13 @@ class Group(NamedTuple):
     level: int
     """Their level j."""
     filters: Array
-    """(n, w): the wavelets over a window that holds them all, with the factor of subsampling."""
+    """(n, w): the wavelets over a window that holds them all."""
     start: int
     """The first frequency of the window, which may be negative."""
     length: int
     """The length of the responses."""
+    factor: float
+    """The factor of subsampling in the frequencies, by which responses are multiplied."""
 
     @property
     def stop(self) -> int:
@@ -74,29 +78,35 @@ class Group(NamedTuple):
         return self.start + self.filters.shape[-1]
 
 
-def groups(bank: Bank, layer: Layer, transforms: Array, coarsest: int) -> list[Group]:
+def groups(bank: Bank, layer: Layer, transforms: Array, *, above: int, coarsest: int) -> list[Group]:
     """Return the wavelets of a layer by level.
 
     Args:
         bank: The bank.
         layer: The layer's wavelets in numbers.
         transforms: Their filters, (n, N).
+        above: The level above which wavelets are wanted.
         coarsest: The level beyond which nothing is subsampled further.
 
     Returns:
         A group for each level, from the lowest up.
     """
-    found = []
     smallest = float(jnp.finfo(transforms.dtype).eps)
-    # Levels rise as frequencies fall, so that those of one level are neighbors.
-    for level in sorted({one[2] for one in layer}):
-        members = tuple(index for index, one in enumerate(layer) if one[2] == level)
-        windows = [window(*layer[index][:2], bank.grid, smallest) for index in members]
-        start = min(first for first, _ in windows)
-        width = min(max(first + number for first, number in windows) - start, bank.grid)
+    # Levels rise as frequencies fall, so that those of one level are neighbors, and the wanted ones the last.
+    levels = np.array([one[2] for one in layer])
+    windows = [window(*one[:2], bank.grid, smallest) for one in layer]
+    wanted = windows[np.sum(levels <= above) :]
+    least = min((start for start, _ in wanted), default=0)
+    # One array that holds them all compiles to fewer loops than windows that are cut one by one.
+    whole = entries(transforms, least, max(map(sum, wanted), default=0) - least)
+    found = []
+    for level in sorted({int(one) for one in levels if one > above}):
+        members = tuple(np.flatnonzero(levels == level).tolist())
+        start = min(windows[index][0] for index in members)
+        width = min(max(sum(windows[index]) for index in members) - start, bank.grid)
         length = bank.grid >> min(level, coarsest)
-        filters = entries(transforms[members[0] : members[-1] + 1], start, width) * (length / bank.grid)
-        found.append(Group(members, level, filters, start, length))
+        filters = whole[members[0] : members[-1] + 1, start - least : start - least + width]
+        found.append(Group(members, level, filters, start, length, length / bank.grid))
     return found
 
 
@@ -116,9 +126,9 @@ def moduli(spectra: Array, group: Group) -> Array:
     filters = group.filters.reshape(number, *[1] * (spectra.ndim - 1), width)
     real, imaginary = spectra.real * filters, spectra.imag * filters
     if group.length >= LONG and group.length % PARTS == 0 and width <= group.length // PARTS:
-        return _in_parts(real, imaginary, group.length)
+        return _in_parts(real, imaginary, group)
     response = jnp.fft.ifft(_complex(_fold(real, group.length), _fold(imaginary, group.length)))
-    return modulus(response.real, response.imag)
+    return modulus(response.real, response.imag) * group.factor
 
 
 def _complex(real: Array, imaginary: Array) -> Array:
@@ -132,13 +142,13 @@ def _fold(x: Array, length: int) -> Array:
     return sum(x[..., first : first + length] for first in range(0, x.shape[-1], length))
 
 
-def _in_parts(real: Array, imaginary: Array, length: int) -> Array:
+def _in_parts(real: Array, imaginary: Array, group: Group) -> Array:
     """The moduli of the inverse transforms of few frequencies, from those of every `PARTS`-th sample."""
-    width, short = real.shape[-1], length // PARTS
-    turns = 2 * np.pi / length * np.arange(PARTS)[:, None] * np.arange(width)
-    cosines, sines = (one.astype(real.dtype) / PARTS for one in (np.cos(turns), np.sin(turns)))
+    width, short = real.shape[-1], group.length // PARTS
+    turns = 2 * np.pi / group.length * np.arange(PARTS)[:, None] * np.arange(width)
+    cosines, sines = (one.astype(real.dtype) for one in (np.cos(turns), np.sin(turns)))
     real, imaginary = real[..., None, :], imaginary[..., None, :]
     turned = real * cosines - imaginary * sines, real * sines + imaginary * cosines
     parts = jnp.fft.ifft(_complex(*(_fold(one, short) for one in turned)))
-    found = modulus(parts.real, parts.imag)
-    return found.swapaxes(-1, -2).reshape(*found.shape[:-2], length)
+    found = modulus(parts.real, parts.imag) * (group.factor / PARTS)
+    return found.swapaxes(-1, -2).reshape(*found.shape[:-2], group.length)

@@ -71,7 +71,7 @@ def spectrum(bank: Bank, x: Array) -> Array:
     """The half spectra of signals (c, length) that are padded to the grid: (c, N // 2 + 1)."""
     if bank.boundary == "reflect":
         after = bank.grid - bank.length - bank.before
-        x = jnp.pad(x, ((0, 0), (bank.before, after)), mode="reflect")
+        x = jnp.take(x, np.pad(np.arange(bank.length), (bank.before, after), mode="reflect"), axis=-1, mode="clip")
     return jnp.fft.rfft(x)
 
 
@@ -86,9 +86,14 @@ class Layers(NamedTuple):
 
 def layers(bank: Bank, coarsest: int) -> Layers:
     """Return the wavelets of a bank by level, where nothing is subsampled beyond a level."""
-    first = groups(bank, bank.layers[0], bank.first, coarsest) if bank.order >= 1 else []
-    second = groups(bank, bank.layers[1], bank.second, coarsest) if bank.order == 2 else []
-    return Layers(first, [one for one in second if first and one.level > first[0].level])
+    if bank.order == 0:
+        return Layers([], [])
+    first = groups(bank, bank.layers[0], bank.first, above=-1, coarsest=coarsest)
+    if bank.order == 1:
+        return Layers(first, [])
+    return Layers(
+        first, groups(bank, bank.layers[1], bank.second, above=first[0].level, coarsest=coarsest)
+    )
 
 
 def gain(bank: Bank, subsampling: int) -> float:
@@ -112,8 +117,10 @@ def walk(bank: Bank, found: Layers, half: Array, of_first: Callable[[Group, Arra
         What the functions made of the groups of both layers.
     """
     firsts, spectra = [], []
+    least = min((group.start for group in found.first), default=0)
+    whole = bins(half, bank.grid, least, max((group.stop for group in found.first), default=0))
     for group in found.first:
-        u = moduli(bins(half, bank.grid, group.start, group.stop), group)
+        u = moduli(whole[..., group.start - least : group.stop - least], group)
         spectra.append(jnp.fft.rfft(u))
         firsts.append(of_first(group, u, spectra[-1]))
     seconds = []
