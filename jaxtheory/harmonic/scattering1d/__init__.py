@@ -2,7 +2,8 @@
 
 The conventions (reflection at the ends, unpadding, filters, order of the channels) are those of Kymatio 0.3's
 `Scattering1D`. `filter_bank` makes a bank of filters, `scatter` the coefficients, `propagate` the moduli
-before they are averaged, and `paths` says what each channel holds.
+before they are averaged, and `paths` says what each channel holds. `scatter_recording` transforms what is too
+long for one array, piece by piece; `stream` is the pair of functions beneath.
 
 Conventions: signals are `(..., N)`, and so are results, with channels before time. Frequencies are in cycles
 per sample.
@@ -10,5 +11,18 @@ per sample.
 
 from jaxtheory.harmonic.scattering1d.banks import Bank, filter_bank, littlewood_paley
 from jaxtheory.harmonic.scattering1d.coefficients import Path, paths, propagate, scatter
+from jaxtheory.harmonic.scattering1d.recordings import Stream, StreamState, scatter_recording, stream
 
-__all__ = ["Bank", "Path", "filter_bank", "littlewood_paley", "paths", "propagate", "scatter"]
+__all__ = [
+    "Bank",
+    "Path",
+    "Stream",
+    "StreamState",
+    "filter_bank",
+    "littlewood_paley",
+    "paths",
+    "propagate",
+    "scatter",
+    "scatter_recording",
+    "stream",
+]

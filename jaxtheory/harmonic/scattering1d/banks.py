@@ -115,7 +115,9 @@ def filter_bank(
     layers = tuple(filters.ladder(J, number) for number in Q)
     for number, layer in zip(Q, layers):
         if not layer:
-            raise ValueError(f"Q is {number}: take a lower one, as {number} wavelets an octave need a higher J than {J}")
+            raise ValueError(
+                f"Q is {number}: take a lower one, as {number} wavelets an octave need a higher J than {J}"
+            )
     average = 2.0**J if scale == "global" else scale
     if boundary == "reflect":
         grid = filters.padded_length(length, average)

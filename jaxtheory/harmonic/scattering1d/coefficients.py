@@ -1,7 +1,8 @@
 """Scattering coefficients of signals, and the moduli that they average."""
 
+import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ class Path(NamedTuple):
     widths: tuple[float, ...]
     """The standard deviations of their transforms, in cycles per sample."""
     gain: float
-    """The coefficient divided by the averaged modulus: a power of two, one where the bank's folding is "sum"."""
+    """The coefficient divided by the averaged modulus, a power of two: one where the bank folds sums."""
 
 
 def paths(bank: Bank) -> list[Path]:
@@ -54,7 +55,9 @@ def paths(bank: Bank) -> list[Path]:
     if bank.order >= 1:
         found += [(n,) for n in range(len(first))]
     if bank.order == 2:
-        found += [(n, m) for n, one in enumerate(first) for m, other in enumerate(second) if other[2] > one[2]]
+        found += [
+            (n, m) for n, one in enumerate(first) for m, other in enumerate(second) if other[2] > one[2]
+        ]
     return [_path(bank, wavelets) for wavelets in found]
 
 
@@ -94,20 +97,21 @@ def _local(bank: Bank, x: Array) -> Array:
     number = bank.grid // bank.stride
     middle = number // 2
 
-    def low(half: Array, length: int) -> Array:
+    def low(spectra: Array, length: int) -> tuple[Array, int]:
         """The frequencies of half spectra (..., c, length // 2 + 1) that the low-pass filter sees."""
-        seen = bins(half, length, 0, number + 1)
-        return seen.reshape(-1, *seen.shape[-2:])
+        seen = bins(spectra, length, 0, number + 1)
+        return seen.reshape(math.prod(seen.shape[:-2]), *seen.shape[-2:]), length
 
-    def of_first(group: Group, u: Array, spectra: Array) -> Array:
-        return walking.weighted(bank, [group], low(spectra, group.length))
-
-    def of_second(group: Group, before: list[Group], u: Array) -> Array:
-        seen = low(jnp.fft.rfft(u), group.length)
-        return walking.weighted(bank, [group._replace(members=range(seen.shape[0]))], seen)
-
-    firsts, seconds = walking.walk(bank, found, half, of_first, of_second)
-    seen = jnp.concatenate([low(half, bank.grid), *firsts, *seconds])
+    firsts, seconds = walking.walk(
+        bank,
+        found,
+        half,
+        lambda group, _, spectra: low(spectra, group.length),
+        lambda group, _, u: low(jnp.fft.rfft(u), group.length),
+    )
+    parts = [low(half[None], bank.grid), *firsts, *seconds]
+    seen = jnp.concatenate([part for part, _ in parts])
+    seen = walking.weighted(bank, seen, [(part.shape[0], length) for part, length in parts])
     low_pass = bank.low_pass * (number / bank.grid)
     near, beyond = low_pass[: middle + 1], entries(low_pass, -number, middle + 1)
     real, imaginary = (part[..., : middle + 1] * near for part in (seen.real, seen.imag))
@@ -180,7 +184,7 @@ def scatter(bank: Bank, x: Real[AnyArray, "... N"], *, chunk: int | None = None)
         >>> from jaxtheory.harmonic import scattering1d
         >>> bank = scattering1d.filter_bank(256, J=4, Q=2)
         >>> scattering1d.scatter(bank, jnp.ones((5, 256))).shape
-        (5, 24, 16)
+        (5, 20, 16)
 
     References:
         Joakim Andén and Stéphane Mallat, "Deep scattering spectrum", 2014.

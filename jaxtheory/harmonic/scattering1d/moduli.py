@@ -110,7 +110,7 @@ def groups(bank: Bank, layer: Layer, transforms: Array, *, above: int, coarsest:
     return found
 
 
-def moduli(spectra: Array, group: Group) -> Array:
+def response_moduli(spectra: Array, group: Group) -> Array:
     """Return the moduli of signals' responses to the wavelets of a group.
 
     The window's place among the frequencies modulates the response, which does not change its modulus.

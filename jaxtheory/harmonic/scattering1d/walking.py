@@ -1,4 +1,4 @@
-"""How the paths of the transform are walked: level by level, some signals at a time, as suits the platform."""
+"""How the paths of the transform are walked: by level, some signals at a time, as suits the platform."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic.scattering1d.banks import Bank
-from jaxtheory.harmonic.scattering1d.moduli import Group, bins, groups, moduli
+from jaxtheory.harmonic.scattering1d.moduli import Group, bins, groups, response_moduli
 
 CACHE = 400_000
 """Samples of first-order moduli that a processor works on at a time: they stay in its cache."""
@@ -71,7 +71,9 @@ def spectrum(bank: Bank, x: Array) -> Array:
     """The half spectra of signals (c, length) that are padded to the grid: (c, N // 2 + 1)."""
     if bank.boundary == "reflect":
         after = bank.grid - bank.length - bank.before
-        x = jnp.take(x, np.pad(np.arange(bank.length), (bank.before, after), mode="reflect"), axis=-1, mode="clip")
+        x = jnp.take(
+            x, np.pad(np.arange(bank.length), (bank.before, after), mode="reflect"), axis=-1, mode="clip"
+        )
     return jnp.fft.rfft(x)
 
 
@@ -91,9 +93,7 @@ def layers(bank: Bank, coarsest: int) -> Layers:
     first = groups(bank, bank.layers[0], bank.first, above=-1, coarsest=coarsest)
     if bank.order == 1:
         return Layers(first, [])
-    return Layers(
-        first, groups(bank, bank.layers[1], bank.second, above=first[0].level, coarsest=coarsest)
-    )
+    return Layers(first, groups(bank, bank.layers[1], bank.second, above=first[0].level, coarsest=coarsest))
 
 
 def gain(bank: Bank, subsampling: int) -> float:
@@ -101,7 +101,13 @@ def gain(bank: Bank, subsampling: int) -> float:
     return 1 / subsampling if bank.folding == "mean" else 1.0
 
 
-def walk(bank: Bank, found: Layers, half: Array, of_first: Callable[[Group, Array, Array | None], Any], of_second: Callable[[Group, list[Group], Array], Any]) -> tuple[list[Any], list[Any]]:
+def walk(
+    bank: Bank,
+    found: Layers,
+    half: Array,
+    of_first: Callable[[Group, Array, Array], Any],
+    of_second: Callable[[Group, list[Group], Array], Any],
+) -> tuple[list[Any], list[Any]]:
     """Follow all paths of signals, and reduce the moduli along each of them.
 
     Args:
@@ -120,7 +126,7 @@ def walk(bank: Bank, found: Layers, half: Array, of_first: Callable[[Group, Arra
     least = min((group.start for group in found.first), default=0)
     whole = bins(half, bank.grid, least, max((group.stop for group in found.first), default=0))
     for group in found.first:
-        u = moduli(whole[..., group.start - least : group.stop - least], group)
+        u = response_moduli(whole[..., group.start - least : group.stop - least], group)
         spectra.append(jnp.fft.rfft(u))
         firsts.append(of_first(group, u, spectra[-1]))
     seconds = []
@@ -128,18 +134,28 @@ def walk(bank: Bank, found: Layers, half: Array, of_first: Callable[[Group, Arra
         before = [one for one in found.first if one.level < group.level]
         end = max(group.stop, 1 - group.start)
         rows = jnp.concatenate([bins(one, ahead.length, 0, end) for ahead, one in zip(before, spectra)])
-        rows = weighted(bank, before, bins(rows, 2 * end, group.start, group.stop))
-        seconds.append(of_second(group, before, moduli(rows, group)))
+        rows = bins(rows, 2 * end, group.start, group.stop)
+        rows = weighted(bank, rows, [(len(one.members), one.length) for one in before])
+        seconds.append(of_second(group, before, response_moduli(rows, group)))
     return firsts, seconds
 
 
-def weighted(bank: Bank, before: list[Group], rows: Array) -> Array:
-    """Spectra (n, ...) of the moduli of some groups in units of the grid's, times the gain of folding."""
+def weighted(bank: Bank, spectra: Array, blocks: list[tuple[int, int]]) -> Array:
+    """Return spectra of subsampled moduli in the units of the grid's, times the gain of folding.
+
+    Args:
+        bank: The filters.
+        spectra: The spectra, (n, ...).
+        blocks: How many of them, one after the other, are those of moduli of what length.
+
+    Returns:
+        The weighted spectra, (n, ...).
+    """
     if bank.folding == "mean":
         # The gain is the inverse of the units.
-        return rows
-    units = np.concatenate([np.full(len(one.members), bank.grid // one.length) for one in before])
-    return rows * units.astype(rows.real.dtype).reshape(-1, *[1] * (rows.ndim - 1))
+        return spectra
+    units = np.concatenate([np.full(number, bank.grid // length) for number, length in blocks])
+    return spectra * units.astype(spectra.real.dtype).reshape(-1, *[1] * (spectra.ndim - 1))
 
 
 def by_platform(program: Callable[[Array], Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
