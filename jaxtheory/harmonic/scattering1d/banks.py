@@ -67,7 +67,7 @@ def filter_bank(
     J: int,
     Q: int | tuple[int, ...] = 1,
     *,
-    T: float | Literal["global"] | None = None,
+    T: float | int | Literal["global"] | None = None,
     order: int = 2,
     boundary: Literal["reflect", "periodic"] = "reflect",
     folding: Literal["mean", "sum"] = "mean",

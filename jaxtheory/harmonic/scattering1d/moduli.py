@@ -96,9 +96,11 @@ def groups(bank: Bank, layer: Layer, transforms: Array, *, above: int, coarsest:
     levels = np.array([one[2] for one in layer])
     windows = [window(*one[:2], bank.grid, smallest) for one in layer]
     wanted = windows[np.sum(levels <= above) :]
-    least = min((start for start, _ in wanted), default=0)
+    if not wanted:
+        return []
+    least = min(start for start, _ in wanted)
     # One array that holds them all compiles to fewer loops than windows that are cut one by one.
-    whole = entries(transforms, least, max(map(sum, wanted), default=0) - least)
+    whole = entries(transforms, least, max(map(sum, wanted)) - least)
     found = []
     for level in sorted({int(one) for one in levels if one > above}):
         members = tuple(np.flatnonzero(levels == level).tolist())

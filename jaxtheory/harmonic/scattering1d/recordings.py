@@ -78,8 +78,8 @@ def stream(bank: Bank) -> Stream:
     block = bank.length - margin - head
     if block < bank.stride:
         raise ValueError(
-            f"bank is for windows of {bank.length} samples: take {bank.length - block + bank.stride} or more, "
-            f"as filters reach {margin} to either side"
+            f"bank is for windows of {bank.length} samples: take {bank.length - block + bank.stride} "
+            f"or more, as filters reach {margin} to either side"
         )
     return Stream(partial(_init, margin, head), partial(_step, margin, block), head, block)
 
@@ -119,9 +119,7 @@ def _step(
     return StreamState(seen[..., block:]), coefficients
 
 
-def scatter_recording(
-    bank: Bank, pieces: Iterable[Real[AnyArray, "... piece"]]
-) -> Iterator[Float[Array, "... C n"]]:
+def scatter_recording(bank: Bank, pieces: Iterable[Real[AnyArray, "..."]]) -> Iterator[Float[Array, "..."]]:
     """Return the scattering coefficients of a recording that comes in pieces, as soon as they are known.
 
     The recording is reflected at its ends. Its coefficients are at every stride-th sample, from its first on;

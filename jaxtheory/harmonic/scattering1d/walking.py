@@ -122,9 +122,11 @@ def walk(
     Returns:
         What the functions made of the groups of both layers.
     """
+    if not found.first:
+        return [], []
     firsts, spectra = [], []
-    least = min((group.start for group in found.first), default=0)
-    whole = bins(half, bank.grid, least, max((group.stop for group in found.first), default=0))
+    least = min(group.start for group in found.first)
+    whole = bins(half, bank.grid, least, max(group.stop for group in found.first))
     for group in found.first:
         u = response_moduli(whole[..., group.start - least : group.stop - least], group)
         spectra.append(jnp.fft.rfft(u))
