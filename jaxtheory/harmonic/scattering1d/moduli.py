@@ -11,12 +11,6 @@ from jaxtheory.harmonic.scattering1d.banks import Bank, Layer
 from jaxtheory.harmonic.scattering1d.filters import window
 from jaxtheory.harmonic.scattering2d.moduli import modulus
 
-PARTS = 2
-"""The number of shorter Fourier transforms that a long one with few frequencies is made of."""
-
-LONG = 2**15
-"""The least length that is so divided: a processor's cache holds shorter transforms as they are."""
-
 
 def bins(half: Array, length: int, start: int, stop: int) -> Array:
     """Return a range of signed frequencies from the half of real signals' spectra that is not negative.
@@ -127,30 +121,13 @@ def response_moduli(spectra: Array, group: Group) -> Array:
     number, width = group.filters.shape
     filters = group.filters.reshape(number, *[1] * (spectra.ndim - 1), width)
     real, imaginary = spectra.real * filters, spectra.imag * filters
-    if group.length >= LONG and group.length % PARTS == 0 and width <= group.length // PARTS:
-        return _in_parts(real, imaginary, group)
-    response = jnp.fft.ifft(_complex(_fold(real, group.length), _fold(imaginary, group.length)))
-    return modulus(response.real, response.imag) * group.factor
-
-
-def _complex(real: Array, imaginary: Array) -> Array:
     # The barrier keeps the loops over real numbers apart from the one that interleaves them.
-    return lax.complex(*lax.optimization_barrier((real, imaginary)))
+    parts = lax.optimization_barrier((_fold(real, group.length), _fold(imaginary, group.length)))
+    response = jnp.fft.ifft(lax.complex(*parts))
+    return modulus(response.real, response.imag) * group.factor
 
 
 def _fold(x: Array, length: int) -> Array:
     """The sum of an array's tiles of some length, along its last axis, the last one filled up with zeros."""
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % length)])
     return sum(x[..., first : first + length] for first in range(0, x.shape[-1], length))
-
-
-def _in_parts(real: Array, imaginary: Array, group: Group) -> Array:
-    """The moduli of the inverse transforms of few frequencies, from those of every `PARTS`-th sample."""
-    width, short = real.shape[-1], group.length // PARTS
-    turns = 2 * np.pi / group.length * np.arange(PARTS)[:, None] * np.arange(width)
-    cosines, sines = (one.astype(real.dtype) for one in (np.cos(turns), np.sin(turns)))
-    real, imaginary = real[..., None, :], imaginary[..., None, :]
-    turned = real * cosines - imaginary * sines, real * sines + imaginary * cosines
-    parts = jnp.fft.ifft(_complex(*(_fold(one, short) for one in turned)))
-    found = modulus(parts.real, parts.imag) * (group.factor / PARTS)
-    return found.swapaxes(-1, -2).reshape(*found.shape[:-2], group.length)

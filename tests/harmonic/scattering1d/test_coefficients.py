@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxtheory.harmonic import scattering1d
-from jaxtheory.harmonic.scattering1d import coefficients, moduli
+from jaxtheory.harmonic.scattering1d import coefficients
 from tests.harmonic.scattering1d.direct import direct, on_signal
 
 CASES = [
@@ -82,21 +82,6 @@ def test_unaveraged_coefficients_are_those_of_the_definition(rng, x64, length, J
         wanted = on_signal(expected[path.wavelets], bank, 2 ** levels[path.wavelets])
         found = u[path.scales][tuple(place)]
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * abs(wanted).max())
-
-
-def test_long_transforms_in_parts_are_the_whole_ones(rng, x64, monkeypatch):
-    bank = scattering1d.filter_bank(512, 4, 8)
-    x = rng.standard_normal((2, 512))
-    expected = scattering1d.scatter(bank, x)
-    jax.clear_caches()
-    used = []
-    in_parts = moduli._in_parts
-    monkeypatch.setattr(moduli, "LONG", 64)
-    monkeypatch.setattr(moduli, "_in_parts", lambda *arguments: used.append(1) or in_parts(*arguments))
-    found = scattering1d.scatter(bank, x)
-    jax.clear_caches()
-    assert len(used) == 2
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(
