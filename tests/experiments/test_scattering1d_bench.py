@@ -43,6 +43,7 @@ def test_the_limit_runs():
     assert np.isfinite(bench.bare(**SMALL, gradient=False)()).all()
 
 
+@pytest.mark.beyond
 def test_programs_and_checks_are_those_of_the_cases():
     named = bench.programs()
     assert list(named) == [

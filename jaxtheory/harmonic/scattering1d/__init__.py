@@ -3,7 +3,7 @@
 The conventions (reflection at the ends, unpadding, filters, order of the channels) are those of Kymatio 0.3's
 `Scattering1D`. `filter_bank` makes a bank of filters, `scatter` the coefficients, `propagate` the moduli
 before they are averaged, and `paths` says what each channel holds. `scatter_recording` transforms what is too
-long for one array, piece by piece; `stream` is the pair of functions beneath.
+long for one array, block by block; `stream` is the pair of functions beneath.
 
 Conventions: signals are `(..., N)`, and so are results, with channels before time. Frequencies are in cycles
 per sample.

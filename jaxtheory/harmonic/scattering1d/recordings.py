@@ -119,42 +119,42 @@ def _step(
     return StreamState(seen[..., block:]), coefficients
 
 
-def scatter_recording(bank: Bank, pieces: Iterable[Real[AnyArray, "..."]]) -> Iterator[Float[Array, "..."]]:
-    """Return the scattering coefficients of a recording that comes in pieces, as soon as they are known.
+def scatter_recording(bank: Bank, blocks: Iterable[Real[AnyArray, "..."]]) -> Iterator[Float[Array, "..."]]:
+    """Return the scattering coefficients of a recording that comes in blocks, as soon as they are known.
 
     The recording is reflected at its ends. Its coefficients are at every stride-th sample, from its first on;
     `scatter` gives the same where the samples that it pads before the signal are a multiple of the stride.
 
     Args:
         bank: The filters of a window, as `stream` takes them.
-        pieces: Consecutive samples, (..., piece), pieces of any lengths with the same leading axes.
+        blocks: Consecutive samples, (..., samples), in blocks of any lengths with the same leading axes.
 
     Returns:
-        An iterator over consecutive coefficients, (..., C, n), some for each block of the stream and the rest
+        An iterator over consecutive coefficients, (..., C, n), some for each step of the stream and the rest
         at the end.
 
     Raises:
-        TypeError: If `bank` is not a bank, or a piece is complex or not an array of numbers.
+        TypeError: If `bank` is not a bank, or a block is complex or not an array of numbers.
         ValueError: If the bank is none for a stream, or the recording is shorter than a stream's head.
 
     Example:
         >>> import numpy as np
         >>> from jaxtheory.harmonic import scattering1d
         >>> bank = scattering1d.filter_bank(1024, J=3, boundary="periodic")
-        >>> pieces = (np.sin(np.arange(500) + 500 * k) for k in range(8))
-        >>> sum(s.shape[-1] for s in scattering1d.scatter_recording(bank, pieces))
+        >>> blocks = (np.sin(np.arange(500) + 500 * k) for k in range(8))
+        >>> sum(s.shape[-1] for s in scattering1d.scatter_recording(bank, blocks))
         500
     """
-    return _scattered(bank, stream(bank), pieces)
+    return _scattered(bank, stream(bank), blocks)
 
 
-def _scattered(bank: Bank, streamed: Stream, pieces: Iterable[AnyArray]) -> Iterator[Array]:
+def _scattered(bank: Bank, streamed: Stream, blocks: Iterable[AnyArray]) -> Iterator[Array]:
     init, step, head, block = streamed
     state, left, total, given = None, None, 0, 0
-    for piece in pieces:
-        piece = np.asarray(as_array("pieces", piece))
-        total += piece.shape[-1]
-        left = piece if left is None else np.concatenate([left, piece], axis=-1)
+    for some in blocks:
+        some = np.asarray(as_array("blocks", some))
+        total += some.shape[-1]
+        left = some if left is None else np.concatenate([left, some], axis=-1)
         if state is None and left.shape[-1] >= head:
             state, left = init(left[..., :head]), left[..., head:]
         while state is not None and left.shape[-1] >= block:
@@ -164,7 +164,7 @@ def _scattered(bank: Bank, streamed: Stream, pieces: Iterable[AnyArray]) -> Iter
             yield coefficients
     if state is None:
         raise ValueError(
-            f"pieces hold {total} samples: take at least {head}, or scatter with a bank of that length"
+            f"blocks hold {total} samples: take at least {head}, or scatter with a bank of that length"
         )
     # Beyond the recording's end lies its reflection, as far as the last coefficients depend on it.
     known = np.concatenate([state.recent, left], axis=-1)

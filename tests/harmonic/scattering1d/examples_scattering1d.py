@@ -51,5 +51,5 @@ NOT_TRACED: dict[str, str] = {
     "harmonic.scattering1d.banks.filter_bank": "makes filters from sizes",
     "harmonic.scattering1d.coefficients.paths": "a table of what the channels hold",
     "harmonic.scattering1d.recordings.stream": "makes a pair of functions; its tests compile the step",
-    "harmonic.scattering1d.recordings.scatter_recording": "drives that pair over pieces of any lengths",
+    "harmonic.scattering1d.recordings.scatter_recording": "drives that pair over blocks of any lengths",
 }

@@ -1,6 +1,7 @@
 """Scattering of signals against direct sums in time."""
 
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +45,16 @@ def test_scattering_is_its_definition_in_time(rng, x64, length, J, Q, options):
         rows = [k for k, path in enumerate(table) if path.order == order]
         wanted = np.stack([expected[table[k].wavelets] for k in rows])
         np.testing.assert_allclose(s[np.array(rows)], wanted, rtol=0, atol=1e-10 * abs(wanted).max())
+
+
+def test_the_page_on_kymatio_says_what_becomes_of_a_list(rng):
+    page = (Path(__file__).parents[3] / "docs/kymatio.md").read_text(encoding="utf-8")
+    assert "zip(scattering1d.paths(bank), np.moveaxis(y, -2, 0))" in page
+    bank = scattering1d.filter_bank(64, 3)
+    y = scattering1d.scatter(bank, np.float32(rng.standard_normal(64)))
+    entries = {path.wavelets: one for path, one in zip(scattering1d.paths(bank), np.moveaxis(y, -2, 0))}
+    assert len(entries) == y.shape[0]
+    assert entries[0, 3].shape == (8,)
 
 
 @pytest.mark.parametrize("T", [8, pytest.param("global", marks=pytest.mark.beyond)])

@@ -110,12 +110,12 @@ def test_recordings_and_blocks_of_the_wrong_length(own_errors):
     bank = scattering1d.filter_bank(512, 3, boundary="periodic")
     init, step, head, _ = scattering1d.stream(bank)
     with pytest.raises(
-        ValueError, match=rf"^pieces hold 99 samples: take at least {head}, or scatter with a"
+        ValueError, match=rf"^blocks hold 99 samples: take at least {head}, or scatter with a"
     ):
         list(scattering1d.scatter_recording(bank, [np.zeros(40), np.zeros(59)]))
     with pytest.raises(ValueError, match=r"^first has the shape \(7,\): take "):
         init(np.zeros(7))
     with pytest.raises(ValueError, match=r"^new has the shape \(7,\): take "):
         step(bank, init(np.zeros(head)), np.zeros(7))
-    with pytest.raises(TypeError, match=r"^pieces is 'x' \(str\): take an array of numbers$"):
+    with pytest.raises(TypeError, match=r"^blocks is 'x' \(str\): take an array of numbers$"):
         list(scattering1d.scatter_recording(bank, ["x"]))
