@@ -137,7 +137,7 @@ def transforms(length: int, J: int, Q: int) -> Counter[tuple[int, bool]]:
     from jaxtheory.harmonic import scattering1d
 
     bank = scattering1d.filter_bank(length, J, Q)
-    needed = Counter({(bank.grid, True): 1})
+    needed = Counter({(bank.grid, False): 1})
     for path in scattering1d.paths(bank)[1:]:
         # There from the response's frequencies, and back from its modulus for what follows.
         needed[bank.grid >> path.scales[-1], False] += 1

@@ -92,7 +92,7 @@ def _local(bank: Bank, x: Array) -> Array:
     """The coefficients of signals (c, length) in the order of the channels: (c, C, n)."""
     found = walking.layers(bank, _coarsest(bank))
     x, scale = walking.scaled(x)
-    half = walking.spectrum(bank, x)
+    whole = walking.spectrum(bank, x)
     # Subsampled by the stride, frequencies of one period and no more are folded onto those of half a period.
     number = bank.grid // bank.stride
     middle = number // 2
@@ -105,11 +105,11 @@ def _local(bank: Bank, x: Array) -> Array:
     firsts, seconds = walking.walk(
         bank,
         found,
-        half,
+        whole,
         lambda group, _, spectra: low(spectra, group.length),
         lambda group, _, u: low(jnp.fft.rfft(u), group.length),
     )
-    parts = [low(half[None], bank.grid), *firsts, *seconds]
+    parts = [(entries(whole[None], 0, number + 1), bank.grid), *firsts, *seconds]
     seen = jnp.concatenate([part for part, _ in parts])
     seen = walking.weighted(bank, seen, [(part.shape[0], length) for part, length in parts])
     low_pass = bank.low_pass * (number / bank.grid)

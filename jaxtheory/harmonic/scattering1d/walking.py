@@ -15,7 +15,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic.scattering1d.banks import Bank
-from jaxtheory.harmonic.scattering1d.moduli import Group, bins, groups, response_moduli
+from jaxtheory.harmonic.scattering1d.moduli import Group, bins, entries, groups, response_moduli
 
 CACHE = 400_000
 """Samples of first-order moduli that a processor works on at a time: they stay in its cache."""
@@ -68,13 +68,13 @@ def scaled(x: Array) -> tuple[Array, Array]:
 
 
 def spectrum(bank: Bank, x: Array) -> Array:
-    """The half spectra of signals (c, length) that are padded to the grid: (c, N // 2 + 1)."""
+    """The spectra of signals (c, length) that are padded to the grid, all of their frequencies: (c, N)."""
     if bank.boundary == "reflect":
         after = bank.grid - bank.length - bank.before
         x = jnp.take(
             x, np.pad(np.arange(bank.length), (bank.before, after), mode="reflect"), axis=-1, mode="clip"
         )
-    return jnp.fft.rfft(x)
+    return jnp.fft.fft(x)
 
 
 class Layers(NamedTuple):
@@ -104,7 +104,7 @@ def gain(bank: Bank, subsampling: int) -> float:
 def walk(
     bank: Bank,
     found: Layers,
-    half: Array,
+    whole: Array,
     of_first: Callable[[Group, Array, Array], Any],
     of_second: Callable[[Group, list[Group], Array], Any],
 ) -> tuple[list[Any], list[Any]]:
@@ -113,7 +113,7 @@ def walk(
     Args:
         bank: The filters.
         found: The same by level.
-        half: The half spectra of the padded signals, (c, N // 2 + 1).
+        whole: The spectra of the padded signals, (c, N).
         of_first: A function of a group of first wavelets, their moduli (n, c, m) and those moduli's half
             spectra.
         of_second: A function of a group of second wavelets, the groups of first ones that they follow, and
@@ -126,9 +126,9 @@ def walk(
         return [], []
     firsts, spectra = [], []
     least = min(group.start for group in found.first)
-    whole = bins(half, bank.grid, least, max(group.stop for group in found.first))
+    seen = entries(whole, least, max(group.stop for group in found.first) - least)
     for group in found.first:
-        u = response_moduli(whole[..., group.start - least : group.stop - least], group)
+        u = response_moduli(seen[..., group.start - least : group.stop - least], group)
         spectra.append(jnp.fft.rfft(u))
         firsts.append(of_first(group, u, spectra[-1]))
     seconds = []
@@ -194,9 +194,11 @@ def _in_chunks(program: Callable[[Array], Any], x: Array, *, chunk: int) -> Any:
     symbolic = jax.export.is_symbolic_dim(number)
     if not symbolic and chunk >= number:
         return program(x)
-    steps = -(-number // chunk)
     if not symbolic:
-        chunk = -(-number // steps)
+        # The largest number up to this that divides them evenly, unless it is small.
+        even = max(some for some in range(1, chunk + 1) if number % some == 0)
+        chunk = even if 2 * even > chunk else -(-number // -(-number // chunk))
+    steps = -(-number // chunk)
     x = jnp.pad(x, ((0, steps * chunk - number), (0, 0)))
     # Reverse mode would otherwise keep what every chunk computed.
     forgetful = jax.checkpoint(program, prevent_cse=False)
