@@ -11,6 +11,12 @@ from jaxtheory.harmonic.scattering1d.banks import Bank, Layer
 from jaxtheory.harmonic.scattering1d.filters import window
 from jaxtheory.harmonic.scattering2d.moduli import modulus
 
+PARTS = 2
+"""The number of shorter Fourier transforms that a long one with few frequencies is made of."""
+
+LONG = 2**15
+"""The least length that is so divided: a processor's cache holds shorter transforms as they are."""
+
 
 def bins(half: Array, length: int, start: int, stop: int) -> Array:
     """Return a range of signed frequencies from the half of real signals' spectra that is not negative.
@@ -121,10 +127,28 @@ def response_moduli(spectra: Array, group: Group) -> Array:
     number, width = group.filters.shape
     filters = group.filters.reshape(number, *[1] * (spectra.ndim - 1), width)
     real, imaginary = spectra.real * filters, spectra.imag * filters
+    if group.length >= LONG and group.length % PARTS == 0 and width <= group.length // PARTS:
+        return _in_parts(real, imaginary, group)
+    return _modulus_in_time(real, imaginary, group.length) * group.factor
+
+
+def _modulus_in_time(real: Array, imaginary: Array, length: int) -> Array:
+    """The modulus of the inverse transform, to some length, of spectra that may be longer or shorter."""
     # The barrier keeps the loops over real numbers apart from the one that interleaves them.
-    parts = lax.optimization_barrier((_fold(real, group.length), _fold(imaginary, group.length)))
+    parts = lax.optimization_barrier((_fold(real, length), _fold(imaginary, length)))
     response = jnp.fft.ifft(lax.complex(*parts))
-    return modulus(response.real, response.imag) * group.factor
+    return modulus(response.real, response.imag)
+
+
+def _in_parts(real: Array, imaginary: Array, group: Group) -> Array:
+    """The moduli of long inverse transforms of few frequencies, from those of every `PARTS`-th sample."""
+    parts = []
+    for part in range(PARTS):
+        turns = 2 * np.pi * part / group.length * np.arange(real.shape[-1])
+        cosine, sine = (one.astype(real.dtype) for one in (np.cos(turns), np.sin(turns)))
+        turned = real * cosine - imaginary * sine, real * sine + imaginary * cosine
+        parts.append(_modulus_in_time(*turned, group.length // PARTS) * (group.factor / PARTS))
+    return jnp.stack(parts, axis=-1).reshape(*real.shape[:-1], group.length)
 
 
 def _fold(x: Array, length: int) -> Array:

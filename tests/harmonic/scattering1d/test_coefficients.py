@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxtheory.harmonic import scattering1d
-from jaxtheory.harmonic.scattering1d import coefficients
+from jaxtheory.harmonic.scattering1d import coefficients, moduli
 from tests.harmonic.scattering1d.direct import direct, on_signal
 
 CASES = [
@@ -93,6 +93,26 @@ def test_unaveraged_coefficients_are_those_of_the_definition(rng, x64, length, J
         wanted = on_signal(expected[path.wavelets], bank, 2 ** levels[path.wavelets])
         found = u[path.scales][tuple(place)]
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * abs(wanted).max())
+
+
+def test_long_transforms_in_parts_are_the_whole_ones(rng, x64, monkeypatch):
+    bank = scattering1d.filter_bank(256, 5, 16)
+    group = moduli.groups(bank, bank.layers[0], bank.first, above=-1, coarsest=9)[0]
+    real, imaginary = jnp.asarray(rng.standard_normal((2, 3, group.stop - group.start)))
+
+    def total(real):
+        return jnp.sum(moduli.response_moduli(real + 1j * imaginary, group) ** 3)
+
+    assert group.filters.shape[-1] <= group.length // moduli.PARTS
+    expected = moduli.response_moduli(real + 1j * imaginary, group), jax.grad(total)(real)
+    used = []
+    in_parts = moduli._in_parts
+    monkeypatch.setattr(moduli, "LONG", group.length)
+    monkeypatch.setattr(moduli, "_in_parts", lambda *arguments: used.append(1) or in_parts(*arguments))
+    found = moduli.response_moduli(real + 1j * imaginary, group), jax.grad(total)(real)
+    assert len(used) == 2
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(
