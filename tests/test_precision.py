@@ -18,8 +18,11 @@ from tests.examples import EXAMPLES
 pytestmark = pytest.mark.beyond
 ROWS = [row for row in EXAMPLES if row.id.startswith(("harmonic.scattering2d.", "sparse."))]
 BENCHED = programs.programs()
-SHIFTS = {"factorization: 200 digits, 512 layers"}
-"""Programs that contract nothing: a filter of three taps is a sum of shifted signals."""
+SHIFTS = {"factorization: 200 digits, 512 layers"} | {
+    name for name in BENCHED if name.startswith("scattering1d: ") and name.endswith(", forward")
+}
+"""Programs that contract nothing: a filter of three taps is a sum of shifted signals, and one-dimensional
+scattering is made of Fourier transforms."""
 
 
 def contractions(function, arguments):
