@@ -35,14 +35,14 @@ from jaxtheory.lab import Claim, Lab, Measured, Need, Range, at_most, below, equ
 
 SMOOTHNESS = {1: "triangle", 2: "cosine"}
 """The smoothness m of constituents in constructions, and the form of their waves."""
-WIRED, GRID = "tree", "tensor grid"
-CERTIFY = {WIRED: compositional.certified_error, GRID: compositional.certified_tensor_error}
 SMOOTH, ROUGH = "smooth", "rough"
 TRAINED: dict[str, dict[str, Any]] = {SMOOTH: {}, ROUGH: {"smoothness": 1.0, "scales": 6}}
 """The constituents of the functions that are learned."""
 INPUTS = 8
 """The number of inputs of the functions that are learned."""
 TREE, LINK, DEEP, SHALLOW, WRONG = "tree", "one number a link", "dense deep", "shallow", "wrongly wired"
+GRID = "tensor grid"
+CERTIFY = {TREE: compositional.certified_error, GRID: compositional.certified_tensor_error}
 NETWORKS = (TREE, LINK, DEEP, SHALLOW, WRONG)
 GRAPH = compositional.binary_tree(INPUTS)
 CROSSED = (0, 4, 2, 6, 1, 5, 3, 7)
@@ -100,7 +100,7 @@ def certified(construction: str, m: int, inputs: int, error: float, key: jax.Arr
     target = compositional.init(key, compositional.binary_tree(inputs), wave=SMOOTHNESS[m])
     cells = compositional.cells_needed(target, error, certify=CERTIFY[construction])
     # A tensor grid's number of values may be beyond all floats.
-    return log10((inputs - 1) * (cells + 1) ** 2) if construction == WIRED else inputs * log10(cells + 1)
+    return log10((inputs - 1) * (cells + 1) ** 2) if construction == TREE else inputs * log10(cells + 1)
 
 
 def exponents(logarithms: xr.DataArray) -> xr.DataArray:
@@ -108,7 +108,7 @@ def exponents(logarithms: xr.DataArray) -> xr.DataArray:
     smaller, small = (logarithms.sortby("error").isel(error=k) for k in (0, 1))
     octaves = float(np.log2(small.error / smaller.error))
     slopes = (smaller.drop_vars("error") - small.drop_vars("error")) * np.log2(10) / octaves
-    return slopes * slopes.m / xr.where(slopes.construction == WIRED, 2, slopes.inputs)
+    return slopes * slopes.m / xr.where(slopes.construction == TREE, 2, slopes.inputs)
 
 
 def over_certified(construction: str, m: int, inputs: int, cells: int, key: jax.Array) -> float:
@@ -116,7 +116,7 @@ def over_certified(construction: str, m: int, inputs: int, cells: int, key: jax.
     with jax.enable_x64(True):
         target = compositional.init(key, compositional.binary_tree(inputs), wave=SMOOTHNESS[m])
         x = jax.random.uniform(jax.random.fold_in(key, 1), (CHECKED, inputs), minval=-1, maxval=1)
-        found = (compositional.interpolate if construction == WIRED else compositional.tensor)(target, cells)
+        found = (compositional.interpolate if construction == TREE else compositional.tensor)(target, cells)
         error = jnp.abs(compositional.apply(found, x) - compositional.apply(target, x)).max()
     return float(error) / CERTIFY[construction](target, cells)
 
@@ -147,22 +147,12 @@ def of_size(network: str, size: int) -> tuple[Callable[[int, jax.Array], Any], C
         width = compositional.equal_width(INPUTS, size, layers=layers)
         return partial(start, (INPUTS, *[width] * layers, 1)), dense
 
-    def channels(width: int) -> int:
-        return 1 if network == LINK else max(width // 4, 2)
-
-    def missed(width: int) -> int:
-        # Four nodes take two inputs, three take two nodes; all but the last pass several numbers.
-        passed = channels(width)
-        return abs((12 + 3 * (2 * passed + 1)) * width + (6 * passed + 1) * (width + 1) - size)
-
-    width = min(range(1, size // 20 + 2), key=missed)
-
-    def several(number: int, key: jax.Array) -> Any:
-        options = {"width": width, "channels": channels(width)}
-        init = partial(compositional.init_network, graph=GRAPH, **options)
-        return jax.vmap(init)(jax.random.split(key, number))
-
-    return several, compositional.apply
+    # Four nodes take two inputs, three take two nodes, and all but the last pass several numbers: the size
+    # is linear in the width, which is about four times the number of channels.
+    channels = 1 if network == LINK else max(round((size / 48) ** 0.5 - 0.7), 2)
+    width = max(round((size - 6 * channels - 1) / (16 + 12 * channels)), 1)
+    init = partial(compositional.init_network, graph=GRAPH, width=width, channels=channels)
+    return lambda number, key: jax.vmap(init)(jax.random.split(key, number)), compositional.apply
 
 
 def fresh(key: jax.Array, step: Any, number: int, active: jax.Array) -> jax.Array:
@@ -288,29 +278,27 @@ class Found(NamedTuple):
 @experiment
 def run(config: Config, lab: Lab) -> list[Claim]:
     axes = {"m": tuple(SMOOTHNESS), "inputs": config.inputs, "draw": range(config.draws)}
-    options = {"construction": (WIRED, GRID), "error": config.errors, "common": ("construction", "error")}
+    options = {"construction": (TREE, GRID), "error": config.errors, "common": ("construction", "error")}
     logs = lab.sweep("certified", certified, **axes, **options)
     points = [
         dict(zip((*axes, "cells", "construction"), point))
-        for point in product(*axes.values(), config.cells, (WIRED, GRID))
-        if point[-1] == WIRED or (point[-2] + 1) ** point[1] < 2**17
+        for point in product(*axes.values(), config.cells, (TREE, GRID))
+        if point[-1] == TREE or (point[-2] + 1) ** point[1] < 2**17
     ]
     ratios = lab.sweep("over certified", over_certified, points=points)
 
     @cache
     def data(constituents: str, *, tuning: bool) -> tuple[dict[str, jax.Array], jax.Array]:
         key = lab.key("functions", constituents=constituents, tuning=tuning)
-        keys, steps = jax.random.split(key, config.draws), config.steps
-        if tuning:
-            keys, steps = jax.random.split(key, PAIRS), config.steps // 4
+        number, steps = (PAIRS, config.steps // 4) if tuning else (config.draws, config.steps)
+        keys = jax.random.split(key, number)
         targets = jax.vmap(lambda key: compositional.init(key, GRAPH, **TRAINED[constituents]))(keys)
         points = lab.key("points")
         return samples(targets, jnp.ones(INPUTS), points, steps=steps, batch=config.batch), points
 
     axes = {"size": config.sizes, "network": NETWORKS, "constituents": tuple(TRAINED)}
-    learned = lab.sweep(
-        "training", partial(learn, config, data), **axes, common=tuple(axes), dims={"error": ("draw",)}
-    )
+    options = {"common": tuple(axes), "dims": {"error": ("draw",)}}
+    learned = lab.sweep("training", partial(learn, config, data), **axes, **options)
     options = {"dimension": config.dimensions, "common": "dimension"}
     widths = lab.sweep("width", partial(by_width, config), **options, dims=("draw", "width"))
     values = lab.sweep("interpolant", interpolant_size, **options, draw=range(config.draws))
@@ -320,10 +308,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         factors = 2 ** -octaves(learned.error).sel(constituents=constituents).isel(size=-1).mean("draw")
         told = ", ".join(f"{float(factor):.2f} ({factor.network.item()})" for factor in factors)
         lab.note(f"Errors over the tree's at the largest size, {constituents} constituents: {told}.")
-    chosen = [f"{network} {np.sort(np.unique(rates))}" for network, rates in learned.rate.groupby("network")]
-    lab.note(f"Rates that were chosen: {', '.join(chosen)}.")
     found = Found(logs, ratios, learned.error, needed, values)
-    show(config, lab, found)
+    show(lab, found)
     return claims(found)
 
 
@@ -390,7 +376,7 @@ def claims(found: Found) -> list[Claim]:
     ]
 
 
-def show(config: Config, lab: Lab, found: Found) -> None:
+def show(lab: Lab, found: Found) -> None:
     """The pictures."""
     figure = plots.panel(
         found.logs.rename("values, log10"), x="error", xlabel="certified error", hue="inputs",
@@ -401,15 +387,14 @@ def show(config: Config, lab: Lab, found: Found) -> None:
     figure = plots.panel(found.errors.rename("relative error"), x="size", xlabel="parameters", **options)
     lab.figure("error_by_size", figure, "Errors of trained networks: medians and quantiles over functions.")
     figure, ((left, right),) = plots.canvas(2)
-    width = 2**found.needed
-    plots.panel(width.rename("width needed"), x="dimension", over="draw", spread="each", log="x", axes=left)
+    width, options = 2**found.needed, {"x": "dimension", "xlabel": "inputs", "over": "draw"}
+    plots.panel(width.rename("width needed"), **options, spread="each", log="x", axes=left)
     names = xr.DataArray(["dense, trained", "wired, certified"], dims="network", name="network")
     both = [dense_size(width.dimension, width), found.values.astype(float)]
     both = xr.concat(both, names, join="override").rename("parameters")
-    plots.panel(both, x="dimension", hue="network", over="draw", log="xy", axes=right)
+    plots.panel(both, **options, hue="network", log="xy", axes=right)
     caption = (
-        f"Left: widths that dense networks need for a relative error of {config.reached:g} on h(g_1, ..., "
-        "g_l), each function and the mean. Right: their parameters, and the values of interpolants with a "
-        f"certified error of {CERTIFIED:g}."
+        "Left: widths that dense networks need for h(g_1, ..., g_l), each function and the mean. Right: "
+        f"their parameters, and the values of interpolants with a certified error of {CERTIFIED:g}."
     )
     lab.figure("parameters_by_inputs", figure, caption)
