@@ -2,9 +2,10 @@ r"""Multilinear interpolants of constituents, or of functions on a tensor grid, 
 
 On cells of width $h$, a wave $\cos(w \cdot u + p)$ is missed by at most
 $\min(2, \frac h2 \|w\|_1, \frac{h^2}8 \|w\|_2^2)$; changes $\delta_i$ of what a node takes change the wave
-by at most $\min(2, \sum_i |w_i| \delta_i)$. Errors pass through the graph by these bounds. On a tensor grid a
-function is missed by at most $\frac{h^2}8 \sum_i \sup |\partial_i^2 f|$, and derivatives of waves pass through
-the graph by the chain rule. Triangle waves have first derivatives only, of at most $\frac2\pi |w_i|$.
+by at most $\min(2, \sum_i |w_i| \delta_i)$. Errors pass through the graph by these bounds. On a tensor
+grid a function is missed by at most $\frac{h^2}8 \sum_i \sup |\partial_i^2 f|$, and bounds of derivatives
+pass through the graph by the chain rule. Triangle waves have first derivatives only, of at most
+$\frac2\pi |w_i|$.
 """
 
 from collections.abc import Callable
