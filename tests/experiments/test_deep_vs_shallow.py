@@ -13,7 +13,7 @@ from jaxtheory.experiments.approximation import deep_vs_shallow as experiment
 from jaxtheory.lab import Lab, Verdict
 
 TINY = experiment.Config(
-    inputs=(2,), errors=(1e-2, 1e-3), cells=(4,), sizes=(200,), rates=(0.001, 0.01), steps=8, batch=32,
+    inputs=(2,), errors=(1e-3, 1e-4), cells=(4,), sizes=(200,), rates=(0.001, 0.01), steps=8, batch=32,
     draws=2, dimensions=(4, 6), widths=(2, 4), reached=0.5,
 )  # fmt: skip
 KEY = jax.random.key(0)
