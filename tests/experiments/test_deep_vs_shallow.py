@@ -37,22 +37,32 @@ def test_exponents_are_those_of_the_theorem():
     assert experiment.certified("tree", 1, 4, 0.1, KEY) == pytest.approx(np.log10(3 * (cells + 1) ** 2))
 
 
+@pytest.mark.parametrize("size", [2000, 20_000])
 @pytest.mark.parametrize("network", experiment.NETWORKS)
-def test_networks_are_of_equal_size(network):
-    draw, apply = experiment.of_size(network, 2000)
-    params = draw(2, KEY)
-    count = sum(leaf[0].size for leaf in jax.tree.leaves(params))
-    assert count == pytest.approx(2000, rel=0.05)
-    x = np.random.default_rng(0).uniform(-1, 1, (5, 8))
-    one = jax.tree.map(lambda leaf: leaf[0], params)
-    assert apply(one, jnp.float32(x)).shape == (5,)
-    if network == experiment.DEEP:
-        values = x
-        for kernel, bias in one[:-1]:
-            values = np.maximum(values @ np.asarray(kernel, float) + bias, 0)
-        np.testing.assert_allclose(
-            apply(one, jnp.float32(x)), (values @ one[-1][0])[:, 0], rtol=1e-4, atol=1e-5
+def test_networks_are_of_equal_size(network, size):
+    draw, apply = experiment.of_size(network, size)
+    is_dense = apply is experiment.dense
+    params = draw(2, KEY) if is_dense else jax.eval_shape(partial(draw, 2), KEY)
+    count = sum(leaf.size // 2 for leaf in jax.tree.leaves(params))
+    assert count == pytest.approx(size, rel=0.03)
+    if not is_dense:
+        assert params.graph.nodes == experiment.GRAPH.nodes
+        assert params.biases[0][1].shape[1] == (
+            1 if network == experiment.LINK else {2000: 6, 20_000: 20}[size]
         )
+
+
+def test_dense_networks_are_layers_of_relus(rng):
+    layers = experiment.start((8, 200, 200, 1), 2, KEY)
+    assert np.std(layers[1][0]) == pytest.approx(0.1, rel=0.02)
+    assert np.abs(layers[0][1]).max() == pytest.approx(0.5, rel=0.02)
+    x = rng.uniform(-1, 1, (5, 8))
+    one = [(kernel[1], bias[1]) for kernel, bias in layers]
+    values = x
+    for kernel, bias in one[:-1]:
+        values = np.maximum(values @ kernel.astype(float) + bias, 0)
+    found = experiment.dense(one, jnp.float32(x))
+    np.testing.assert_allclose(found, (values @ one[-1][0])[:, 0], rtol=1e-4, atol=1e-5)
 
 
 def test_the_wrong_tree_joins_no_neighbors():
