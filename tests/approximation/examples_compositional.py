@@ -7,6 +7,7 @@ from tests.example_rows import Example, float32
 
 GRAPH = compositional.binary_tree(4)
 TARGET = compositional.init(jax.random.key(0), GRAPH)
+SHARP = compositional.init(jax.random.key(0), GRAPH, wave="triangle")
 NETWORK = compositional.init_network(jax.random.key(0), GRAPH, width=4, channels=2)
 OF_A_FUNCTION = "a function of a whole model, whose sizes depend on the options"
 
@@ -18,6 +19,13 @@ EXAMPLES: list[Example] = [
         export=True,
         devices=True,
         name="target",
+    ),
+    Example(
+        compositional.apply,
+        lambda rng: (SHARP, 0.3 * float32(rng, 4)),
+        leading=(1,),
+        export=True,
+        name="target of triangle waves",
     ),
     Example(
         compositional.apply,

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
+from scipy.signal import sawtooth
 
 from jaxtheory.approximation import compositional
 
@@ -24,7 +25,8 @@ def waves(target):
     """The constituents of a target, as functions of NumPy's."""
     parts = zip(target.frequencies, target.amplitudes, target.phases)
     arrays = [[np.asarray(one, float) for one in part] for part in parts]
-    return [lambda u, part=part: np.cos(u @ part[0].T + part[2]) @ part[1] for part in arrays]
+    form = {"cosine": np.cos, "triangle": lambda t: sawtooth(t + np.pi, 0.5)}[target.wave]
+    return [lambda u, part=part: form(u @ part[0].T + part[2]) @ part[1] for part in arrays]
 
 
 def test_trees_join_neighbors():
@@ -59,6 +61,10 @@ def test_targets_interpolants_and_networks_are_wired_as_their_graph(rng, x64, gr
         grids.append(RegularGridInterpolator(lines, wave(np.stack(np.meshgrid(*lines, indexing="ij"), -1))))
     np.testing.assert_allclose(compositional.apply(interpolant, x), composed(graph, grids, x), atol=1e-9)
     assert compositional.size(interpolant) == sum(8 ** len(taken) for taken in graph.nodes)
+    sharp = compositional.init(KEY, graph, wave="triangle")
+    np.testing.assert_allclose(
+        compositional.apply(sharp, x), composed(graph, waves(sharp), x), rtol=1e-6, atol=1e-9
+    )
     network = compositional.init_network(KEY, graph, width=5, channels=1)
     layers = [[np.asarray(one) for one in (*k, *b)] for k, b in zip(network.kernels, network.biases)]
     parts = [lambda u, n=n: (np.maximum(u @ n[0] + n[2], 0) @ n[1] + n[3])[:, 0] for n in layers]
@@ -83,10 +89,14 @@ def test_networks_do_not_see_what_their_nodes_do_not_take(rng):
     np.testing.assert_array_equal(compositional.apply(network, x), compositional.apply(network, moved))
 
 
-@pytest.mark.parametrize(("smoothness", "scales"), [(2.0, 1), (0.5, 6)], ids=["smooth", "rough"])
-def test_certified_errors_are_never_below_measured_ones(rng, x64, smoothness, scales):
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"smoothness": 0.5, "scales": 6}, {"wave": "triangle"}],
+    ids=["smooth", "rough", "triangle"],
+)
+def test_certified_errors_are_never_below_measured_ones(rng, x64, options):
     graph = compositional.binary_tree(4)
-    target = compositional.init(KEY, graph, smoothness=smoothness, scales=scales)
+    target = compositional.init(KEY, graph, **options)
     x = rng.uniform(-1, 1, (2000, 4))
     exact = np.asarray(compositional.apply(target, x))
     for cells in (3, 12):
@@ -119,11 +129,10 @@ def test_orders_of_certified_errors_are_those_of_the_smoothness():
     assert compositional.certified_error(rough, 64) <= 2
 
 
-@pytest.mark.parametrize(
-    ("certify", "order"), [(compositional.certified_error, 1 / 2), (compositional.certified_tensor_error, 1)]
-)
-def test_the_cells_that_certify_an_error_grow_as_its_power(certify, order):
-    target = compositional.init(KEY, compositional.binary_tree(8))
+@pytest.mark.parametrize(("wave", "order"), [("cosine", 1 / 2), ("triangle", 1)])
+@pytest.mark.parametrize("certify", [compositional.certified_error, compositional.certified_tensor_error])
+def test_the_cells_that_certify_an_error_grow_as_its_power(certify, wave, order):
+    target = compositional.init(KEY, compositional.binary_tree(8), wave=wave)
     errors = np.array([1e-3, 1e-4])
     cells = [compositional.cells_needed(target, float(error), certify=certify) for error in errors]
     for error, number in zip(errors, cells):
@@ -141,6 +150,14 @@ def test_dense_networks_of_equal_size(layers):
         return sum((rows + 1) * columns for rows, columns in pairwise(shapes))
 
     assert abs(count(width) - 5000) == min(abs(count(other) - 5000) for other in range(1, 1000))
+
+
+def test_an_interpolant_of_one_wave_errs_by_what_second_derivatives_certify(x64):
+    # A wave along the diagonal, at its crest in the middle of a cell.
+    wave = {"frequencies": (np.ones((1, 2)),), "amplitudes": (np.ones(1),), "phases": (np.full(1, -0.1),)}
+    target = compositional.Target(compositional.binary_tree(2), **wave)
+    found = compositional.apply(compositional.tensor(target, 20), np.array([0.05, 0.05]))
+    assert 1 - float(found) == pytest.approx(compositional.certified_tensor_error(target, 20), rel=0.01)
 
 
 def test_interpolation_is_exact_for_a_constituent_that_is_linear_in_each_argument(rng, x64):
@@ -190,6 +207,10 @@ TARGET = compositional.init(KEY, compositional.binary_tree(8))
         ),
         (lambda: compositional.interpolate(TARGET, 0), "cells is 0"),
         (lambda: compositional.init(KEY, TARGET.graph, smoothness=0), "smoothness is 0"),
+        (
+            lambda: compositional.init(KEY, TARGET.graph, wave="square"),
+            "wave is 'square': take 'cosine' or 'triangle'",
+        ),
         (lambda: compositional.cells_needed(TARGET, 0), "error is 0"),
         (lambda: compositional.cells_needed(TARGET, 1e-300), "error is 1e-300: take a larger one"),
         (lambda: compositional.equal_width(8, 0), "parameters is 0"),

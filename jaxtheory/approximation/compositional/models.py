@@ -1,6 +1,7 @@
 """Targets of given smoothness, networks that are wired as a graph, and how both are applied."""
 
-from typing import Protocol, runtime_checkable
+import math
+from typing import Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,14 @@ from jaxtheory.approximation.compositional.graphs import Graph
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
-from jaxtheory.core.records import record
+from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, RandomKey
 
 SLOWEST = jnp.pi
 """The length of the frequencies of the first scale: half a period in a unit of length."""
+
+STEEPEST = {"cosine": 1.0, "triangle": 2 / math.pi}
+"""The forms of waves, of period 2 pi and values from -1 to 1, and their largest slopes."""
 
 
 @runtime_checkable
@@ -29,7 +33,7 @@ class Model(Protocol):
 
 @record
 class Target:
-    r"""A compositional function of sums of plane waves, $\sum_m a_m \cos(w_m \cdot u + p_m)$."""
+    r"""A compositional function of sums of plane waves, such as $\sum_m a_m \cos(w_m \cdot u + p_m)$."""
 
     graph: Graph
     """What is composed of what."""
@@ -39,10 +43,13 @@ class Target:
     """The amplitudes of each node, (waves,); their magnitudes sum to one."""
     phases: tuple[Float[AnyArray, " _"], ...]
     """The phases of each node, (waves,)."""
+    wave: str = static(default="cosine")
+    """The form of the waves, a key of `STEEPEST`."""
 
     def constituent(self, place: int, u: Array) -> Array:
         """Return the values of a node, `(..., taken)` to `(..., 1)`."""
-        waves = jnp.cos(matmul(u, self.frequencies[place].T) + self.phases[place])
+        angles = matmul(u, self.frequencies[place].T) + self.phases[place]
+        waves = jnp.cos(angles) if self.wave == "cosine" else _triangle(angles)
         return matmul(waves, self.amplitudes[place])[..., None]
 
 
@@ -64,7 +71,13 @@ class WiredNetwork:
 
 
 def init(
-    key: RandomKey, graph: Graph, *, smoothness: float | int = 2.0, scales: int = 1, waves: int = 2
+    key: RandomKey,
+    graph: Graph,
+    *,
+    smoothness: float | int = 2.0,
+    scales: int = 1,
+    waves: int = 2,
+    wave: Literal["cosine", "triangle"] = "cosine",
 ) -> Target:
     r"""Draw a compositional function with constituents of given smoothness.
 
@@ -78,6 +91,8 @@ def init(
             where it is below one, and are no smoother anywhere.
         scales: The number of scales; one scale gives smooth functions.
         waves: The number of waves of each scale.
+        wave: The form of the waves: cosines, which are smooth, or triangles, which are Lipschitz functions
+            and bend sharply.
 
     Returns:
         The function; all values lie in $[-1, 1]$.
@@ -98,6 +113,7 @@ def init(
     checks.random_key("key", key)
     checks.positive("smoothness", smoothness)
     scales, waves = checks.count("scales", scales), checks.count("waves", waves)
+    checks.one_of("wave", wave, tuple(STEEPEST))
     scale = 2.0 ** jnp.repeat(jnp.arange(scales), waves)
     sizes = scale**-smoothness
     frequencies, phases = [], []
@@ -108,7 +124,12 @@ def init(
         frequencies.append(SLOWEST * scale[:, None] * unit)
         phases.append(jax.random.uniform(angles, scale.shape, maxval=2 * jnp.pi))
     amplitudes = [sizes / jnp.sum(sizes)] * len(graph.nodes)
-    return Target(graph, tuple(frequencies), tuple(amplitudes), tuple(phases))
+    return Target(graph, tuple(frequencies), tuple(amplitudes), tuple(phases), wave)
+
+
+def _triangle(angles: Array) -> Array:
+    """The triangle wave that is 1 at multiples of 2 pi and -1 halfway between."""
+    return jnp.abs(jnp.mod(angles, 2 * jnp.pi) - jnp.pi) * STEEPEST["triangle"] - 1
 
 
 def init_network(key: RandomKey, graph: Graph, *, width: int, channels: int = 8) -> WiredNetwork:
