@@ -36,11 +36,3 @@ def test_programs_are_those_of_the_cases():
     run, (states, x, y) = found[bench.DEEP]
     assert x.shape == (64, 5, 256, 2)
     assert run.eval_shape(states, x, y)[1].shape == (64,)
-
-
-def test_peers_train_the_same_networks(monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.setattr(bench, "NETWORKS", 2)
-    found = bench.ours(**SMALL)()
-    np.testing.assert_allclose(bench.torch_vmap(**SMALL)(), found, rtol=1e-4)
-    np.testing.assert_allclose(bench.torch_loop(**SMALL)(), found, rtol=1e-4)
