@@ -45,6 +45,8 @@ EXAMPLES: list[Example] = [
 ]
 
 NOT_TRACED: dict[str, str] = {
+    "harmonic.magnitudes.modulus": "a part of the scattering transforms, which have their rows",
+    "harmonic.magnitudes.scaled": "a part of the scattering transforms, which have their rows",
     "harmonic.interpolation.displaced": "a part of warp, which has its rows",
     "harmonic.interpolation.spline_coefficients": "a part of warp, which has its rows",
 }

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.types import AnyArray
+from jaxtheory.harmonic.magnitudes import scaled
 from jaxtheory.harmonic.scattering1d import walking
 from jaxtheory.harmonic.scattering1d.banks import Bank
 from jaxtheory.harmonic.scattering1d.moduli import Group, bins, entries
@@ -91,7 +92,7 @@ def _by_signal(u: Array) -> Array:
 def _local(bank: Bank, x: Array) -> Array:
     """The coefficients of signals (c, length) in the order of the channels: (c, C, n)."""
     found = walking.layers(bank, _coarsest(bank))
-    x, scale = walking.scaled(x)
+    x, scale = scaled(x, (-1,))
     whole = walking.spectrum(bank, x)
     # Subsampled by the stride, frequencies of one period and no more are folded onto those of half a period.
     number = bank.grid // bank.stride
@@ -125,7 +126,7 @@ def _local(bank: Bank, x: Array) -> Array:
 def _global(bank: Bank, x: Array) -> Array:
     """The means of signals (c, length) and of their moduli, in the order of the channels: (c, C, 1)."""
     found = walking.layers(bank, _coarsest(bank))
-    x, scale = walking.scaled(x)
+    x, scale = scaled(x, (-1,))
 
     def mean(group: Group, u: Array) -> Array:
         return _by_signal(jnp.mean(u[..., _kept(bank, bank.grid // group.length)], axis=-1, keepdims=True))
@@ -197,7 +198,7 @@ def scatter(bank: Bank, x: Real[AnyArray, "... N"], *, chunk: int | None = None)
 def _moduli_on_signals(bank: Bank, x: Array) -> dict[tuple[int, ...], Array]:
     """The moduli of signals (c, length) along all paths, by scales."""
     found = walking.layers(bank, bank.grid.bit_length())
-    x, scale = walking.scaled(x)
+    x, scale = scaled(x, (-1,))
 
     def on_signal(group: Group, u: Array) -> Array:
         """Moduli (..., c, m) as (c, ..., m), in the units of the signals."""

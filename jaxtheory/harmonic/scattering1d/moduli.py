@@ -7,9 +7,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from jaxtheory.harmonic.magnitudes import modulus
 from jaxtheory.harmonic.scattering1d.banks import Bank, Layer
 from jaxtheory.harmonic.scattering1d.filters import window
-from jaxtheory.harmonic.scattering2d.moduli import modulus
 
 PARTS = 2
 """The number of shorter Fourier transforms that a long one with few frequencies is made of."""

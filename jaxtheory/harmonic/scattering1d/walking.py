@@ -45,28 +45,6 @@ def checked(bank: Bank, x: Real[AnyArray, "... N"]) -> tuple[Bank, Array, Callab
     return bank, x, back
 
 
-def scaled(x: Array) -> tuple[Array, Array]:
-    """Scale signals to magnitudes about one, by powers of two, which round nothing.
-
-    The transform of a multiple is the multiple of the transform, and squares of moduli neither over- nor
-    underflow about one. What is not finite stays as it is.
-
-    Args:
-        x: The signals.
-
-    Returns:
-        The scaled signals, and the scale of each, `(..., 1)`, which has no derivative: none is needed, as the
-        derivative of a homogeneous function is that at the scaled signal.
-    """
-    facts = jnp.finfo(x.dtype)
-    largest = jnp.max(jnp.abs(lax.stop_gradient(x)), axis=-1, keepdims=True)
-    usual = jnp.isfinite(largest) & (largest > 0)
-    # The largest and the smallest numbers have no reciprocal.
-    largest = jnp.clip(largest, 16 * float(facts.tiny), float(facts.max) / 16)
-    scale = jnp.where(usual, lax.reduce_precision(largest, facts.nexp, 0), 1)
-    return x * (1 / scale), scale
-
-
 def spectrum(bank: Bank, x: Array) -> Array:
     """The spectra of signals (c, length) that are padded to the grid, all of their frequencies: (c, N)."""
     if bank.boundary == "reflect":

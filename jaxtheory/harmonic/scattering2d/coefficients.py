@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.types import AnyArray, Precision
+from jaxtheory.harmonic.magnitudes import scaled
 from jaxtheory.harmonic.scattering2d import walking
 from jaxtheory.harmonic.scattering2d.banks import Bank
 
@@ -99,7 +100,7 @@ def _average(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array]
 
 def _averaged(bank: Bank, x: Array, *, precision: Any, angles: int) -> Array:
     """The coefficients of images (c, H, W) in the order of the channels: (c, C, h, w)."""
-    x, scale = walking.scaled(x)
+    x, scale = scaled(x, (-2, -1))
     averages = [_average(bank, x.dtype, j, precision) for j in range(bank.J)]
     found = walking.walk(bank, x, lambda u, j: averages[j](u), angles=angles)
     channels = [found[()][:, None]]
@@ -166,7 +167,7 @@ def _on_image(bank: Bank, u: Array, j: int) -> Array:
 
 def _moduli_on_images(bank: Bank, x: Array, *, angles: int) -> dict[tuple[int, ...], Array]:
     """The moduli of images (c, H, W) along all paths, by scales."""
-    x, scale = walking.scaled(x)
+    x, scale = scaled(x, (-2, -1))
     found = walking.walk(bank, x, partial(_on_image, bank), angles=angles)
     return {scales: maps * scale.reshape(-1, *[1] * (len(scales) + 2)) for scales, maps in found.items()}
 

@@ -13,9 +13,9 @@ from jaxtyping import Array, Float, Real
 from jaxtheory.core import checks
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray
+from jaxtheory.harmonic.magnitudes import modulus, scaled
 from jaxtheory.harmonic.scattering2d import walking
 from jaxtheory.harmonic.scattering2d.banks import Bank, low_pass_2d
-from jaxtheory.harmonic.scattering2d.moduli import modulus
 
 DEEPEST = 10
 """The largest order of a cascade: its loops are nested, and each is compiled."""
@@ -43,7 +43,7 @@ def _number_of_paths(bank: Bank, order: int, decreasing: bool) -> int:
 
 def _tree_energies(bank: Bank, order: int, decreasing: bool, angles: int, image: Array) -> CascadeResult:
     """The energies of one image (H, W). Each order is a loop within that of the order before."""
-    image, scale = walking.scaled(image)
+    image, scale = scaled(image, (-2, -1))
     filters = bank.wavelets.astype(image.dtype).reshape(bank.J, bank.L, *bank.grid)
     scales = np.arange(bank.J)
     # Parseval: a map's spectrum gives the energy of its average, and that of all its children together.

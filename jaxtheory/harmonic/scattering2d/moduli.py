@@ -13,31 +13,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from jaxtheory.harmonic.magnitudes import modulus
 from jaxtheory.harmonic.scattering2d.banks import Bank
-
-
-@jax.custom_jvp
-def modulus(real: Array, imaginary: Array) -> Array:
-    """Return the modulus of complex numbers; its derivative at zero is taken as zero.
-
-    Squares of values below 1e-19 and above 1e19 are lost in float32: `walking.scaled` brings images to one.
-
-    Args:
-        real: The real parts.
-        imaginary: The imaginary parts.
-
-    Returns:
-        The moduli.
-    """
-    return jnp.sqrt(real**2 + imaginary**2)
-
-
-@modulus.defjvp
-def _modulus_jvp(primals: Any, tangents: Any) -> Any:
-    (real, imaginary), (d_real, d_imaginary) = primals, tangents
-    length = modulus(real, imaginary)
-    inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
-    return length, (real * inverse) * d_real + (imaginary * inverse) * d_imaginary
 
 
 def _periodic_slice(x: Array, start: int, stop: int) -> Array:

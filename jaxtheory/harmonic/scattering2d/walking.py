@@ -57,28 +57,6 @@ def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Call
     return bank, x, back
 
 
-def scaled(x: Array) -> tuple[Array, Array]:
-    """Scale images to magnitudes about one, by powers of two, which round nothing.
-
-    The transform of a multiple is the multiple of the transform, and squares of moduli neither over- nor
-    underflow about one. What is not finite stays as it is.
-
-    Args:
-        x: The images.
-
-    Returns:
-        The scaled images, and the scale of each, `(..., 1, 1)`, which has no derivative: none is needed, as
-        the derivative of a homogeneous function is that at the scaled image.
-    """
-    facts = jnp.finfo(x.dtype)
-    largest = jnp.max(jnp.abs(lax.stop_gradient(x)), axis=(-2, -1), keepdims=True)
-    usual = jnp.isfinite(largest) & (largest > 0)
-    # The largest and the smallest numbers have no reciprocal.
-    largest = jnp.clip(largest, 16 * float(facts.tiny), float(facts.max) / 16)
-    scale = jnp.where(usual, lax.reduce_precision(largest, facts.nexp, 0), 1)
-    return x * (1 / scale), scale
-
-
 def _padded(bank: Bank, x: Array) -> Array:
     """Images (c, H, W) padded to the grid and transposed: (c, W', H')."""
     if bank.boundary == "reflect":

@@ -35,12 +35,13 @@ def run(config, lab):
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c_is_heard():
-    """In the background of a shell Ctrl-C is ignored, by the tests and by each process that they start."""
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def signals_are_heard():
+    """In a shell's background, or under `nohup`, the tests and the processes that they start ignore some."""
+    usual = dict.fromkeys(interrupts.SIGNALS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    before = {one: signal.signal(one, handler) for one, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 def wait_for(*files, patience=60.0):
