@@ -25,8 +25,9 @@ def test_scales_are_powers_of_two(size, rng):
         assert scale.shape == tuple(1 if axis - 3 in axes else n for axis, n in enumerate(x.shape))
         np.testing.assert_array_equal(np.frexp(scale)[0], 0.5)
         largest = np.abs(found).max(axes)
-        assert (largest >= 1).all()
-        assert (largest < 2).all()
+        # The nearest power of two is at most a third larger, or a third less.
+        assert (largest >= 0.75).all()
+        assert (largest <= 1.5).all()
         np.testing.assert_array_equal(found * scale, x)
 
 
