@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxtheory.experiments.benchmarks.scattering2d import of_kymatio, slope
 from jaxtheory.lab.machines.bench import Case, Contestant, faster
 from jaxtheory.lab.machines.programs import Check
 
@@ -67,17 +68,6 @@ def projection(number: int, length: int, J: int, Q: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal((number, channels, length >> J), np.float32)
 
 
-def slope(scatter: Callable[..., Any]) -> Callable[..., Any]:
-    """The gradient of the projection, of a transform in JAX: (bank, signals, projection) to signals."""
-    import jax
-    import jax.numpy as jnp
-
-    def project(bank: Any, x: Any, v: Any) -> Any:
-        return jnp.vdot(scatter(bank, x), v, precision="highest")
-
-    return jax.jit(jax.grad(project, argnums=1))
-
-
 def ours(number: int, length: int, J: int, Q: int, *, gradient: bool) -> Callable[[], Any]:
     """The transform of this package."""
     import jax
@@ -94,42 +84,8 @@ def kymatio(
     number: int, length: int, J: int, Q: int, *, gradient: bool, frontend: str, jit: bool = False
 ) -> Any:
     """Kymatio's transform with one of its frontends."""
-    if gradient and frontend != "torch" and not jit:
-        raise NotImplementedError("has no gradient" if frontend == "numpy" else "not timed without jit")
-    import importlib
-
-    import scipy.special
-
-    if not hasattr(scipy.special, "sph_harm"):
-        # Kymatio 0.3 imports what SciPy 1.17 has taken away.
-        scipy.special.sph_harm = lambda m, n, azimuth, polar: scipy.special.sph_harm_y(n, m, polar, azimuth)
-    transform = importlib.import_module(f"kymatio.{frontend}").Scattering1D(J=J, shape=length, Q=Q)
-    x = signals(number, length)
-    if frontend == "numpy":
-        return partial(transform, x)
-    v = projection(number, length, J, Q) if gradient else None
-    if frontend == "torch":
-        import torch
-
-        return partial(torch_run, transform, torch.from_numpy(x), None if v is None else torch.from_numpy(v))
-    import jax
-
-    x, v = jax.device_put((x, v))
-    if gradient:
-        return partial(slope(lambda _, x: transform(x)), (), x, v)
-    return partial(jax.jit(transform) if jit else transform, x)
-
-
-def torch_run(transform: Any, x: Any, v: Any) -> np.ndarray:
-    """One call in torch, with the gradient where there is a projection."""
-    import torch
-
-    if v is None:
-        with torch.no_grad():
-            return transform(x).numpy()
-    x = x.detach().requires_grad_()
-    (transform(x) * v).sum().backward()
-    return x.grad.numpy()
+    x, v = signals(number, length), projection(number, length, J, Q) if gradient else None
+    return of_kymatio("Scattering1D", {"J": J, "shape": length, "Q": Q}, x, v, frontend=frontend, jit=jit)
 
 
 def transforms(length: int, J: int, Q: int) -> Counter[tuple[int, bool]]:

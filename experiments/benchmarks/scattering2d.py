@@ -83,7 +83,17 @@ def ours(number: int, size: int, J: int, *, gradient: bool) -> Callable[[], Any]
 
 def kymatio(number: int, size: int, J: int, *, gradient: bool, frontend: str, jit: bool = False) -> Any:
     """Kymatio's transform with one of its frontends."""
-    if gradient and frontend != "torch" and not jit:
+    x, v = images(number, size), projection(number, size, J) if gradient else None
+    return of_kymatio(
+        "Scattering2D", {"J": J, "shape": (size, size), "L": L}, x, v, frontend=frontend, jit=jit
+    )
+
+
+def of_kymatio(
+    name: str, options: dict[str, Any], x: np.ndarray, v: np.ndarray | None, *, frontend: str, jit: bool
+) -> Callable[[], Any]:
+    """A transform of Kymatio's with one of its frontends, or its gradient where there is a projection."""
+    if v is not None and frontend != "torch" and not jit:
         raise NotImplementedError("has no gradient" if frontend == "numpy" else "not timed without jit")
     import importlib
 
@@ -92,27 +102,25 @@ def kymatio(number: int, size: int, J: int, *, gradient: bool, frontend: str, ji
     if not hasattr(scipy.special, "sph_harm"):
         # Kymatio 0.3 imports what SciPy 1.17 has taken away.
         scipy.special.sph_harm = lambda m, n, azimuth, polar: scipy.special.sph_harm_y(n, m, polar, azimuth)
-    transform = importlib.import_module(f"kymatio.{frontend}").Scattering2D(J=J, shape=(size, size), L=L)
-    x, v = images(number, size), projection(number, size, J)
+    transform = getattr(importlib.import_module(f"kymatio.{frontend}"), name)(**options)
     if frontend == "numpy":
         return partial(transform, x)
     if frontend == "torch":
         import torch
 
-        return partial(torch_run, transform, torch.from_numpy(x), torch.from_numpy(v), gradient=gradient)
+        return partial(torch_run, transform, torch.from_numpy(x), None if v is None else torch.from_numpy(v))
     import jax
 
-    x, v = jax.device_put((x, v))
-    if gradient:
-        return partial(slope(lambda _, x: transform(x)), (), x, v)
-    return partial(jax.jit(transform) if jit else transform, x)
+    if v is not None:
+        return partial(slope(lambda _, x: transform(x)), (), *jax.device_put((x, v)))
+    return partial(jax.jit(transform) if jit else transform, jax.device_put(x))
 
 
-def torch_run(transform: Any, x: Any, v: Any, *, gradient: bool) -> np.ndarray:
-    """One call in torch."""
+def torch_run(transform: Any, x: Any, v: Any) -> np.ndarray:
+    """One call in torch, with the gradient where there is a projection."""
     import torch
 
-    if not gradient:
+    if v is None:
         with torch.no_grad():
             return transform(x).numpy()
     x = x.detach().requires_grad_()
