@@ -30,7 +30,7 @@ import optax
 import xarray as xr
 from jax.flatten_util import ravel_pytree
 
-from jaxtheory.approximation import compositional
+from jaxtheory.approximation import compositional, relu
 from jaxtheory.lab import Claim, Lab, Measured, Need, Range, at_most, below, equal_to, experiment, mean, plots
 
 SMOOTHNESS = {2: "cosine", 1: "triangle"}
@@ -134,10 +134,7 @@ def start(widths: tuple[int, ...], number: int, key: jax.Array) -> list[tuple[np
 
 def dense(layers: Any, x: jax.Array) -> jax.Array:
     """The values of a dense network."""
-    for kernel, bias in layers[:-1]:
-        x = jax.nn.relu(x @ kernel + bias)
-    kernel, bias = layers[-1]
-    return (x @ kernel + bias)[..., 0]
+    return relu.apply(relu.Network(*zip(*layers)), x)[..., 0]
 
 
 def of_size(network: str, size: int) -> tuple[Callable[[int, jax.Array], Any], Callable[..., jax.Array]]:

@@ -135,10 +135,7 @@ def fit(keys: jax.Array, rate: float | jax.Array, *, widths: tuple[int, ...], st
     optimizer = optax.adam(optax.cosine_decay_schedule(1.0, steps))
 
     def loss(layers: Any) -> jax.Array:
-        values = x
-        for kernel, bias in layers[:-1]:
-            values = jax.nn.relu(values @ kernel + bias)
-        error = jnp.abs(values @ layers[-1][0] + layers[-1][1] - x**2)
+        error = jnp.abs(relu.apply(relu.Network(*zip(*layers)), x) - x**2)
         # In units of the largest error, powers do not underflow.
         unit = jax.lax.stop_gradient(error.max())
         return jnp.log(jnp.mean((error / unit) ** POWER)) / POWER + jnp.log(unit)
