@@ -227,11 +227,15 @@ def _polygon(vertices: Array) -> None:
         raise ValueError("vertices holds fewer than three: take the corners of a polygon")
 
 
-def _orientation(vertices: Array) -> Array:
-    """1 for vertices in the order against the clock, -1 for others."""
+def _area(vertices: Array) -> Array:
+    """The area of a polygon, negative where the vertices are in the order of the clock."""
     after = jnp.roll(vertices, -1, -2)
-    doubled = jnp.sum(vertices[..., 0] * after[..., 1] - vertices[..., 1] * after[..., 0], -1)
-    return jnp.where(doubled < 0, -1, 1).astype(vertices.dtype)
+    return jnp.sum(vertices[..., 0] * after[..., 1] - vertices[..., 1] * after[..., 0], -1) / 2
+
+
+def _orientation(area: Array) -> Array:
+    """1 for vertices in the order against the clock, -1 for others."""
+    return jnp.where(area < 0, -1, 1).astype(area.dtype)
 
 
 @partial(jax.jit, static_argnames="shape")
@@ -264,7 +268,7 @@ def _covered(vertices: Array, shape: tuple[int, int]) -> Array:
 
     empty = jnp.zeros((shape[0], shape[1] + 2), vertices.dtype)
     image = jax.lax.scan(add, empty, (corners, jnp.roll(corners, -1, 0)))[0]
-    return _orientation(vertices) * jnp.cumsum(image[:, ::-1], 1)[:, ::-1][:, 1:-1]
+    return _orientation(_area(vertices)) * jnp.cumsum(image[:, ::-1], 1)[:, ::-1][:, 1:-1]
 
 
 def polygon_fourier(
@@ -304,5 +308,5 @@ def polygon_fourier(
     squared = jnp.sum(frequencies**2, -1)
     waves = across * jnp.sinc(along) * jnp.exp(-2j * math.pi * middle)
     sums = 1j * jnp.sum(waves, -2) / (2 * math.pi * jnp.where(squared == 0, 1, squared))
-    area = jnp.sum(vertices[..., 0] * after[..., 1] - vertices[..., 1] * after[..., 0], -1) / 2
-    return back(_orientation(vertices)[..., None] * jnp.where(squared == 0, area[..., None], sums))
+    area = _area(vertices)[..., None]
+    return back(_orientation(area) * jnp.where(squared == 0, area, sums))

@@ -43,17 +43,17 @@ def periodic_component(x: Real[AnyArray, "... H W"]) -> Float[Array, "... H W"]:
     References:
         Lionel Moisan, Periodic plus smooth image decomposition, 2011.
     """
-    (x,), back = _images(x)
+    x, back = _images(x, "...", "H", "W")
     return back(_periodic_component(x))
 
 
-def _images(x: Real[AnyArray, "... H W"]) -> tuple[list[Array], Callable[[Any], Any]]:
-    """Images of at least 2 pixels a side."""
-    found, back = real_arrays(x=x)
-    checks.axes("x", found[0], "...", "H", "W")
-    if min(found[0].shape[-2:]) < 2:
-        raise ValueError(f"x has the shape {found[0].shape}: take images of at least 2 x 2 pixels")
-    return found, back
+def _images(x: Real[AnyArray, "... H W"], *axes: str) -> tuple[Array, Callable[[Any], Any]]:
+    """Images of at least 2 pixels a side, with the axes named."""
+    (x,), back = real_arrays(x=x)
+    checks.axes("x", x, *axes)
+    if min(x.shape[-2:]) < 2:
+        raise ValueError(f"x has the shape {x.shape}: take images of at least 2 x 2 pixels")
+    return x, back
 
 
 @jax.jit
@@ -99,8 +99,7 @@ def same_spectrum(key: RandomKey, x: Real[AnyArray, "H W"]) -> Float[Array, "H W
         Galerne, Gousseau and Morel, Random phase textures: theory and synthesis, 2011.
     """
     checks.random_key("key", key)
-    (x,), back = _images(x)
-    checks.axes("x", x, "H", "W")
+    x, back = _images(x, "H", "W")
     return back(_same_spectrum(key, x))
 
 
@@ -153,8 +152,7 @@ def same_spectrum_and_histogram(
         Schreiber and Schmitz, Improved surrogate data for nonlinearity tests, 1996.
     """
     checks.random_key("key", key)
-    (x,), back = _images(x)
-    checks.axes("x", x, "H", "W")
+    x, back = _images(x, "H", "W")
     return back(_same_spectrum_and_histogram(key, x, checks.count("steps", steps)))
 
 
