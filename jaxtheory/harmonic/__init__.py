@@ -6,6 +6,7 @@
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
 - `deformation`: warps, rotations and dilations of images, and how large they are;
 - `surrogates`: random copies of images with the same spectrum and histogram;
+- `chunks`: programs on some signals or images at a time;
 - `magnitudes`: moduli that neither overflow nor vanish;
 - `interpolation`: the splines by which images are warped;
 - `gabor_fit`: Gabor functions fitted to images.

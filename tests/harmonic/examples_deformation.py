@@ -44,9 +44,14 @@ EXAMPLES: list[Example] = [
     ),
 ]
 
+PART_OF_SCATTERING = "a part of the scattering transforms, which have their rows"
+
 NOT_TRACED: dict[str, str] = {
-    "harmonic.magnitudes.modulus": "a part of the scattering transforms, which have their rows",
-    "harmonic.magnitudes.scaled": "a part of the scattering transforms, which have their rows",
+    "harmonic.chunks.by_platform": PART_OF_SCATTERING,
+    "harmonic.chunks.in_steps": PART_OF_SCATTERING,
+    "harmonic.chunks.side_by_side": PART_OF_SCATTERING,
+    "harmonic.magnitudes.modulus": PART_OF_SCATTERING,
+    "harmonic.magnitudes.scaled": PART_OF_SCATTERING,
     "harmonic.interpolation.displaced": "a part of warp, which has its rows",
     "harmonic.interpolation.spline_coefficients": "a part of warp, which has its rows",
 }

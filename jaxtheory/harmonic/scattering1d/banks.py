@@ -47,6 +47,12 @@ class Bank:
     """The wavelets of both layers in numbers."""
 
     @property
+    def wavelets(self) -> tuple[list[Wavelet], list[Wavelet]]:
+        """The wavelets of both layers by name of their numbers, which are stored as plain tuples."""
+        first, second = ([Wavelet(*one) for one in layer] for layer in self.layers)
+        return first, second
+
+    @property
     def grid(self) -> int:
         """The length of the padded signals, on whose frequencies the filters are given."""
         return self.low_pass.shape[-1]
@@ -143,6 +149,12 @@ def filter_bank(
         folding=folding,
         layers=tuple(tuple(map(tuple, layer)) for layer in layers),
     )
+
+
+def check_bank(bank: Any) -> None:
+    """Refuses what is not a bank of this module's."""
+    if not isinstance(bank, Bank):
+        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering1d.filter_bank")
 
 
 def _transforms(layer: list[Wavelet], grid: int) -> Array:

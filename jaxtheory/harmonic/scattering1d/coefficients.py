@@ -52,19 +52,19 @@ def paths(bank: Bank) -> list[Path]:
         (2, (3, 4), (1, 2), 0.125)
     """
     found: list[tuple[int, ...]] = [()]
-    first, second = bank.layers
+    first, second = bank.wavelets
     if bank.order >= 1:
         found += [(n,) for n in range(len(first))]
     if bank.order == 2:
         found += [
-            (n, m) for n, one in enumerate(first) for m, other in enumerate(second) if other[2] > one[2]
+            (n, m) for n, one in enumerate(first) for m, other in enumerate(second) if other.level > one.level
         ]
     return [_path(bank, wavelets) for wavelets in found]
 
 
 def _path(bank: Bank, wavelets: tuple[int, ...]) -> Path:
-    facts = [layer[n] for layer, n in zip(bank.layers, wavelets)]
-    levels = [min(level, _coarsest(bank)) for _, _, level in facts]
+    facts = [layer[n] for layer, n in zip(bank.wavelets, wavelets)]
+    levels = [min(one.level, _coarsest(bank)) for one in facts]
     if bank.T == "global":
         # A mean has no filter to fold.
         levels = levels[:-1]

@@ -8,8 +8,8 @@ from jax import lax
 from jaxtyping import Array
 
 from jaxtheory.harmonic.magnitudes import modulus
-from jaxtheory.harmonic.scattering1d.banks import Bank, Layer
-from jaxtheory.harmonic.scattering1d.filters import window
+from jaxtheory.harmonic.scattering1d.banks import Bank
+from jaxtheory.harmonic.scattering1d.filters import Wavelet, window
 
 PARTS = 2
 """The number of shorter Fourier transforms that a long one with few frequencies is made of."""
@@ -78,12 +78,12 @@ class Group(NamedTuple):
         return self.start + self.filters.shape[-1]
 
 
-def groups(bank: Bank, layer: Layer, transforms: Array, *, above: int, coarsest: int) -> list[Group]:
+def groups(bank: Bank, layer: list[Wavelet], transforms: Array, *, above: int, coarsest: int) -> list[Group]:
     """Return the wavelets of a layer by level.
 
     Args:
         bank: The bank.
-        layer: The layer's wavelets in numbers.
+        layer: The layer's wavelets.
         transforms: Their filters, (n, N).
         above: The level above which wavelets are wanted.
         coarsest: The level beyond which nothing is subsampled further.
@@ -93,8 +93,8 @@ def groups(bank: Bank, layer: Layer, transforms: Array, *, above: int, coarsest:
     """
     smallest = float(jnp.finfo(transforms.dtype).eps)
     # Levels rise as frequencies fall, so that those of one level are neighbors, and the wanted ones the last.
-    levels = np.array([one[2] for one in layer])
-    windows = [window(*one[:2], bank.grid, smallest) for one in layer]
+    levels = np.array([one.level for one in layer])
+    windows = [window(one.frequency, one.width, bank.grid, smallest) for one in layer]
     wanted = windows[np.sum(levels <= above) :]
     if not wanted:
         return []

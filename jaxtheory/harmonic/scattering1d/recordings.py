@@ -13,7 +13,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray
-from jaxtheory.harmonic.scattering1d.banks import Bank
+from jaxtheory.harmonic.scattering1d.banks import Bank, check_bank
 from jaxtheory.harmonic.scattering1d.coefficients import scatter
 from jaxtheory.harmonic.scattering1d.filters import LOW_WIDTH
 
@@ -86,8 +86,7 @@ def stream(bank: Bank) -> Stream:
 
 def _margin(bank: Bank) -> int:
     """The number of samples on either side of a window on which the coefficients depend, in whole strides."""
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering1d.filter_bank")
+    check_bank(bank)
     if bank.boundary != "periodic":
         raise ValueError(
             f"bank has the boundary {bank.boundary!r}: take one that filter_bank makes with "
@@ -96,7 +95,7 @@ def _margin(bank: Bank) -> int:
     if bank.T == "global":
         raise ValueError("bank has T = 'global': take a number, as a stream has no end")
     # A coefficient moves by no more than the envelopes of its path, convolved, average of a change of signal.
-    widths = [min(width for _, width, _ in layer) for layer in bank.layers[: bank.order]]
+    widths = [min(one.width for one in layer) for layer in bank.wavelets[: bank.order]]
     deviations = [1 / (2 * math.pi * width) for width in (*widths, LOW_WIDTH / bank.T)]
     return math.ceil(REACH * math.hypot(*deviations) / bank.stride) * bank.stride
 

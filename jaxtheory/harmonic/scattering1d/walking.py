@@ -4,17 +4,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
-from jaxtheory.harmonic.scattering1d.banks import Bank
+from jaxtheory.harmonic import chunks
+from jaxtheory.harmonic.scattering1d.banks import Bank, check_bank
 from jaxtheory.harmonic.scattering1d.moduli import Group, bins, entries, groups, response_moduli
 
 CACHE = 400_000
@@ -38,8 +37,7 @@ def checked(bank: Bank, x: Real[AnyArray, "... N"]) -> tuple[Bank, Array, Callab
         TypeError: If `bank` is not a bank, or the signals are complex or not an array of numbers.
         ValueError: If the signals are not of the bank's length.
     """
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering1d.filter_bank")
+    check_bank(bank)
     (bank, x), back = real_arrays(bank=bank, x=x)
     checks.axes("x", x, "...", "N", sizes=(bank.length,))
     return bank, x, back
@@ -68,10 +66,10 @@ def layers(bank: Bank, coarsest: int) -> Layers:
     """Return the wavelets of a bank by level, where nothing is subsampled beyond a level."""
     if bank.order == 0:
         return Layers([], [])
-    first = groups(bank, bank.layers[0], bank.first, above=-1, coarsest=coarsest)
+    first = groups(bank, bank.wavelets[0], bank.first, above=-1, coarsest=coarsest)
     if bank.order == 1:
         return Layers(first, [])
-    return Layers(first, groups(bank, bank.layers[1], bank.second, above=first[0].level, coarsest=coarsest))
+    return Layers(first, groups(bank, bank.wavelets[1], bank.second, above=first[0].level, coarsest=coarsest))
 
 
 def gain(bank: Bank, subsampling: int) -> float:
@@ -141,8 +139,6 @@ def weighted(bank: Bank, spectra: Array, blocks: list[tuple[int, int]]) -> Array
 def by_platform(program: Callable[[Array], Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
     """Run a program on signals in chunks that suit the platform.
 
-    The platform is chosen at lowering: ahead of time it is not the process's own.
-
     Args:
         program: A function of signals (c, length).
         bank: The filters.
@@ -152,33 +148,22 @@ def by_platform(program: Callable[[Array], Any], bank: Bank, x: Array, chunk: in
     Returns:
         The results, with the leading axes of the signals.
     """
-    flat = x.reshape(-1, bank.length)
-    if not jax.export.is_symbolic_dim(flat.shape[0]) and flat.shape[0] == 0:
-        one = jax.eval_shape(program, jnp.zeros((1, bank.length), x.dtype))
-        results = jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape[1:]), leaf.dtype), one)
-    else:
-        samples = max(1, sum(bank.grid >> one[2] for one in bank.layers[0]))
-        results = lax.platform_dependent(
-            flat,
-            cpu=partial(_in_chunks, program, chunk=chunk or max(1, CACHE // samples)),
-            default=partial(_in_chunks, program, chunk=chunk or max(1, MEMORY // samples)),
-        )
-    return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-1], *leaf.shape[1:]), results)
+    samples = max(1, sum(bank.grid >> one.level for one in bank.wavelets[0]))
+    return chunks.by_platform(
+        x,
+        (bank.length,),
+        cpu=partial(_in_chunks, program, chunk=chunk or max(1, CACHE // samples)),
+        default=partial(_in_chunks, program, chunk=chunk or max(1, MEMORY // samples)),
+    )
 
 
 def _in_chunks(program: Callable[[Array], Any], x: Array, *, chunk: int) -> Any:
     """A program on signals (n, length), at most `chunk` of them at a time."""
     number = x.shape[0]
-    symbolic = jax.export.is_symbolic_dim(number)
-    if not symbolic and chunk >= number:
+    if jax.export.is_symbolic_dim(number):
+        return chunks.in_steps(program, x, chunk)
+    if chunk >= number:
         return program(x)
-    if not symbolic:
-        # The largest number up to this that divides them evenly, unless it is small.
-        even = max(some for some in range(1, chunk + 1) if number % some == 0)
-        chunk = even if 2 * even > chunk else -(-number // -(-number // chunk))
-    steps = -(-number // chunk)
-    x = jnp.pad(x, ((0, steps * chunk - number), (0, 0)))
-    # Reverse mode would otherwise keep what every chunk computed.
-    forgetful = jax.checkpoint(program, prevent_cse=False)
-    results = lax.map(forgetful, x.reshape(steps, chunk, x.shape[1]))
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:number], results)
+    # The largest number up to this that divides them evenly, unless it is small.
+    even = max(some for some in range(1, chunk + 1) if number % some == 0)
+    return chunks.in_steps(program, x, even if 2 * even > chunk else -(-number // -(-number // chunk)))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Real
 from jaxtheory.core import checks
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray
+from jaxtheory.harmonic import chunks
 from jaxtheory.harmonic.magnitudes import modulus, scaled
 from jaxtheory.harmonic.scattering2d import walking
 from jaxtheory.harmonic.scattering2d.banks import Bank, low_pass_2d
@@ -72,7 +73,7 @@ def _tree_energies(bank: Bank, order: int, decreasing: bool, angles: int, image:
             last = depth + 1 == order
             if last and not angles:
                 return jax.vmap(every)(several).sum(axis=0)
-            return walking.side_by_side(every, several, angles if last else 1).sum(axis=0)
+            return chunks.side_by_side(every, several, angles if last else 1).sum(axis=0)
 
         def one_scale(scale: Array, several: Array) -> Array:
             if not decreasing:

@@ -9,12 +9,12 @@ import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
+from jaxtheory.harmonic import chunks
 from jaxtheory.harmonic.scattering2d.banks import Bank
 from jaxtheory.harmonic.scattering2d.moduli import Step, spectrum_of, wavelet_moduli, wavelet_step
 
@@ -67,31 +67,6 @@ def _padded(bank: Bank, x: Array) -> Array:
     return x.swapaxes(1, 2)
 
 
-def side_by_side(function: Callable[[Any], Any], items: Any, number: int) -> Any:
-    """Map a function over a leading axis by a loop, each step of which does several items.
-
-    Args:
-        function: The function that is applied to an item.
-        items: The items, a pytree of arrays with the leading axis.
-        number: The largest number of items in a step; the largest number up to this that divides them evenly
-            is used. Where the number of items is symbolic, they must be a multiple of it.
-
-    Returns:
-        The results, with the leading axis.
-    """
-    length = jax.tree.leaves(items)[0].shape[0]
-    if not jax.export.is_symbolic_dim(length):
-        number = max(some for some in range(1, number + 1) if length % some == 0)
-    steps = jax.tree.map(lambda leaf: leaf.reshape(length // number, number, *leaf.shape[1:]), items)
-
-    def step(several: Any) -> Any:
-        results = [function(jax.tree.map(lambda leaf: leaf[i], several)) for i in range(number)]  # noqa: B023
-        # Fused with what puts them together, the chains would wait for each other.
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *lax.optimization_barrier(results))
-
-    return jax.tree.map(lambda leaf: leaf.reshape(length, *leaf.shape[2:]), lax.map(step, steps))
-
-
 def walk(
     bank: Bank, x: Array, leaf: Callable[[Array, int], Array], *, angles: int
 ) -> dict[tuple[int, ...], Array]:
@@ -135,7 +110,7 @@ def walk(
 
         if angles:
             apart = jax.tree.map(lambda part: part.reshape(bank.L, number, *part.shape[1:]), spectra)
-            leaves = [jnp.moveaxis(one, 2, 0) for one in side_by_side(descend, apart, angles)]
+            leaves = [jnp.moveaxis(one, 2, 0) for one in chunks.side_by_side(descend, apart, angles)]
         else:
             leaves = [
                 jnp.moveaxis(one.reshape(bank.L, bank.L, number, *one.shape[2:]), (2, 1), (0, 1))
@@ -158,20 +133,14 @@ def _in_chunks(
     symbolic = jax.export.is_symbolic_dim(number)
     if not symbolic and each >= number:
         return program(x)
-    steps = -(-number // (chains * each))
     if not symbolic:
-        each = -(-number // (chains * steps))
-    x = jnp.pad(x, ((0, steps * chains * each - number), (0, 0), (0, 0)))
-    # Reverse mode would otherwise keep what every chunk computed.
-    forgetful = jax.checkpoint(program, prevent_cse=False)
-    results = side_by_side(forgetful, x.reshape(steps * chains, each, *x.shape[1:]), chains)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:number], results)
+        # Parts of one size, as far as that goes.
+        each = -(-number // (chains * -(-number // (chains * each))))
+    return chunks.in_steps(program, x, each, chains=chains)
 
 
 def by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:
     """Run a program on images in chunks that suit the platform.
-
-    The platform is chosen at lowering: ahead of time it is not the process's own.
 
     Args:
         program: A function of a bank, images (c, H, W) and the number of `angles` in a step, as in `walk`.
@@ -182,14 +151,10 @@ def by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | 
     Returns:
         The results, with the leading axes of the images.
     """
-    flat = x.reshape(-1, *bank.shape)
-    if not jax.export.is_symbolic_dim(flat.shape[0]) and flat.shape[0] == 0:
-        one = jax.eval_shape(partial(program, angles=0), bank, jnp.zeros((1, *bank.shape), x.dtype))
-        results = jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape[1:]), leaf.dtype), one)
-    else:
-        results = lax.platform_dependent(
-            flat,
-            cpu=partial(_in_chunks, program, bank, pixels=CACHE, chains=CHAINS, chunk=chunk),
-            default=partial(_in_chunks, program, bank, pixels=MEMORY, chains=1, chunk=chunk),
-        )
-    return jax.tree.map(lambda leaf: leaf.reshape(*x.shape[:-2], *leaf.shape[1:]), results)
+    run = partial(_in_chunks, program, bank, chunk=chunk)
+    return chunks.by_platform(
+        x,
+        bank.shape,
+        cpu=partial(run, pixels=CACHE, chains=CHAINS),
+        default=partial(run, pixels=MEMORY, chains=1),
+    )

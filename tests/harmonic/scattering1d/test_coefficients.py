@@ -97,7 +97,7 @@ def test_unaveraged_coefficients_are_those_of_the_definition(rng, x64, length, J
 
 def test_long_transforms_in_parts_are_the_whole_ones(rng, x64, monkeypatch):
     bank = scattering1d.filter_bank(256, 5, 16)
-    group = moduli.groups(bank, bank.layers[0], bank.first, above=-1, coarsest=9)[0]
+    group = moduli.groups(bank, bank.wavelets[0], bank.first, above=-1, coarsest=9)[0]
     real, imaginary = jnp.asarray(rng.standard_normal((2, 3, group.stop - group.start)))
 
     def total(real):
