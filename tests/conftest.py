@@ -38,6 +38,18 @@ MOST = 30_000
 _ended = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Puts all forms of a row of the table of examples side by side, so that one process compiles it once."""
+    first: dict[tuple, int] = {}
+
+    def place(numbered):
+        number, item = numbered
+        row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
+        return number if row is None else first.setdefault((item.path, id(row)), number)
+
+    items[:] = [item for _, item in sorted(enumerate(items), key=place)]
+
+
 def pytest_runtest_teardown():
     """Looks at the number of maps now and then; without room for another, a program would crash."""
     if next(_ended) % 10 == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST:

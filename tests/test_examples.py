@@ -20,10 +20,14 @@ THEORIES = (
 )  # fmt: skip
 
 
+def parameters(chosen: list[Example]):
+    """Rows as parameters; `conftest.py` puts all forms of a row side by side."""
+    return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
+
+
 def rows(*forms: str):
     """The rows to which a form applies, or one of several, as parameters."""
-    chosen = [row for row in EXAMPLES if any(getattr(row, form) is True for form in forms)]
-    return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
+    return parameters([row for row in EXAMPLES if any(getattr(row, form) is True for form in forms)])
 
 
 def is_float(arg):
@@ -192,16 +196,19 @@ def test_grad_against_finite_differences(row, x64):
     positions = row.leading if row.differentiable is None else row.differentiable
     free = [args[position] for position in positions]
     direction = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape)), free)
-    gradient = jax.grad(scalar, argnums=tuple(range(len(free))))(*free)
+    # One program for the gradient and for the values at either side, as compiling it is most of the time.
+    program = jax.value_and_grad(scalar, argnums=tuple(range(len(free))))
+    program = jax.jit(program) if row.jit is True else program
+    value, gradient = program(*free)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     slope = sum(jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction)))
 
     def moved(step):
-        return scalar(*jax.tree.map(lambda leaf, d: leaf + step * d, free, direction))
+        return program(*jax.tree.map(lambda leaf, d: leaf + step * d, free, direction))[0]
 
     step = 1e-6
     difference = (moved(step) - moved(-step)) / (2 * step)
-    np.testing.assert_allclose(slope, difference, rtol=2e-5, atol=1e-7 * max(1.0, abs(float(moved(0.0)))))
+    np.testing.assert_allclose(slope, difference, rtol=2e-5, atol=1e-7 * max(1.0, abs(float(value))))
 
 
 @pytest.mark.beyond
@@ -217,7 +224,7 @@ def test_double_precision(row):
 
 
 @pytest.mark.beyond
-@pytest.mark.parametrize("row", OF_FLOATS, ids=[row.id for row in OF_FLOATS])
+@parameters(OF_FLOATS)
 def test_single_precision_is_kept_where_double_is_on(row):
     args = jax.tree.map(lambda leaf: jnp.asarray(leaf) if hasattr(leaf, "dtype") else leaf, arguments(row))
     single = jax.eval_shape(bind(row), *args)
@@ -227,13 +234,13 @@ def test_single_precision_is_kept_where_double_is_on(row):
 
 
 @pytest.mark.beyond
-@pytest.mark.parametrize("row", ONE_EACH, ids=[row.id for row in ONE_EACH])
+@parameters(ONE_EACH)
 def test_dtypes_that_are_not_computed_in_are_refused(row, own_errors):
     function, args = bind(row), arguments(row)
     places = [i for i, arg in enumerate(args) if is_float(arg)]
     assert places
-    parameters = inspect.signature(row.function).parameters.values()
-    optional = {i for i, one in enumerate(parameters) if "None" in str(one.annotation)}
+    signature = inspect.signature(row.function).parameters.values()
+    optional = {i for i, one in enumerate(signature) if "None" in str(one.annotation)}
     if row.id.startswith("landscape."):
         optional |= set(places)  # parameters and batches of any structure: `None` is a pytree without a leaf
     for place in places:
