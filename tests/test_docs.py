@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxtheory.harmonic import scattering2d
+from jaxtheory.harmonic import scattering1d, scattering2d
 
 ROOT = Path(__file__).parents[1]
 MESSAGES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
@@ -157,16 +157,39 @@ def test_the_page_on_approximation_carries_out_what_theorems_say():
     assert np.all(np.abs(found["estimate"] - found["solution"]) < 5 * spread)
 
 
-def test_figures_on_the_page_on_approximation_are_those_of_full_verdicts():
-    page = (ROOT / "docs/approximation.md").read_text(encoding="utf-8")
+@pytest.mark.beyond
+def test_the_page_on_scattering_shows_what_it_says():
+    found = {}
+    for block in blocks("docs/scattering.md"):
+        exec(block, found)
+    assert found["coefficients"].shape[1:] == (16, 16)
+    assert found["path"].order == 2
+    assert found["near"] < found["far"] / 3
+    shares = np.asarray(found["shares"])
+    assert 0.95 < shares.sum() < 1.0001
+    assert shares[0] > shares[1] > shares[2] > shares[3]
+    ours, copied = np.asarray(found["ours"])[1:], np.asarray(found["copied"])[1:]
+    assert np.linalg.norm(ours - copied) > 0.1 * np.linalg.norm(ours)
+    table = scattering1d.paths(found["of_sounds"])
+    loudest = max(
+        (one for one in zip(found["second"], table) if one[1].order == 2), key=lambda one: float(one[0])
+    )
+    assert abs(np.log2(loudest[1].frequencies[1] * 512)) < 0.5
+
+
+@pytest.mark.parametrize(("page", "folder"), [("approximation", "approximation"), ("scattering", "harmonic")])
+def test_figures_on_a_page_are_those_of_full_verdicts(page, folder):
+    page = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     stored = json.loads((ROOT / "docs/verdicts_full.json").read_text(encoding="utf-8"))
-    names = {path.stem for path in (ROOT / "experiments/approximation").glob("*.py")} - {"__init__"}
+    names = {path.stem for path in (ROOT / f"experiments/{folder}").glob("*.py")} - {"__init__"}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
     quoted = 0
     for section in page.split("\n## "):
         [experiment] = re.findall(r"Experiment `(\w+)`", section) or [""]
-        figures = re.findall(r"\d+\.\d+", " ".join(re.findall(r"\(full form: ([^)]*)\)", section)))
-        runs = stored.get(f"approximation/{experiment}", [])
+        figures = re.findall(
+            r"\d+\.\d+", " ".join(re.findall(r"\(full form: ([^)]*)\)", " ".join(section.split())))
+        )
+        runs = stored.get(f"{folder}/{experiment}", [])
         measured = " ".join(claim["measured"] for one in runs for claim in one["claims"].values())
         assert [figure for figure in figures if figure not in measured] == []
         quoted += len(figures)
