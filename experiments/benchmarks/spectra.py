@@ -2,7 +2,7 @@
 
 Images are random, in single precision. Both are second and fourth moments of the responses of wavelets at
 five scales and four angles and of their moduli, each with its own wavelets and its own list of moments, so
-that results are not compared: 4,241 real numbers here, 269 complex ones in PyWPH's default set, which has one
+that results are not compared: 4,041 real numbers here, 269 complex ones in PyWPH's default set, which has one
 thread. The limit is made of the Fourier transforms that the spectra need, an image at a time, and nothing
 else.
 """

@@ -69,6 +69,7 @@ def test_steps_one_by_one_are_those_of_the_driver(smooth, rng):
     np.testing.assert_allclose(found.x, state.x, atol=1e-3)
 
 
+@pytest.mark.beyond
 def test_any_tree_of_statistics_and_transformations():
     def statistics(x):
         return {"spectrum": jnp.fft.rfft(x), "square": jnp.mean(x**2)}

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -33,18 +35,20 @@ def flatten(spectra: Spectra) -> Float[Array, "... C"]:
         ((18,), 18)
     """
     _check(spectra)
+    return _flatten(spectra)
+
+
+@jax.jit
+def _flatten(spectra: Spectra) -> Array:
+    J, L, averaged = spectra.J, spectra.L, spectra.averaged
     parts = [spectra.mean[..., None], spectra.power, spectra.sparsity]
-    tabled = {
-        "phases": tables.phase_paths(spectra.J, spectra.L),
-        "envelopes": tables.envelope_paths(spectra.J, spectra.L),
-    }
-    for kind, table in tabled.items():
+    for kind, table in (("phases", tables.phase_paths(J, L)), ("envelopes", tables.envelope_paths(J, L))):
         values = getattr(spectra, kind)
-        first = tables.orbits(kind, spectra.J, spectra.L, spectra.averaged)[1]
-        parts.append(values.real)
-        is_complex = [not tables.is_real(table[place], spectra.averaged) for place in first]
-        if any(is_complex):
-            parts.append(values.imag[..., np.flatnonzero(is_complex)])
+        first = tables.orbits(kind, J, L, averaged)[1]
+        has_both = np.array([not tables.is_real(table[place], averaged) for place in first])
+        parts += (
+            [values.real, values.imag[..., np.flatnonzero(has_both)]] if has_both.any() else [values.real]
+        )
     return jnp.concatenate(parts, axis=-1)
 
 
@@ -87,21 +91,20 @@ def average(spectra: Spectra, over: str | Sequence[str]) -> Spectra:
         raise ValueError(
             f"spectra are averages over {' and '.join(spectra.averaged)}: take those of estimate"
         )
-    if not averaged:
-        return spectra
+    return _average(spectra, averaged) if averaged else spectra
 
-    def of(kind: str) -> Array:
+
+@partial(jax.jit, static_argnames="averaged")
+def _average(spectra: Spectra, averaged: tuple[str, ...]) -> Spectra:
+    found = {}
+    for kind in ("power", "sparsity", "phases", "envelopes"):
         values = getattr(spectra, kind)
         numbers, first = tables.orbits(kind, spectra.J, spectra.L, averaged)
-        if "angles" in averaged and jnp.iscomplexobj(values):
-            # A half turn makes every correlation its conjugate.
-            values = values.real
-        total = (
-            jnp.zeros((*values.shape[:-1], len(first)), values.dtype).at[..., np.array(numbers)].add(values)
-        )
-        return total / jnp.asarray(np.bincount(numbers), values.real.dtype)
-
-    found = {kind: of(kind) for kind in ("power", "sparsity", "phases", "envelopes")}
+        # A half turn makes every correlation its conjugate.
+        values = values.real if "angles" in averaged else values
+        total = jnp.zeros((*values.shape[:-1], len(first)), values.dtype)
+        shares = jnp.asarray(1 / np.bincount(numbers), values.real.dtype)
+        found[kind] = total.at[..., np.array(numbers)].add(values) * shares
     return dataclasses.replace(spectra, averaged=averaged, **found)
 
 
