@@ -55,7 +55,7 @@ class Config:
     """The number of steps of a descent."""
 
 
-QUICK = Config(size=64, J=3, steps=30)
+QUICK = Config(size=64, J=2, steps=100)
 
 
 def crop_of(texture: str, crop: int, size: int) -> np.ndarray:
@@ -90,8 +90,7 @@ def statistics_of(config: Config, model: str, x: np.ndarray) -> Callable[[Any], 
     if model == BEST:
         bank = spectra.filter_bank(shape, config.J, config.L)
         return Partial(correlated, bank, spectra.estimate(bank, x).power)
-    order = 1 if model == MODELS[1] else 2
-    bank = scattering2d.filter_bank(shape, config.J, config.L, order=order, boundary="periodic")
+    bank = scattering2d.filter_bank(shape, config.J, config.L, boundary="periodic")
     table = scattering2d.paths(bank)
     averages = np.asarray(scattered(bank, jnp.float32(1), x))
     before = {path: average for path, average in zip(table, averages) if path.order == 1}
@@ -99,7 +98,10 @@ def statistics_of(config: Config, model: str, x: np.ndarray) -> Callable[[Any], 
         1 / before[scattering2d.Path(1, path.scales[:1], path.angles[:1])] if path.order else 1.0
         for path in table
     ]
-    return Partial(scattered, bank, jnp.float32(weights))
+    # With weights of zero, one program serves both orders.
+    largest = 1 if model == MODELS[1] else 2
+    used = [path.order <= largest for path in table]
+    return Partial(scattered, bank, jnp.float32(weights) * jnp.float32(used))
 
 
 def synthesis(config: Config, model: str, x: np.ndarray, key: jax.Array) -> tuple[np.ndarray, float]:

@@ -47,6 +47,8 @@ class DescentState:
     """The signal or image."""
     residual: Float[Array, ""]
     """The norm of its statistics less the target, over the norm of the target."""
+    slope: Float[Array, "..."]
+    """The gradient of half the square of the residual."""
     step: Int[Array, ""]
     """The number of steps taken."""
     memory: PyTree
@@ -185,25 +187,27 @@ def _objective(x: Array, statistics: Partial, target: PyTree) -> Array:
 @jax.jit
 def _init(statistics: Partial, target: PyTree, x: Array) -> DescentState:
     (x,), _ = real_arrays(x=x)
-    value = _objective(x, statistics, target)
-    return DescentState(x, jnp.sqrt(2 * value), jnp.asarray(0), _solver().init(x))
+    value, slope = jax.value_and_grad(_objective)(x, statistics, target)
+    return DescentState(x, jnp.sqrt(2 * value), slope, jnp.asarray(0), _solver().init(x))
 
 
 @jax.jit
 def _step(statistics: Partial, target: PyTree, state: DescentState) -> DescentState:
     import optax
 
-    def objective(x: Array) -> Array:
-        return _objective(x, statistics, target)
-
-    # The search has ended a step with the value and the gradient at its end.
-    value, slope = optax.value_and_grad_from_state(objective)(state.x, state=state.memory)
     updates, memory = _solver().update(
-        slope, state.memory, state.x, value=value, grad=slope, value_fn=objective
+        state.slope,
+        state.memory,
+        state.x,
+        value=state.residual**2 / 2,
+        grad=state.slope,
+        value_fn=lambda x: _objective(x, statistics, target),
     )
-    x = optax.apply_updates(state.x, updates)
-    after = optax.tree.get(memory, "value")
-    return DescentState(x, jnp.sqrt(2 * after), state.step + 1, memory)
+    # The search ends with the value and the gradient at its end.
+    value, slope = (optax.tree.get(memory, name) for name in ("value", "grad"))
+    return DescentState(
+        optax.apply_updates(state.x, updates), jnp.sqrt(2 * value), slope, state.step + 1, memory
+    )
 
 
 @jax.jit
