@@ -85,8 +85,9 @@ def descent(statistics: Callable[[Any], PyTree], target: PyTree) -> Descent:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.harmonic import reconstruction
         >>> pair = reconstruction.descent(jnp.sort, jnp.array([1.0, 2.0, 3.0]))
-        >>> state = pair.step(pair.init(jnp.array([2.0, 0.0, 1.0])))
-        >>> state.step.item(), bool(state.residual < 0.3)
+        >>> state = pair.init(jnp.array([2.0, 0.0, 1.0]))
+        >>> after = pair.step(state)
+        >>> after.step.item(), bool(after.residual < state.residual)
         (1, True)
 
     References:

@@ -32,7 +32,7 @@ def flatten(spectra: Spectra) -> Float[Array, "... C"]:
         >>> bank = spectra.filter_bank((64,), J=2)
         >>> found = spectra.estimate(bank, jax.random.normal(jax.random.key(0), (64,)))
         >>> spectra.flatten(found).shape, len(spectra.paths(bank))
-        ((18,), 18)
+        ((16,), 16)
     """
     _check(spectra)
     return _flatten(spectra)
@@ -78,7 +78,7 @@ def average(spectra: Spectra, over: str | Sequence[str]) -> Spectra:
         >>> bank = spectra.filter_bank((32, 32), J=3, L=4)
         >>> found = spectra.estimate(bank, jax.random.normal(jax.random.key(0), (32, 32)))
         >>> spectra.flatten(found).size, spectra.flatten(spectra.average(found, "angles")).size
-        (1065, 89)
+        (1113, 155)
 
     References:
         Morel, Rochette, Leonarduzzi, Bouchaud and Mallat, "Scale dependencies and self-similar models with

@@ -135,8 +135,8 @@ def paths(bank: Bank, over: str | Sequence[str] = ()) -> list[Path]:
     Example:
         >>> from jaxtheory.harmonic import spectra
         >>> table = spectra.paths(spectra.filter_bank((64,), J=2))
-        >>> len(table), table[-2].kind, table[-2].wavelets
-        (18, 'envelopes', (0, 1, 1))
+        >>> len(table), table[-1].kind, table[-1].wavelets, table[-1].part
+        (16, 'envelopes', (0, 1, 1), 'imaginary')
     """
     check_bank(bank)
     J, L = bank.J, bank.L
