@@ -132,12 +132,13 @@ def _estimate(bank: Bank, x: Array, power: Array | None, chunk: int | None) -> S
         cpu=partial(run, cache=CACHE, chains=CHAINS),
         default=partial(run, cache=MEMORY, chains=1),
     )
-    inverse = _inverse_root(square if power is None else power / scale**2)
+    # The square of the scale may overflow where the power does not.
+    inverse = _inverse_root(square if power is None else power / scale / scale)
     inner, outer = np.array(tables.phase_paths(bank.J, bank.L)).T
     one, other, _ = np.array(tables.envelope_paths(bank.J, bank.L)).T
     return Spectra(
         mean=mean,
-        power=square * scale**2,
+        power=square * scale * scale,
         sparsity=amount * inverse,
         phases=phases * (inverse[..., inner] * inverse[..., outer]),
         envelopes=envelopes * (inverse[..., one] * inverse[..., other]),
