@@ -8,7 +8,7 @@ Crops of textures, made periodic, are synthesized four times: with their power s
 and from one white noise by descent on the misfit of averaged scattering coefficients of order 1, of orders 1
 and 2, or of scattering spectra. The pictures are compared with the crop in statistics that none of them was
 fitted to: quantiles of the histogram, skewness and kurtosis of undecimated Daubechies wavelets, and
-scattering coefficients of another bank, the unitary spline wavelets at other angles. Distances of one
+scattering coefficients of another bank, of unitary spline wavelets with more angles. Distances of one
 texture are several times those of another, so that the logarithms of their ratios are averaged over crops.
 The distance to the other crop of the same texture is shown beside them.
 The full form takes about ten minutes on two cores.
