@@ -3,6 +3,8 @@
 - `wavelets`: the filters;
 - `scattering2d`: banks of filters, and the scattering transform of images;
 - `scattering1d`: the same for signals, and for recordings of any length;
+- `spectra`: scattering spectra of stationary signals and images, correlations of responses and their moduli;
+- `reconstruction`: signals and images from their coefficients, by descent;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
 - `deformation`: warps, rotations and dilations of images, and how large they are;
 - `surrogates`: random copies of images with the same spectrum and histogram;
