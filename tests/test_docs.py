@@ -170,6 +170,11 @@ def test_the_page_on_scattering_shows_what_it_says():
     assert shares[0] > shares[1] > shares[2] > shares[3]
     ours, copied = np.asarray(found["ours"])[1:], np.asarray(found["copied"])[1:]
     assert np.linalg.norm(ours - copied) > 0.1 * np.linalg.norm(ours)
+    np.testing.assert_allclose(found["of_ours"].power, found["of_copy"].power, rtol=1e-3)
+    lost, kept = (np.linalg.norm(found[name].phases) for name in ("of_copy", "of_ours"))
+    assert lost < kept / 2
+    assert found["summary"].ndim == 1
+    assert found["again"].residual < 0.1
     table = scattering1d.paths(found["of_sounds"])
     loudest = max(
         (one for one in zip(found["second"], table) if one[1].order == 2), key=lambda one: float(one[0])
