@@ -1,0 +1,186 @@
+"""Solid harmonic scattering coefficients of densities: integrals of powers of moduli."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Real
+
+from jaxtheory.core import checks
+from jaxtheory.core.dtypes import as_array, real_arrays
+from jaxtheory.core.types import AnyArray
+from jaxtheory.harmonic import chunks
+from jaxtheory.harmonic.magnitudes import scaled
+from jaxtheory.harmonic.scattering3d import responses
+from jaxtheory.harmonic.scattering3d.banks import Bank, check_bank
+
+CACHE = 2**15
+"""Pixels of densities that a processor works on at a time: their responses stay in its cache."""
+
+MEMORY = 2**24
+"""Pixels of densities that an accelerator works on at a time: some gigabytes with their responses."""
+
+
+class Path(NamedTuple):
+    """What a channel of the scattering coefficients holds."""
+
+    order: int
+    """The number of moduli on the path."""
+    scales: tuple[int, ...]
+    """The scales j of its wavelets, which are 2^j as wide as the finest ones."""
+    degree: int | None
+    """The degree l of its wavelets; `None` for the density itself."""
+
+
+def paths(bank: Bank) -> list[Path]:
+    """Return what each channel of `scatter` holds; the axis after the channels is that of the powers.
+
+    Args:
+        bank: A bank, from `filter_bank`.
+
+    Returns:
+        One entry a channel: order, scales and degree.
+
+    Example:
+        >>> from jaxtheory.harmonic import scattering3d
+        >>> scattering3d.paths(scattering3d.filter_bank((8, 8, 8), J=1, L=2))[-1]
+        Path(order=2, scales=(0, 1), degree=2)
+    """
+    scales = range(bank.J + 1)
+    found: list[tuple[int, ...]] = []
+    if bank.order >= 1:
+        found += [(j,) for j in scales]
+    if bank.order == 2:
+        found += [(j, k) for j in scales for k in scales if j < k]
+    return [Path(0, (), None)] + [Path(len(one), one, l) for one in found for l in range(bank.L + 1)]
+
+
+def _integrals(squares: Array, powers: tuple[float, ...]) -> Array:
+    """The integrals of powers of fields, from their squares (m, n, d, c, o): (d, c, powers)."""
+    zero = squares == 0
+    safe = jnp.where(zero, 1, squares)
+
+    def integral(power: float) -> Array:
+        # The derivative of a modulus is taken as zero where it is zero.
+        values = squares if power == 2 else jnp.where(zero, 0, safe ** (power / 2))
+        # In blocks: a plain sum in single precision would lose digits that the fields have.
+        planes = lax.optimization_barrier(jnp.sum(values, axis=0))
+        return jnp.sum(lax.optimization_barrier(jnp.sum(planes, axis=0)), axis=-1)
+
+    return jnp.stack([integral(power) for power in powers], axis=-1)
+
+
+def _modulus(squares: Array) -> Array:
+    zero = squares == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares)))
+
+
+def _coefficients(bank: Bank, powers: tuple[float, ...], wavelets: Any, x: Array) -> Array:
+    """The coefficients of densities (c, m, n, o) in the order of the channels: (c, C, powers)."""
+    x, scale = scaled(x, (-3, -2, -1))
+    x = jnp.transpose(x, (1, 2, 0, 3))[:, :, None]
+    axes, found = wavelets
+    integrals = [_integrals(x**2, powers)]
+    seconds = []
+    if bank.order >= 1:
+        wide = axes[0]
+        whole = responses.analyzed(x, wide)
+        for j in range(bank.J + 1):
+            seen = responses.narrowed(whole, wide, axes[j])
+            squares = lax.optimization_barrier(responses.squared(seen, axes[j], found[j], bank.L))
+            integrals.append(_integrals(squares, powers))
+            if bank.order == 2 and j < bank.J:
+                spectra = responses.analyzed(_modulus(squares), axes[j + 1])
+                for k in range(j + 1, bank.J + 1):
+                    seen = responses.narrowed(spectra, axes[j + 1], axes[k])
+                    squares = lax.optimization_barrier(responses.squared(seen, axes[k], found[k], bank.L))
+                    seconds.append(_integrals(squares, powers))
+    channels = jnp.moveaxis(jnp.concatenate(integrals + seconds), 1, 0)
+    return channels * scale.reshape(-1, 1, 1) ** np.array(powers, x.dtype)
+
+
+@partial(jax.jit, static_argnames=("powers", "chunk"))
+def _scatter(bank: Bank, x: Array, powers: tuple[float, ...], chunk: int | None) -> Array:
+    smallest = float(jnp.finfo(x.dtype).eps)
+    scales = range(bank.J + 1) if bank.order else ()
+    axes = [responses.grid(bank, j, smallest) for j in scales]
+    found = [responses.groups(bank, j, axes[j]) for j in scales]
+    program = partial(_coefficients, bank, powers, (axes, found))
+    pixels = int(np.prod(bank.shape))
+    return chunks.by_platform(
+        x,
+        bank.shape,
+        cpu=partial(_in_chunks, program, chunk=chunk or max(1, CACHE // pixels)),
+        default=partial(_in_chunks, program, chunk=chunk or max(1, MEMORY // pixels)),
+    )
+
+
+def _in_chunks(program: Callable[[Array], Array], x: Array, *, chunk: int) -> Array:
+    """A program on densities (n, M, N, O), at most `chunk` of them at a time."""
+    number = x.shape[0]
+    if not jax.export.is_symbolic_dim(number):
+        if chunk >= number:
+            return program(x)
+        chunk = -(-number // -(-number // chunk))
+    return chunks.in_steps(program, x, chunk)
+
+
+def scatter(
+    bank: Bank,
+    x: Real[AnyArray, "... M N O"],
+    powers: Sequence[float | int] = (0.5, 1.0, 2.0),
+    *,
+    chunk: int | None = None,
+) -> Float[Array, "... C powers"]:
+    r"""Return the solid harmonic scattering coefficients of densities.
+
+    Integrals $\int |x|^q$, $\int |U_{j,l} x|^q$ and $\int |U_{j,k,l} x|^q$, sums over pixels, with
+    $U_{j,l} x = (\sum_m |x \star \psi_{j,l,m}|^2)^{1/2}$ and
+    $U_{j,k,l} x = (\sum_m |U_{j,l} x \star \psi_{k,l,m}|^2)^{1/2}$, $j < k$. They do not change as a density
+    is translated or, up to the grid, rotated. Densities are periodic. Under `jax.export` their number may be
+    symbolic.
+
+    Args:
+        bank: The filters, from `filter_bank`, for densities of this shape.
+        x: The densities.
+        powers: The powers q, above 0.
+        chunk: The number of densities to work on at a time, at least 1; by default what fits into a
+            processor's cache, or some gigabytes on an accelerator.
+
+    Returns:
+        The coefficients of each channel, as `paths` names them, for each power. Without the first channel and
+        reshaped to (..., C', L + 1, powers) they are Kymatio's, which leaves the order 0 to the user.
+
+    Raises:
+        TypeError: If the densities are complex or not an array of numbers, `bank` is not a bank, or `powers`
+            is no sequence.
+        ValueError: If the densities are not of the bank's shape, a power is not above 0, or `chunk` is below
+            1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxtheory.harmonic import scattering3d
+        >>> bank = scattering3d.filter_bank((8, 8, 8), J=1, L=2)
+        >>> scattering3d.scatter(bank, jnp.ones((5, 8, 8, 8))).shape
+        (5, 10, 3)
+
+    References:
+        Michael Eickenberg, Georgios Exarchakis, Matthew Hirn, Stéphane Mallat and Louis Thiry, "Solid
+        harmonic wavelet scattering for predictions of molecule properties", 2018.
+    """
+    check_bank(bank)
+    powers = checks.entries("powers", powers, "a sequence of numbers, as (0.5, 1.0, 2.0)")
+    if not powers:
+        raise ValueError("powers is (): take at least one positive number")
+    for power in powers:
+        checks.positive("powers", power, one=True)
+    powers = tuple(float(as_array("powers", power)) for power in powers)
+    chunk = None if chunk is None else checks.count("chunk", chunk)
+    (bank, x), back = real_arrays(bank=bank, x=x)
+    checks.axes("x", x, "...", "M", "N", "O", sizes=bank.shape)
+    return back(_scatter(bank, x, powers, chunk))
