@@ -47,7 +47,7 @@ CASES = [
 
 def densities(number: int, size: int) -> np.ndarray:
     """The densities that every contestant transforms."""
-    return np.random.default_rng(0).standard_normal((number, size, size, size), np.float32)
+    return np.random.default_rng(0).random((number, size, size, size), np.float32)
 
 
 def projection(number: int, J: int, L: int) -> np.ndarray:
@@ -92,19 +92,15 @@ def products(size: int, J: int, L: int) -> list[tuple[Any, Any, int]]:
 
     bank = scattering3d.filter_bank((size,) * 3, J, L)
     smallest = float(np.finfo(np.float32).eps)
-    grids = [responses.grid(bank, j, smallest) for j in range(J + 1)]
-    sizes = [tuple(axis.waves().shape[1] for axis in grid) for grid in grids]
-    fields = [
-        [len(group.members) for group in responses.groups(bank, j, grid)] for j, grid in enumerate(grids)
-    ]
+    scales = [responses.wavelets(bank, j, responses.grid(bank, j, smallest)) for j in range(J + 1)]
+    sizes = [tuple(axis.number for axis in one.axes) for one in scales]
     whole = (size,) * 3
     found = [(whole, sizes[0], 1)]
-    for j in range(J + 1):
-        found += [(sizes[j], whole, number) for number in fields[j]]
+    for j, one in enumerate(scales):
+        found.append((sizes[j], whole, len(one.fields)))
         if j < J:
             found.append((whole, sizes[j + 1], L + 1))
-        for k in range(j + 1, J + 1):
-            found += [(sizes[k], whole, number) for number in fields[k]]
+        found += [(sizes[k], whole, len(scales[k].fields)) for k in range(j + 1, J + 1)]
     return found
 
 

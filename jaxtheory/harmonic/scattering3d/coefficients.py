@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.export
@@ -16,8 +16,16 @@ from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic import chunks
 from jaxtheory.harmonic.magnitudes import scaled
-from jaxtheory.harmonic.scattering3d import responses
 from jaxtheory.harmonic.scattering3d.banks import Bank, check_bank
+from jaxtheory.harmonic.scattering3d.responses import (
+    Grid,
+    Wavelets,
+    analyzed,
+    grid,
+    narrowed,
+    squared,
+    wavelets,
+)
 
 CACHE = 2**15
 """Pixels of densities that a processor works on at a time: their responses stay in its cache."""
@@ -60,57 +68,82 @@ def paths(bank: Bank) -> list[Path]:
     return [Path(0, (), None)] + [Path(len(one), one, l) for one in found for l in range(bank.L + 1)]
 
 
-def _integrals(squares: Array, powers: tuple[float, ...]) -> Array:
-    """The integrals of powers of fields, from their squares (m, n, d, c, o): (d, c, powers)."""
-    zero = squares == 0
-    safe = jnp.where(zero, 1, squares)
-
-    def integral(power: float) -> Array:
-        # The derivative of a modulus is taken as zero where it is zero.
-        values = squares if power == 2 else jnp.where(zero, 0, safe ** (power / 2))
-        # In blocks: a plain sum in single precision would lose digits that the fields have.
-        planes = lax.optimization_barrier(jnp.sum(values, axis=0))
-        return jnp.sum(lax.optimization_barrier(jnp.sum(planes, axis=0)), axis=-1)
-
-    return jnp.stack([integral(power) for power in powers], axis=-1)
-
-
 def _modulus(squares: Array) -> Array:
+    """Square roots, whose derivative is taken as zero where they are zero."""
     zero = squares == 0
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares)))
 
 
-def _coefficients(bank: Bank, powers: tuple[float, ...], wavelets: Any, x: Array) -> Array:
+def _power(squares: Array, power: float) -> Array:
+    """A power of moduli, from their squares."""
+    if power == 2:
+        return squares
+    if power in (0.5, 1):
+        # Roots are much faster than powers.
+        return _modulus(squares) if power == 1 else _modulus(_modulus(squares))
+    zero = squares == 0
+    return jnp.where(zero, 0, jnp.where(zero, 1, squares) ** (power / 2))
+
+
+def _sums(fields: Array) -> Array:
+    """The sums of fields along their first axis, as products with a vector of ones."""
+    # In blocks, axis by axis: a plain sum in single precision would lose digits that the fields have.
+    ones = jnp.ones(fields.shape[0], fields.dtype)
+    return jnp.tensordot(ones, fields, 1, precision="highest")
+
+
+def _planes(squares: Array, powers: tuple[float, ...]) -> Array:
+    """The sums of powers of fields along the first axis, from their squares (m, n, d, c, o): (n, q d, c, o)."""
+    return _sums(lax.optimization_barrier(jnp.concatenate([_power(squares, q) for q in powers], axis=2)))
+
+
+def _coefficients(bank: Bank, powers: tuple[float, ...], found: Sequence[Wavelets], x: Array) -> Array:
     """The coefficients of densities (c, m, n, o) in the order of the channels: (c, C, powers)."""
     x, scale = scaled(x, (-3, -2, -1))
     x = jnp.transpose(x, (1, 2, 0, 3))[:, :, None]
-    axes, found = wavelets
-    integrals = [_integrals(x**2, powers)]
-    seconds = []
-    if bank.order >= 1:
-        wide = axes[0]
-        whole = responses.analyzed(x, wide)
-        for j in range(bank.J + 1):
-            seen = responses.narrowed(whole, wide, axes[j])
-            squares = lax.optimization_barrier(responses.squared(seen, axes[j], found[j], bank.L))
-            integrals.append(_integrals(squares, powers))
-            if bank.order == 2 and j < bank.J:
-                spectra = responses.analyzed(_modulus(squares), axes[j + 1])
-                for k in range(j + 1, bank.J + 1):
-                    seen = responses.narrowed(spectra, axes[j + 1], axes[k])
-                    squares = lax.optimization_barrier(responses.squared(seen, axes[k], found[k], bank.L))
-                    seconds.append(_integrals(squares, powers))
-    channels = jnp.moveaxis(jnp.concatenate(integrals + seconds), 1, 0)
-    return channels * scale.reshape(-1, 1, 1) ** np.array(powers, x.dtype)
+    planes = [_planes(x**2, powers)]
+    # What the wavelets of the next scales are applied to, and the waves of its weights: x, then its moduli.
+    sources: list[tuple[Array, Grid]] = []
+    if found:
+        whole = analyzed(x, found[0].axes)
+        sources = [(jnp.broadcast_to(whole, (*whole.shape[:2], bank.L + 1, *whole.shape[3:])), found[0].axes)]
+    for j, one in enumerate(found):
+
+        def passed(seen: Array, one: Wavelets = one) -> tuple[Array, Array]:
+            """The moduli of one source at a scale, squared, and the sums of their powers."""
+            squares = lax.optimization_barrier(squared(seen, one, bank.L))
+            return squares, _planes(squares, powers)
+
+        seen = [narrowed(weights, axes, one.axes) for weights, axes in sources]
+        if len(seen) == 1:
+            squares, sums = passed(seen[0])
+            planes.append(sums)
+        else:
+            # One after the other, so that responses stay in the cache, and by one program.
+            (squares, *_), sums = lax.map(passed, jnp.stack(seen))
+            planes += list(sums)
+        if bank.order == 2 and j < bank.J:
+            sources.append((analyzed(_modulus(squares), found[j + 1].axes), found[j + 1].axes))
+    by_power = [one.reshape(one.shape[0], len(powers), -1, *one.shape[2:]) for one in planes]
+    lines = _sums(jnp.concatenate(by_power, axis=2))
+    channels = jnp.tensordot(lines, jnp.ones(lines.shape[-1], x.dtype), 1, precision="highest")
+    channels = jnp.moveaxis(channels, (0, 1, 2), (2, 1, 0))
+    return channels[:, _order(bank)] * scale.reshape(-1, 1, 1) ** np.array(powers, x.dtype)
+
+
+def _order(bank: Bank) -> np.ndarray:
+    """Where the channels, in their order, are among those that go by the last scale of their path."""
+    table = paths(bank)
+    walked = sorted(table, key=lambda path: (max(path.scales, default=-1), path.order, path.scales))
+    return np.array([walked.index(path) for path in table])
 
 
 @partial(jax.jit, static_argnames=("powers", "chunk"))
 def _scatter(bank: Bank, x: Array, powers: tuple[float, ...], chunk: int | None) -> Array:
     smallest = float(jnp.finfo(x.dtype).eps)
     scales = range(bank.J + 1) if bank.order else ()
-    axes = [responses.grid(bank, j, smallest) for j in scales]
-    found = [responses.groups(bank, j, axes[j]) for j in scales]
-    program = partial(_coefficients, bank, powers, (axes, found))
+    found = [wavelets(bank, j, grid(bank, j, smallest)) for j in scales]
+    program = partial(_coefficients, bank, powers, found)
     pixels = int(np.prod(bank.shape))
     return chunks.by_platform(
         x,

@@ -117,12 +117,12 @@ def test_lower_orders_are_the_first_channels(rng, order):
 
 def test_coefficients_are_homogeneous_as_far_as_the_dtype_goes(rng):
     bank = scattering3d.filter_bank((8, 8, 8), 1, 1)
-    powers = np.array([0.5, 1.0])
+    powers = (0.5, 1.0)
     x = np.float32(rng.standard_normal((8, 8, 8)))
     expected = np.asarray(scattering3d.scatter(bank, x, powers), float)
     for scale in (1e-25, 1e25):
         found = np.asarray(scattering3d.scatter(bank, np.float32(scale) * x, powers), float)
-        np.testing.assert_allclose(found / np.float64(np.float32(scale)) ** powers, expected, rtol=1e-4)
+        np.testing.assert_allclose(found / np.float64(np.float32(scale)) ** np.array(powers), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("number", [5, *(pytest.param(n, marks=pytest.mark.beyond) for n in (1, 4))])
