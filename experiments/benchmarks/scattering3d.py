@@ -1,9 +1,10 @@
 """Scattering of densities, forward and with the gradient of a projection, against Kymatio and bare products.
 
-Densities are random, in single precision. The gradient is that of a fixed random projection of the coefficients
-with respect to the densities. The limit is made of the matrix products that the same coefficients need here, of
-the same shapes and numbers, and nothing else; reverse mode needs them twice. Kymatio gives no order 0, and so
-none is compared. Its NumPy form has no gradient, and its eager JAX form is not timed at it.
+Densities are random, in single precision. The gradient is that of a fixed random projection of the
+coefficients with respect to the densities. The limit is made of the matrix products that the same
+coefficients need here, of the same shapes and numbers, and nothing else; reverse mode needs them twice.
+Kymatio gives no order 0, and so none is compared. Its NumPy form has no gradient, and its eager JAX form is
+not timed at it.
 """
 
 from collections.abc import Callable
@@ -27,8 +28,14 @@ SIZES = {
 }
 PEERS = (JITTED, "kymatio jax", TORCH, "kymatio numpy")
 STEADY = {
-    "4 x 32^3, J = 2, L = 3": [faster(1.4, than=JITTED, aim=1.5), *(faster(1.4, than=one) for one in PEERS[1:])],
-    "1 x 64^3, J = 2, L = 2": [faster(1.1, than=JITTED, aim=2.0), *(faster(1.1, than=one) for one in PEERS[1:])],
+    "4 x 32^3, J = 2, L = 3": [
+        faster(1.4, than=JITTED, aim=1.5),
+        *(faster(1.4, than=one) for one in PEERS[1:]),
+    ],
+    "1 x 64^3, J = 2, L = 2": [
+        faster(1.1, than=JITTED, aim=2.0),
+        *(faster(1.1, than=one) for one in PEERS[1:]),
+    ],
 }
 START = faster(1 / 1.3, than=JITTED, quantity="first call")
 """A first call may take 1.3 times as long."""
@@ -92,7 +99,7 @@ def products(size: int, J: int, L: int) -> list[tuple[Any, Any, int]]:
 
     bank = scattering3d.filter_bank((size,) * 3, J, L)
     smallest = float(np.finfo(np.float32).eps)
-    scales = [responses.wavelets(bank, j, responses.grid(bank, j, smallest)) for j in range(J + 1)]
+    scales = [responses.on_waves(bank, j, responses.grid(bank, j, smallest)) for j in range(J + 1)]
     sizes = [tuple(axis.number for axis in one.axes) for one in scales]
     whole = (size,) * 3
     found = [(whole, sizes[0], 1)]

@@ -1,11 +1,11 @@
 """Molecules: charges and positions of their atoms, with the energies that bind them.
 
-The molecules of the G2/97 set travel inside ASE, those of QM9 inside the package `qm9pack`; a folder gives QM7, as
-the file of quantum-machine.org. Nothing is ever downloaded.
+The molecules of the G2/97 set travel inside ASE, those of QM9 inside the package `qm9pack`; a folder gives
+QM7, as the file of quantum-machine.org. Nothing is ever downloaded.
 
-Conventions: positions are in angstroms; energies are atomization energies in kcal/mol, that of the molecule minus
-those of its atoms, negative where it is bound. Molecules with fewer atoms than the largest are filled up with
-atoms of charge 0 at the origin.
+Conventions: positions are in angstroms; energies are atomization energies in kcal/mol, that of the molecule
+minus those of its atoms, negative where it is bound. Molecules with fewer atoms than the largest are filled
+up with atoms of charge 0 at the origin.
 """
 
 import ast
@@ -26,8 +26,8 @@ BOHR = 0.529177210903
 HARTREE = 627.5094740631
 """The atomic unit of energy in kcal/mol (CODATA 2018, thermochemical calorie)."""
 SYMBOLS = {
-    "H": 1, "Li": 3, "Be": 4, "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 11, "Al": 13, "Si": 14, "P": 15, "S": 16,
-    "Cl": 17,
+    "H": 1, "Li": 3, "Be": 4, "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 11, "Al": 13, "Si": 14, "P": 15,
+    "S": 16, "Cl": 17,
 }  # fmt: skip
 """The nuclear charges of the elements that occur."""
 FREE_ATOMS = {"H": -0.500273, "C": -37.846772, "N": -54.583861, "O": -75.064579, "F": -99.718730}
@@ -111,8 +111,8 @@ class Molecules:
 def load(source: Path | str | None = None) -> Molecules:
     """Read QM7 from a folder, or the molecules of the G2/97 set that ASE carries.
 
-    Those of G2 have experimental energies, from enthalpies of formation with computed corrections, and geometries
-    of MP2. Single atoms are left out.
+    Those of G2 have experimental energies, from enthalpies of formation with computed corrections, and
+    geometries of MP2. Single atoms are left out.
 
     Args:
         source: A folder with `qm7.mat` of quantum-machine.org: 7,165 molecules with atomization energies of
@@ -183,7 +183,9 @@ def _qm7(file: Path) -> Molecules:
         raise DataError(f"{file} is no whole file of MATLAB ({reason[0]}): fetch it again") from error
     missing = [name for name in ("Z", "R", "T") if name not in content]
     if missing:
-        raise DataError(f"{file} lacks {' and '.join(missing)}: QM7 has charges Z, positions R and energies T")
+        raise DataError(
+            f"{file} lacks {' and '.join(missing)}: QM7 has charges Z, positions R and energies T"
+        )
     charges, positions, energies = content["Z"], content["R"], np.ravel(content["T"])
     wanted = (*np.shape(charges), 3)
     if charges.ndim != 2 or np.shape(positions) != wanted or len(energies) != len(charges):
@@ -197,7 +199,9 @@ def _qm7(file: Path) -> Molecules:
     known = {0, *SYMBOLS.values()}
     strange = set(np.unique(charges).tolist()) - known
     if strange:
-        raise DataError(f"{file} has the charge {min(strange):g}, which is that of none of {', '.join(SYMBOLS)}")
+        raise DataError(
+            f"{file} has the charge {min(strange):g}, which is that of none of {', '.join(SYMBOLS)}"
+        )
     names = tuple(f"QM7 {index}" for index in range(len(charges)))
     return _described(
         charges.astype(np.int32),
@@ -240,7 +244,7 @@ def qm9(*, most_heavy: int = 9) -> Molecules:
         for symbols, where, energy, name in _rows(file, most_heavy):
             charges.append([SYMBOLS[one] for one in symbols])
             positions.append(where)
-            energies.append((energy - sum(FREE_ATOMS[one] for one in symbols)) * HARTREE)
+            energies.append(energy)
             names.append(name)
     few = "" if most_heavy == 9 else f" with at most {most_heavy} heavy atoms"
     origin = f"{len(names):,} molecules of QM9{few}, from qm9pack"
@@ -248,7 +252,7 @@ def qm9(*, most_heavy: int = 9) -> Molecules:
 
 
 def _rows(file: Path, most_heavy: int) -> Iterator[tuple[list[str], np.ndarray, float, str]]:
-    """Elements, positions, energy and name of the molecules in a file of qm9pack."""
+    """Elements, positions, atomization energy and name of the molecules in a file of qm9pack."""
     if not file.is_file():
         raise MissingDataError(f"qm9pack lacks {file.name}: {_MOLECULES} --force-reinstall")
     with file.open(newline="", encoding="utf-8") as lines:
@@ -260,15 +264,18 @@ def _rows(file: Path, most_heavy: int) -> Iterator[tuple[list[str], np.ndarray, 
                     continue
                 where = np.array(ast.literal_eval(row["XYZ_Ang"]), float).reshape(len(symbols), 3)
                 energy = float(row["InternalEnergy_0K_au"])
-                strange = set(symbols) - set(FREE_ATOMS)
-                if strange or not (np.isfinite(where).all() and np.isfinite(energy)):
-                    raise ValueError(f"what is no number, or the element {min(strange, default='none')}")
+                energy -= sum(FREE_ATOMS[one] for one in symbols)
             except (KeyError, TypeError, ValueError, SyntaxError) as error:
                 raise DataError(
                     f"{file}, line {number}, holds no molecule of QM9 ({type(error).__name__}: {error}): "
                     f"{_MOLECULES} --force-reinstall"
                 ) from error
-            yield symbols, where, energy, f"QM9 {row['Index']}"
+            if not (np.isfinite(where).all() and np.isfinite(energy)):
+                raise DataError(
+                    f"{file}, line {number}, holds what is not a finite number: {_MOLECULES} "
+                    "--force-reinstall"
+                )
+            yield symbols, where, energy * HARTREE, f"QM9 {row['Index']}"
 
 
 def _padded(

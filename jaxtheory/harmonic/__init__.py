@@ -3,8 +3,9 @@
 - `wavelets`: the filters;
 - `scattering2d`: banks of filters, and the scattering transform of images;
 - `scattering1d`: the same for signals, and for recordings of any length;
+- `scattering3d`: solid harmonic wavelets, and the scattering transform of densities;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
-- `deformation`: warps, rotations and dilations of images, and how large they are;
+- `deformation`: warps of images, and how large they are; densities and molecules, turned and moved;
 - `surrogates`: random copies of images with the same spectrum and histogram;
 - `chunks`: programs on some signals or images at a time;
 - `magnitudes`: moduli that neither overflow nor vanish;

@@ -1,7 +1,7 @@
 """Images and densities between their pixels: cubic splines through them, moved by displacements.
 
-Conventions: images are `(..., H, W)`, displacements `(..., 2, H, W)` in pixels along height and width; densities have
-three axes, and their displacements three components.
+Conventions: images are `(..., H, W)`, displacements `(..., 2, H, W)` in pixels along height and width;
+densities have three axes, and their displacements three components.
 """
 
 from typing import Literal

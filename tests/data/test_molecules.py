@@ -23,7 +23,9 @@ def test_the_molecules_of_g2_are_as_ase_has_them(of_g2):
         there = of_g2.charges[index] > 0
         np.testing.assert_array_equal(of_g2.positions[index, there], g2.data[name]["positions"])
         assert not of_g2.positions[index, ~there].any()
-        distances = np.linalg.norm(of_g2.positions[index, there, None] - of_g2.positions[index, there], axis=-1)
+        distances = np.linalg.norm(
+            of_g2.positions[index, there, None] - of_g2.positions[index, there], axis=-1
+        )
         # Bonds are not shorter than that of hydrogen.
         assert distances[~np.eye(there.sum(), dtype=bool)].min() > 0.7
 
@@ -53,7 +55,7 @@ def test_some_molecules_have_a_digest_of_their_own(of_g2):
     assert some.charges.shape[1] == max((of_g2.charges[[1, 4]] > 0).sum(1))
     assert some.description == "2 of 148 molecules of the G2/97 set, from ASE"
     assert some.digest != of_g2.digest == molecules.load().digest
-    with pytest.raises(ValueError, match="^indices are none: take at least one molecule$"):
+    with pytest.raises(ValueError, match=r"^indices are none: take at least one molecule$"):
         of_g2.chosen(np.array([], int))
 
 
@@ -81,7 +83,10 @@ def test_qm7_is_read_in_angstroms(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"T": np.zeros((1, 3))}, r"qm7\.mat has charges \(2, 5\), positions \(2, 5, 3\) and 3 energies: QM7"),
+        (
+            {"T": np.zeros((1, 3))},
+            r"qm7\.mat has charges \(2, 5\), positions \(2, 5, 3\) and 3 energies: QM7",
+        ),
         ({"R": np.zeros((2, 4, 3))}, r"qm7\.mat has charges \(2, 5\), positions \(2, 4, 3\) and 2 energies"),
         ({"R": np.full((2, 5, 3), np.nan)}, r"qm7\.mat holds what is not a finite number: fetch it again$"),
         ({"Z": np.full((2, 5), 43)}, r"qm7\.mat has the charge 43, which is that of none of H, Li, "),
@@ -108,14 +113,15 @@ def test_files_of_qm7_that_are_broken_or_missing(tmp_path):
     with pytest.raises(DataError, match=r"qm7\.mat (is no whole file of MATLAB|lacks )"):
         molecules.load(tmp_path)
     savemat(file, {"Z": of_qm7()["Z"]})
-    with pytest.raises(DataError, match=r"qm7\.mat lacks R and T: QM7 has charges Z, positions R and energies T$"):
+    with pytest.raises(
+        DataError, match=r"qm7\.mat lacks R and T: QM7 has charges Z, positions R and energies T$"
+    ):
         molecules.load(tmp_path)
 
 
 HEADER = "XYZ_file,Index,Elements,XYZ_Ang,InternalEnergy_0K_au\n"
 ROWS = (
-    "a.xyz,1,\"['C','H','H','H','H']\",\"[[0,0,0],[0.63,0.63,0.63],[0.63,-0.63,-0.63],[-0.63,0.63,-0.63],"
-    '[-0.63,-0.63,0.63]]",-40.47893\n',
+    "a.xyz,1,\"['C','H','H','H','H']\",\"[[0,0,0],[1,1,1],[1,-1,-1],[-1,1,-1],[-1,-1,1]]\",-40.47893\n",
     "b.xyz,3,\"['O','H','H']\",\"[[0,0,0.12],[0,0.76,-0.47],[0,-0.76,-0.47]]\",-76.404702\n",
     "c.xyz,7,\"['C','C']\",\"[[0,0,0],[0,0,1.2]]\",-75.9\n",
 )
@@ -150,10 +156,9 @@ def test_qm9_is_read_as_it_lies(package):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("d,9,\"['C']\",\"[[0,0]]\",-3\n", "ValueError: cannot reshape"),
-        ("d,9,\"['C'\",\"[[0,0,0]]\",-3\n", "SyntaxError"),
-        ("d,9,\"['Xe']\",\"[[0,0,0]]\",-3\n", "the element Xe"),
-        ("d,9,\"['C']\",\"[[0,0,0]]\",nan\n", "what is no number"),
+        ('d,9,"[\'C\']","[[0,0]]",-3\n', "ValueError: cannot reshape"),
+        ('d,9,"[\'C\'","[[0,0,0]]",-3\n', "SyntaxError"),
+        ('d,9,"[\'Xe\']","[[0,0,0]]",-3\n', "KeyError: 'Xe'"),
         ("d,9\n", "ValueError|TypeError"),
     ],
 )
@@ -164,18 +169,29 @@ def test_rows_of_qm9_that_are_broken(package, row, message):
         molecules.qm9()
 
 
+def test_energies_of_qm9_that_are_no_numbers(package):
+    with (package / "qm9_part2.csv").open("a") as file:
+        file.write(ROWS[2].replace("-75.9", "nan"))
+    with pytest.raises(DataError, match=r"qm9_part2\.csv, line 3, holds what is not a finite number: pip"):
+        molecules.qm9()
+
+
 def test_files_of_qm9_that_are_missing(package, monkeypatch):
-    with pytest.raises(ValueError, match="^most_heavy is 0: take a whole number from 1 to 9$"):
+    with pytest.raises(ValueError, match=r"^most_heavy is 0: take a whole number from 1 to 9$"):
         molecules.qm9(most_heavy=0)
     (package / "qm9_part3.csv").unlink()
     with pytest.raises(MissingDataError, match=re.escape("qm9pack lacks qm9_part3.csv: pip install")):
         molecules.qm9()
-    monkeypatch.setattr(molecules, "find_spec", lambda name: None)
-    with pytest.raises(MissingDataError, match=r"^QM9 comes with qm9pack, which is not installed: pip install"):
+    monkeypatch.setattr(molecules, "find_spec", lambda _: None)
+    with pytest.raises(
+        MissingDataError, match=r"^QM9 comes with qm9pack, which is not installed: pip install"
+    ):
         molecules.qm9()
 
 
 def test_without_ase_there_are_no_molecules(monkeypatch):
     monkeypatch.setitem(sys.modules, "ase.data", None)
-    with pytest.raises(MissingDataError, match="^the molecules of G2 come with ASE, which cannot be imported"):
+    with pytest.raises(
+        MissingDataError, match=r"^the molecules of G2 come with ASE, which cannot be imported"
+    ):
         molecules.load()

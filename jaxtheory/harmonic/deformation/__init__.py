@@ -1,13 +1,13 @@
 r"""Deformations of images and densities, and how large they are: $L_\tau x(u) = x(u - \tau(u))$.
 
-`warp` moves the pixels of images by any displacement, `translate`, `dilate` and `rotate` by those of their names;
-`displacement_norms` measures a displacement, and `random_displacement` draws one. `translate_density` and
-`rotate_density` move densities of three dimensions, `rotate_positions` the atoms of a molecule, and
+`warp` moves the pixels of images by any displacement, `translate`, `dilate` and `rotate` by those of their
+names; `displacement_norms` measures a displacement, and `random_displacement` draws one. `translate_density`
+and `rotate_density` move densities of three dimensions, `rotate_positions` the atoms of a molecule, and
 `rotation_matrix` turns about an axis.
 
-Conventions: images are `(..., H, W)`, densities `(..., M, N, O)`, positions `(..., atoms, 3)`; a displacement $\tau$ is
-`(..., 2, H, W)` in pixels. Leading axes broadcast. What lies between pixels is the cubic spline through them; a
-translation of a periodic image or density is exact.
+Conventions: images are `(..., H, W)`, densities `(..., M, N, O)`, positions `(..., atoms, 3)`; a displacement
+$\tau$ is `(..., 2, H, W)` in pixels. Leading axes broadcast. What lies between pixels is the cubic spline
+through them; a translation of a periodic image or density is exact.
 """
 
 from jaxtheory.harmonic.deformation.densities import (

@@ -1,8 +1,9 @@
 r"""Rotations and translations of densities of three dimensions, and of the atoms of molecules.
 
-Conventions: densities are `(..., M, N, O)`, positions `(..., atoms, 3)`, in the same three coordinates. A density is
-turned about the middle of its box, positions about the origin, which are the same point where densities are made of
-positions. A density between its pixels is the cubic spline through them; a translation is exact.
+Conventions: densities are `(..., M, N, O)`, positions `(..., atoms, 3)`, in the same three coordinates. A
+density is turned about the middle of its box, positions about the origin, which are the same point where
+densities are made of positions. A density between its pixels is the cubic spline through them; a translation
+is exact.
 """
 
 from functools import partial

@@ -1,8 +1,8 @@
 """Warps of images: translations, dilations, rotations, and any other displacement of their pixels.
 
-Conventions: images are `(..., H, W)`; a displacement is `(..., 2, H, W)` in pixels, along height and width. Leading
-axes of images and displacements broadcast. Images are interpolated by cubic splines that pass through the pixels; a
-translation of a periodic image is exact.
+Conventions: images are `(..., H, W)`; a displacement is `(..., 2, H, W)` in pixels, along height and width.
+Leading axes of images and displacements broadcast. Images are interpolated by cubic splines that pass through
+the pixels; a translation of a periodic image is exact.
 """
 
 from functools import partial

@@ -29,7 +29,7 @@ class Bank:
     L: int = static()
     """The largest degree of the harmonics."""
     sigma_0: float = static()
-    """The standard deviation of the finest wavelets' Gaussian in pixels; at scale j it is 2^j times as wide."""
+    """The standard deviation of the finest wavelets' Gaussian, in pixels; at scale j it is 2^j times that."""
     order: int = static()
     """The largest order of the coefficients."""
 
@@ -80,7 +80,9 @@ def filter_bank(
         raise ValueError(f"sigma_0 is {sigma_0}: take a positive number")
     widest = sigma_0 * 2**J
     if min(shape) < widest:
-        raise ValueError(f"shape is {shape}: take at least 2^J sigma_0 = {widest:g} along each axis, or a lower J")
+        raise ValueError(
+            f"shape is {shape}: take at least 2^J sigma_0 = {widest:g} along each axis, or a lower J"
+        )
     found = [
         [filters.wavelet(one, sigma_0 * 2**j, shape) for one in filters.harmonics(L)] for j in range(J + 1)
     ]

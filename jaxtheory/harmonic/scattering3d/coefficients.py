@@ -23,8 +23,8 @@ from jaxtheory.harmonic.scattering3d.responses import (
     analyzed,
     grid,
     narrowed,
+    on_waves,
     squared,
-    wavelets,
 )
 
 CACHE = 2**15
@@ -65,7 +65,9 @@ def paths(bank: Bank) -> list[Path]:
         found += [(j,) for j in scales]
     if bank.order == 2:
         found += [(j, k) for j in scales for k in scales if j < k]
-    return [Path(0, (), None)] + [Path(len(one), one, l) for one in found for l in range(bank.L + 1)]
+    return [Path(0, (), None)] + [
+        Path(len(one), one, degree) for one in found for degree in range(bank.L + 1)
+    ]
 
 
 def _modulus(squares: Array) -> Array:
@@ -93,7 +95,7 @@ def _sums(fields: Array) -> Array:
 
 
 def _planes(squares: Array, powers: tuple[float, ...]) -> Array:
-    """The sums of powers of fields along the first axis, from their squares (m, n, d, c, o): (n, q d, c, o)."""
+    """The sums of powers of fields along the first axis, (n, q d, c, o), from squares (m, n, d, c, o)."""
     return _sums(lax.optimization_barrier(jnp.concatenate([_power(squares, q) for q in powers], axis=2)))
 
 
@@ -120,7 +122,7 @@ def _coefficients(bank: Bank, powers: tuple[float, ...], found: Sequence[Wavelet
             planes.append(sums)
         else:
             # One after the other, so that responses stay in the cache, and by one program.
-            (squares, *_), sums = lax.map(passed, jnp.stack(seen))
+            (squares, *_), sums = lax.map(jax.checkpoint(passed, prevent_cse=False), jnp.stack(seen))
             planes += list(sums)
         if bank.order == 2 and j < bank.J:
             sources.append((analyzed(_modulus(squares), found[j + 1].axes), found[j + 1].axes))
@@ -142,7 +144,7 @@ def _order(bank: Bank) -> np.ndarray:
 def _scatter(bank: Bank, x: Array, powers: tuple[float, ...], chunk: int | None) -> Array:
     smallest = float(jnp.finfo(x.dtype).eps)
     scales = range(bank.J + 1) if bank.order else ()
-    found = [wavelets(bank, j, grid(bank, j, smallest)) for j in scales]
+    found = [on_waves(bank, j, grid(bank, j, smallest)) for j in scales]
     program = partial(_coefficients, bank, powers, found)
     pixels = int(np.prod(bank.shape))
     return chunks.by_platform(

@@ -72,8 +72,8 @@ def _check_inside(charges: np.ndarray, positions: np.ndarray, shape: tuple[int, 
         axis = np.argwhere(outside)[0][-1]
         found = np.broadcast_to(positions, outside.shape)[outside][0]
         raise ValueError(
-            f"positions hold {found:g} along axis {axis}: take numbers from {-half[axis]:g} to {half[axis]:g}, "
-            f"as the box has {shape[axis]} pixels there"
+            f"positions hold {found:g} along axis {axis}: take numbers from {-half[axis]:g} to "
+            f"{half[axis]:g}, as the box has {shape[axis]} pixels"
         )
 
 

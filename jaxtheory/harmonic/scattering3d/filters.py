@@ -1,7 +1,7 @@
-"""Solid harmonic wavelets of three dimensions, as Fourier transforms on a grid, in Kymatio 0.3's normalization.
+"""Solid harmonic wavelets as Fourier transforms on a grid, with the normalization of Kymatio 0.3.
 
-A wavelet of degree l is a solid harmonic times a Gaussian, and so is its Fourier transform. In the real basis of
-harmonics it is even or odd along each axis, so that frequencies that are not negative hold all of it.
+A wavelet of degree l is a solid harmonic times a Gaussian, and so is its Fourier transform. In the real basis
+of harmonics it is even or odd along each axis, so that frequencies that are not negative hold all of it.
 """
 
 import math
@@ -60,7 +60,7 @@ def solid(harmonic: Harmonic, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np
 
 
 def _norm(degree: int) -> float:
-    """The factor of a wavelet's transform: the wavelets of a degree have a mass that does not depend on it."""
+    """The factor of a wavelet's transform, which is Kymatio's."""
     if degree % 2 == 0:
         mass = math.sqrt(degree + 0.5) * 2 * math.pi * math.prod(range(degree + 1, 0, -2))
     else:

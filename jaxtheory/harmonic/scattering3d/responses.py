@@ -1,13 +1,13 @@
 """The responses of densities to the wavelets of a scale, as sums over real waves, axis by axis.
 
-A real density is a sum of products of waves cas(t) = cos(t) + sin(t), Hartley's. A wavelet that is even along an axis
-multiplies them by its transform. One that is odd does so, too, and turns the result around along the axis. So all
-wavelets share three products of matrices, which are faster than Fourier transforms on grids of up to some hundred
-pixels, and wide wavelets need few waves.
+A real density is a sum of products of waves cas(t) = cos(t) + sin(t), Hartley's. A wavelet that is even along
+an axis multiplies them by its transform. One that is odd does so, too, and turns the result around along the
+axis. So all wavelets share three products of matrices, which are faster than Fourier transforms on grids of
+up to some hundred pixels, and wide wavelets need few waves.
 
-Conventions: fields are `(m, n, d, c, o)`, with the axes of the grid first, second and last, so that every product is
-one of matrices as they lie in memory; d counts fields of a density and c densities. Waves along an axis are those of
-the frequencies from the lowest, which is negative, to the highest.
+Conventions: fields are `(m, n, d, c, o)`, with the axes of the grid first, second and last, so that every
+product is one of matrices as they lie in memory; d counts fields of a density and c densities. Waves along an
+axis are those of the frequencies from the lowest, which is negative, to the highest.
 """
 
 from typing import NamedTuple
@@ -119,11 +119,11 @@ class Wavelets(NamedTuple):
     """The waves."""
 
 
-def wavelets(bank: Bank, j: int, axes: Grid) -> Wavelets:
+def on_waves(bank: Bank, j: int, axes: Grid) -> Wavelets:
     """Return the wavelets of a scale as weights of the waves along the axes.
 
-    Kymatio takes the highest frequency of an even size as a negative one, so that wavelets that are odd along the
-    axis multiply it by i: where it counts, the imaginary parts of their responses are fields of their own.
+    Kymatio takes the highest frequency of an even size as a negative one, so that wavelets that are odd along
+    the axis multiply it by i: where it counts, the imaginary parts of responses are fields of their own.
 
     Args:
         bank: The bank.

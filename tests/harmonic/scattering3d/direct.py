@@ -1,4 +1,4 @@
-"""Solid harmonic scattering as Kymatio 0.3 defines it, in NumPy, which the tests of several modules compare with."""
+"""Solid harmonic scattering in NumPy, as Kymatio 0.3 defines it, which the tests compare with."""
 
 import math
 

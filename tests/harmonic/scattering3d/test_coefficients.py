@@ -62,9 +62,7 @@ def test_energies_are_those_of_parseval(rng, x64):
     assert s[0] == pytest.approx((x**2).sum())
 
 
-@pytest.mark.parametrize(
-    ("size", "J", "L"), [(16, 1, 2), pytest.param(32, 2, 3, marks=pytest.mark.beyond)]
-)
+@pytest.mark.parametrize(("size", "J", "L"), [(16, 1, 2), pytest.param(32, 2, 3, marks=pytest.mark.beyond)])
 def test_single_precision_stays_close_to_double(rng, size, J, L):
     x = np.float32(rng.standard_normal((2, size, size, size)))
     s = scattering3d.scatter(scattering3d.filter_bank((size,) * 3, J, L), x)
@@ -122,7 +120,9 @@ def test_coefficients_are_homogeneous_as_far_as_the_dtype_goes(rng):
     expected = np.asarray(scattering3d.scatter(bank, x, powers), float)
     for scale in (1e-25, 1e25):
         found = np.asarray(scattering3d.scatter(bank, np.float32(scale) * x, powers), float)
-        np.testing.assert_allclose(found / np.float64(np.float32(scale)) ** np.array(powers), expected, rtol=1e-4)
+        np.testing.assert_allclose(
+            found / np.float64(np.float32(scale)) ** np.array(powers), expected, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("number", [5, *(pytest.param(n, marks=pytest.mark.beyond) for n in (1, 4))])

@@ -1,7 +1,6 @@
 """Densities of molecules, and what scattering makes of molecules that are moved."""
 
 import numpy as np
-import pytest
 
 from jaxtheory.harmonic import scattering3d
 
@@ -16,9 +15,7 @@ def test_a_density_is_the_sum_of_its_atoms(x64):
         np.meshgrid(*(np.arange(size) - (size - 1) / 2 for size in shape), indexing="ij"), axis=-1
     )
     expected = sum(
-        charge
-        * np.exp(-((pixels - place) ** 2).sum(-1) / (2 * width**2))
-        / (2 * np.pi * width**2) ** 1.5
+        charge * np.exp(-((pixels - place) ** 2).sum(-1) / (2 * width**2)) / (2 * np.pi * width**2) ** 1.5
         for charge, place in zip(CHARGES, POSITIONS)
     )
     np.testing.assert_allclose(rho, expected, rtol=1e-12)

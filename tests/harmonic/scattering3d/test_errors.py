@@ -91,11 +91,11 @@ def test_banks_that_cannot_be(own_errors, changed, error, message):
     [
         (
             {"positions": np.array([[0, 0, 0], [0, 0, 4.5]])},
-            r"^positions hold 4\.5 along axis 2: take numbers from -3\.5 to 3\.5, as the box has 8 pixels there$",
+            r"^positions hold 4\.5 along axis 2: take numbers from -3\.5 to 3\.5, as the box has 8 pixels$",
         ),
         (
             {"positions": np.array([[0, np.nan, 0], [0, 0, 0]])},
-            r"^positions hold nan along axis 1: take numbers from -3\.5 to 3\.5, as the box has 8 pixels there$",
+            r"^positions hold nan along axis 1: take numbers from -3\.5 to 3\.5, as the box has 8 pixels$",
         ),
         (
             {"charges": np.ones(3)},
