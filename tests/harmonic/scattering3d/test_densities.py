@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxtheory.harmonic import scattering3d
+from jaxtheory.harmonic import deformation, scattering3d
 
 CHARGES = np.array([6.0, 1.0, 8.0])
 POSITIONS = np.array([[0.3, -0.2, 0.1], [1.9, 0.4, -1.2], [-1.4, 1.1, 2.0]])
@@ -28,3 +28,21 @@ def test_charges_and_positions_have_leading_axes():
     one = scattering3d.density(CHARGES, POSITIONS, (12, 12, 12))
     assert several.shape == (2, 3, 12, 12, 12)
     np.testing.assert_allclose(several[1, 2], 2 * one, rtol=1e-6)
+
+
+def test_molecules_that_are_turned_and_shifted_have_the_same_coefficients(rng):
+    shape, width = (32, 32, 32), 1.3
+    bank = scattering3d.filter_bank(shape, 1, 2, width)
+    turns = deformation.rotation_matrix(rng.standard_normal((3, 3)))
+    moved = deformation.rotate_positions(1.5 * POSITIONS, turns) + rng.uniform(-0.5, 0.5, (3, 1, 3))
+    whole = 1.5 * POSITIONS + np.array([1.0, -2.0, 3.0])
+    every = np.concatenate([1.5 * POSITIONS[None], whole[None], moved])
+    rho = scattering3d.density(CHARGES, np.float32(every), shape, width=width)
+    s = np.asarray(scattering3d.scatter(bank, rho, (0.5, 1.0, 2.0, 3.0)), float)
+    change = abs(s[1:] / s[0] - 1).max(axis=1)
+    assert (change[0] <= 1e-4).all()
+    assert (change[1:, 0] <= 1e-2).all()
+    assert (change[1:, 1:] <= 3e-3).all()
+    # Another molecule has others.
+    other = scattering3d.density(CHARGES, np.float32(1.3 * POSITIONS), shape, width=width)
+    assert abs(np.asarray(scattering3d.scatter(bank, other)) / s[0, :, :3] - 1).max() > 0.05

@@ -16,6 +16,7 @@ def test_the_gradient_at_an_empty_density_is_finite():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
+@pytest.mark.beyond
 def test_the_gradient_with_respect_to_a_bank(rng, x64):
     bank = scattering3d.filter_bank((6, 6, 6), 1, 1)
     x = rng.standard_normal((6, 6, 6))
