@@ -80,7 +80,7 @@ def ours(number: int, size: int, J: int, L: int, *, gradient: bool) -> Callable[
     bank, x = jax.device_put((scattering3d.filter_bank((size,) * 3, J, L), densities(number, size)))
     if gradient:
         return partial(slope(coefficients), bank, x, jax.device_put(projection(number, J, L)))
-    return partial(coefficients, bank, x)
+    return partial(jax.jit(coefficients), bank, x)
 
 
 def kymatio(

@@ -70,21 +70,25 @@ def paths(bank: Bank) -> list[Path]:
     ]
 
 
-def _modulus(squares: Array) -> Array:
-    """Square roots, whose derivative is taken as zero where they are zero."""
-    zero = squares == 0
-    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares)))
-
-
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _power(squares: Array, power: float) -> Array:
-    """A power of moduli, from their squares."""
+    """A power of moduli, from their squares; its derivative is taken as zero where they are zero."""
     if power == 2:
         return squares
-    if power in (0.5, 1):
-        # Roots are much faster than powers.
-        return _modulus(squares) if power == 1 else _modulus(_modulus(squares))
+    # Roots are much faster than powers.
+    roots = {1.0: 1, 0.5: 2}.get(power)
+    if roots is None:
+        return squares ** (power / 2)
+    return jnp.sqrt(squares) if roots == 1 else jnp.sqrt(jnp.sqrt(squares))
+
+
+@_power.defjvp
+def _power_jvp(power: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (squares,), (change,) = primals, tangents
+    values = _power(squares, power)
     zero = squares == 0
-    return jnp.where(zero, 0, jnp.where(zero, 1, squares) ** (power / 2))
+    slope = jnp.where(zero, 0, values / jnp.where(zero, 1, squares))
+    return values, power / 2 * slope * change
 
 
 def _sums(fields: Array) -> Array:
@@ -125,7 +129,7 @@ def _coefficients(bank: Bank, powers: tuple[float, ...], found: Sequence[Wavelet
             (squares, *_), sums = lax.map(jax.checkpoint(passed, prevent_cse=False), jnp.stack(seen))
             planes += list(sums)
         if bank.order == 2 and j < bank.J:
-            sources.append((analyzed(_modulus(squares), found[j + 1].axes), found[j + 1].axes))
+            sources.append((analyzed(_power(squares, 1.0), found[j + 1].axes), found[j + 1].axes))
     by_power = [one.reshape(one.shape[0], len(powers), -1, *one.shape[2:]) for one in planes]
     lines = _sums(jnp.concatenate(by_power, axis=2))
     channels = jnp.tensordot(lines, jnp.ones(lines.shape[-1], x.dtype), 1, precision="highest")
