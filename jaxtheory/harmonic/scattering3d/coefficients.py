@@ -91,16 +91,18 @@ def _power_jvp(power: float, primals: tuple[Array], tangents: tuple[Array]) -> t
     return values, power / 2 * slope * change
 
 
-def _sums(fields: Array) -> Array:
-    """The sums of fields along their first axis, as products with a vector of ones."""
-    # In blocks, axis by axis: a plain sum in single precision would lose digits that the fields have.
-    ones = jnp.ones(fields.shape[0], fields.dtype)
-    return jnp.tensordot(ones, fields, 1, precision="highest")
-
-
 def _planes(squares: Array, powers: tuple[float, ...]) -> Array:
     """The sums of powers of fields along the first axis, (n, q d, c, o), from squares (m, n, d, c, o)."""
-    return _sums(lax.optimization_barrier(jnp.concatenate([_power(squares, q) for q in powers], axis=2)))
+    fields = lax.optimization_barrier(jnp.concatenate([_power(squares, q) for q in powers], axis=2))
+    # A product with a vector of ones: processors are slow at sums of what lies far apart.
+    return jnp.tensordot(jnp.ones(fields.shape[0], fields.dtype), fields, 1, precision="highest")
+
+
+def _totals(planes: Array) -> Array:
+    """The sums of (n, q, d, c, o) over pixels: (c, d, q)."""
+    # In blocks, axis by axis: a plain sum in single precision would lose digits that the fields have.
+    lines = lax.optimization_barrier(jnp.sum(planes, axis=0))
+    return jnp.moveaxis(jnp.sum(lines, axis=-1), (0, 1, 2), (2, 1, 0))
 
 
 def _coefficients(bank: Bank, powers: tuple[float, ...], found: Sequence[Wavelets], x: Array) -> Array:
@@ -131,9 +133,7 @@ def _coefficients(bank: Bank, powers: tuple[float, ...], found: Sequence[Wavelet
         if bank.order == 2 and j < bank.J:
             sources.append((analyzed(_power(squares, 1.0), found[j + 1].axes), found[j + 1].axes))
     by_power = [one.reshape(one.shape[0], len(powers), -1, *one.shape[2:]) for one in planes]
-    lines = _sums(jnp.concatenate(by_power, axis=2))
-    channels = jnp.tensordot(lines, jnp.ones(lines.shape[-1], x.dtype), 1, precision="highest")
-    channels = jnp.moveaxis(channels, (0, 1, 2), (2, 1, 0))
+    channels = _totals(jnp.concatenate(by_power, axis=2))
     return channels[:, _order(bank)] * scale.reshape(-1, 1, 1) ** np.array(powers, x.dtype)
 
 
