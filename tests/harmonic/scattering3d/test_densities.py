@@ -1,6 +1,7 @@
 """Densities of molecules, and what scattering makes of molecules that are moved."""
 
 import numpy as np
+import pytest
 
 from jaxtheory.harmonic import deformation, scattering3d
 
@@ -21,6 +22,7 @@ def test_a_density_is_the_sum_of_its_atoms(x64):
     np.testing.assert_allclose(rho, expected, rtol=1e-12)
 
 
+@pytest.mark.beyond
 def test_charges_and_positions_have_leading_axes():
     several = scattering3d.density(
         np.stack([CHARGES, 2 * CHARGES])[:, None], np.stack([POSITIONS] * 3), (12, 12, 12)
