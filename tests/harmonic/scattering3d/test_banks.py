@@ -43,14 +43,14 @@ def test_wavelets_of_a_degree_have_the_energy_of_those_defined(x64):
             every = range(-degree, degree + 1)
             # The highest frequency of an even size is a negative one there.
             expected = sum(abs(transform(shape, bank.sigma(j), degree, m)) ** 2 for m in every)[seen]
-            found = (np.asarray(bank.wavelets[j, degrees == degree]) ** 2).sum(axis=0)
+            found = (np.asarray(bank.wavelets)[j, degrees == degree] ** 2).sum(axis=0)
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
 
 
 def test_wavelets_of_degree_0_are_gaussians_of_mass_one(x64):
     bank = scattering3d.filter_bank((24, 24, 24), J=1, L=0, sigma_0=1.0)
     for j, sigma in ((0, 1.0), (1, 2.0)):
-        symmetric = np.asarray(bank.wavelets[j, 0])
+        symmetric = np.asarray(bank.wavelets)[j, 0]
         index = np.abs(np.fft.fftfreq(24, 1 / 24)).astype(int)
         in_space = np.fft.ifftn(symmetric[np.ix_(index, index, index)]).real
         distance = np.fft.fftfreq(24, 1 / 24)
