@@ -70,22 +70,24 @@ def paths(bank: Bank) -> list[Path]:
     ]
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _power(squares: Array, power: float) -> Array:
     """A power of moduli, from their squares; its derivative is taken as zero where they are zero."""
-    if power == 2:
-        return squares
+    # The square itself is smooth, and has the derivatives of every order.
+    return squares if power == 2 else _other_power(squares, power)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _other_power(squares: Array, power: float) -> Array:
     # Roots are much faster than powers.
-    roots = {1.0: 1, 0.5: 2}.get(power)
-    if roots is None:
-        return squares ** (power / 2)
-    return jnp.sqrt(squares) if roots == 1 else jnp.sqrt(jnp.sqrt(squares))
+    if power == 1:
+        return jnp.sqrt(squares)
+    return jnp.sqrt(jnp.sqrt(squares)) if power == 0.5 else squares ** (power / 2)
 
 
-@_power.defjvp
-def _power_jvp(power: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+@_other_power.defjvp
+def _other_power_jvp(power: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (squares,), (change,) = primals, tangents
-    values = _power(squares, power)
+    values = _other_power(squares, power)
     zero = squares == 0
     slope = jnp.where(zero, 0, values / jnp.where(zero, 1, squares))
     return values, power / 2 * slope * change

@@ -35,6 +35,12 @@ def test_the_gradient_with_respect_to_a_bank(rng, x64):
     np.testing.assert_allclose(slope, (moved(1e-6) - moved(-1e-6)) / 2e-6, rtol=1e-6)
 
 
+def test_the_second_derivative_of_an_integral_of_squares_where_there_is_nothing():
+    bank = scattering3d.filter_bank((2, 2, 2), 0, 0, order=0)
+    hessian = jax.hessian(lambda x: scattering3d.scatter(bank, x, (2,))[0, 0])(jnp.zeros((2, 2, 2)))
+    np.testing.assert_array_equal(hessian.reshape(8, 8), 2 * np.eye(8))
+
+
 @pytest.mark.beyond
 def test_forward_over_reverse(rng, x64):
     bank = scattering3d.filter_bank((6, 6, 6), 1, 1)
