@@ -16,7 +16,11 @@ from jaxtheory.lab.machines import programs
 from tests.examples import EXAMPLES
 
 pytestmark = pytest.mark.beyond
-ROWS = [row for row in EXAMPLES if row.id.startswith(("harmonic.scattering2d.", "sparse."))]
+ROWS = [
+    row
+    for row in EXAMPLES
+    if row.id.startswith(("harmonic.scattering2d.", "harmonic.scattering3d.", "sparse."))
+]
 BENCHED = {
     name: program
     for name, program in programs.programs().items()

@@ -3,10 +3,11 @@
 - `wavelets`: the filters;
 - `scattering2d`: banks of filters, and the scattering transform of images;
 - `scattering1d`: the same for signals, and for recordings of any length;
+- `scattering3d`: solid harmonic wavelets, and the scattering transform of densities;
 - `spectra`: scattering spectra of stationary signals and images, correlations of responses and their moduli;
 - `reconstruction`: signals and images from their coefficients, by descent;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
-- `deformation`: warps, rotations and dilations of images, and how large they are;
+- `deformation`: warps of images, and how large they are; densities and molecules, turned and moved;
 - `surrogates`: random copies of images with the same spectrum and histogram;
 - `chunks`: programs on some signals or images at a time;
 - `magnitudes`: moduli that neither overflow nor vanish;

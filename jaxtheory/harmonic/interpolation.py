@@ -1,6 +1,7 @@
-"""Images between their pixels: cubic splines through them, moved by displacements.
+"""Images and densities between their pixels: cubic splines through them, moved by displacements.
 
-Conventions: images are `(..., H, W)`, displacements `(..., 2, H, W)` in pixels along height and width.
+Conventions: images are `(..., H, W)`, displacements `(..., 2, H, W)` in pixels along height and width;
+densities have three axes, and their displacements three components.
 """
 
 from typing import Literal
@@ -14,26 +15,31 @@ Border = Literal["periodic", "reflect"]
 """How an image is continued beyond its border; `"reflect"` does not repeat the outermost pixels."""
 
 
-def spline_coefficients(x: Array, boundary: Border) -> Array:
-    """Return the coefficients of the cubic spline through the pixels of images.
+def spline_coefficients(x: Array, boundary: Border, axes: int = 2) -> Array:
+    """Return the coefficients of the cubic spline through the pixels of images or densities.
 
     Args:
         x: The images.
         boundary: How the images are continued beyond their border.
+        axes: The number of their axes.
 
     Returns:
         The coefficients, as many as there are pixels.
     """
-    shape = x.shape[-2:]
+    shape = x.shape[-axes:]
+    last = tuple(range(-axes, 0))
     if boundary == "reflect":
-        for axis in (-2, -1):
+        for axis in last:
             inner = jax.lax.slice_in_dim(x, 1, x.shape[axis] - 1, axis=axis)
             x = jnp.concatenate([x, jnp.flip(inner, axis)], axis)
-    spectrum = jnp.fft.rfft2(x)
-    for frequencies in (np.fft.fftfreq(x.shape[-2])[:, None], np.fft.rfftfreq(x.shape[-1])):
+    spectrum = jnp.fft.rfftn(x, axes=last)
+    for axis in last:
+        frequencies = np.fft.rfftfreq(x.shape[-1]) if axis == -1 else np.fft.fftfreq(x.shape[axis])
         # The spline takes a sixth, four sixths and a sixth of neighboring coefficients at a pixel.
-        spectrum = spectrum * jnp.asarray(3 / (2 + np.cos(2 * np.pi * frequencies)), x.dtype)
-    return jnp.fft.irfft2(spectrum, s=x.shape[-2:])[..., : shape[0], : shape[1]]
+        factor = jnp.asarray(3 / (2 + np.cos(2 * np.pi * frequencies)), x.dtype)
+        spectrum = spectrum * factor.reshape(-1, *[1] * (-axis - 1))
+    found = jnp.fft.irfftn(spectrum, s=x.shape[-axes:], axes=last)
+    return found[..., *(slice(size) for size in shape)]
 
 
 def _spline_weights(t: Array) -> list[Array]:
@@ -49,13 +55,14 @@ def _folded(index: Array, size: int, boundary: Border) -> Array:
     return jnp.minimum(index, 2 * size - 2 - index)
 
 
-def displaced(coefficients: Array, displacement: Array, boundary: Border) -> Array:
+def displaced(coefficients: Array, displacement: Array, boundary: Border, axes: int = 2) -> Array:
     """Return the spline of some coefficients at every pixel minus its displacement.
 
     Args:
         coefficients: The coefficients, from `spline_coefficients`; leading axes broadcast.
         displacement: The displacement in pixels.
         boundary: How the images are continued beyond their border.
+        axes: The number of their axes.
 
     Returns:
         The displaced images.
@@ -66,14 +73,19 @@ def displaced(coefficients: Array, displacement: Array, boundary: Border) -> Arr
         # The fraction is taken before the pixel's own coordinate is added, which would cost it digits.
         weights = [_spline_weights(-shift - floor) for shift, floor in zip(displacement, whole)]
         corner = [grid + floor.astype(int) - 1 for grid, floor in zip(jnp.indices(coefficients.shape), whole)]
-        rows, columns = (
+        taps = [
             [_folded(start + k, size, boundary) for k in range(4)]
             for start, size in zip(corner, coefficients.shape)
-        )
-        return sum(
-            row_weight
-            * sum(weight * coefficients[row, column] for column, weight in zip(columns, weights[1]))
-            for row, row_weight in zip(rows, weights[0])
-        )
+        ]
 
-    return jnp.vectorize(one, signature="(h,w),(c,h,w)->(h,w)")(coefficients, displacement)
+        def along(axis: int, chosen: tuple[Array, ...]) -> Array:
+            if axis == axes:
+                return coefficients[chosen]
+            return sum(
+                weight * along(axis + 1, (*chosen, place)) for weight, place in zip(weights[axis], taps[axis])
+            )
+
+        return along(0, ())
+
+    names = ",".join("abc"[:axes])
+    return jnp.vectorize(one, signature=f"({names}),(d,{names})->({names})")(coefficients, displacement)

@@ -25,6 +25,16 @@ EXAMPLES: list[Example] = [
     Example(deformation.rotate, lambda rng: (float32(rng, 9, 12), float32(rng)), leading=(0, 1)),
     Example(deformation.dilation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
     Example(deformation.rotation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.rotation_matrix, lambda rng: (float32(rng, 3),)),
+    Example(
+        deformation.rotate_positions, lambda rng: (float32(rng, 4, 3), float32(rng, 3, 3)), leading=(0, 1)
+    ),
+    Example(
+        deformation.rotate_density, lambda rng: (float32(rng, 3, 4, 5), float32(rng, 3, 3)), leading=(0, 1)
+    ),
+    Example(
+        deformation.translate_density, lambda rng: (float32(rng, 3, 4, 5), float32(rng, 3)), leading=(0, 1)
+    ),
     Example(deformation.displacement_norms, lambda rng: (float32(rng, 2, 9, 12),), {"boundary": "periodic"}),
     Example(
         deformation.displacement_norms,
