@@ -22,8 +22,8 @@ CACHE = 400_000
 JITTED = "kymatio jax, jit"
 NUMPY = "kymatio numpy"
 TORCH = "kymatio torch"
-SMALLEST = 1024
-"""The length of the signals whose gradient is compiled ahead of time."""
+SMALLEST, LARGEST = 1024, 65_536
+"""The lengths of the signals of which the gradient, and the coefficients, are compiled ahead of time."""
 SIZES = {
     "16 x 8192, J = 6, Q = 16": {"number": 16, "length": 8192, "J": 6, "Q": 16},
     "4 x 65536, J = 10, Q = 8": {"number": 4, "length": 65536, "J": 10, "Q": 8},
@@ -139,7 +139,7 @@ CONTESTANTS = {
 
 
 def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """Our programs, for compilation ahead of time: every size forward, the shortest with its gradient too."""
+    """Our programs, for compilation ahead of time: the longest forward, the shortest's gradient."""
     import jax
 
     from jaxtheory.harmonic import scattering1d
@@ -149,9 +149,9 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         number, length, J, Q = (case[key] for key in ("number", "length", "J", "Q"))
         bank = jax.eval_shape(partial(scattering1d.filter_bank, length, J, Q))
         x = jax.ShapeDtypeStruct((number, length), np.float32)
-        if not case["gradient"]:
+        if length == LARGEST and not case["gradient"]:
             named[name] = (jax.jit(scattering1d.scatter), (bank, x))
-        elif length == SMALLEST:
+        elif length == SMALLEST and case["gradient"]:
             v = jax.ShapeDtypeStruct(projection(number, length, J, Q).shape, np.float32)
             named[name] = (slope(scattering1d.scatter), (bank, x, v))
     return named
