@@ -3,6 +3,7 @@
 - `wavelets`: the filters;
 - `scattering2d`: banks of filters, and the scattering transform of images;
 - `scattering1d`: the same for signals, and for recordings of any length;
+- `rototranslation`: scattering of images on the group of rotations and translations;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
 - `deformation`: warps, rotations and dilations of images, and how large they are;
 - `surrogates`: random copies of images with the same spectrum and histogram;
