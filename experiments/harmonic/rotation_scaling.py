@@ -12,7 +12,7 @@ right ones; their noise was chosen on crops of the left halves alone, such that 
 the whole image, since a grid of positions turns too, and low harmonics of the orientation are kept. How far
 rotations and dilations move coefficients of textures is measured as well. The published errors are of digits
 that the classifier has seen turned.
-The full form takes about ten minutes on two cores.
+The full form takes about six minutes on two cores.
 """
 
 from collections.abc import Callable, Sequence
