@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxtheory.harmonic import rototranslation, scattering2d
+from jaxtheory.harmonic.scattering2d import walking
 from tests.harmonic.rototranslation.direct import direct, turned
 from tests.harmonic.scattering2d.direct import morlet_spectra, without_windows
 
@@ -124,6 +125,16 @@ def test_chunks_change_nothing(rng):
     found = rototranslation.scatter(bank, x, harmonics=1, chunk=2)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert rototranslation.scatter(bank, x[:0]).shape == (0, len(rototranslation.paths(bank)), 2, 3)
+
+
+def test_large_images_are_walked_wavelet_by_wavelet(monkeypatch, rng):
+    bank = rototranslation.filter_bank((16, 8), 2, 3, boundary="periodic")
+    x = np.float32(rng.standard_normal((3, 16, 8)))
+    expected = rototranslation.scatter(bank, x)
+    # Now an image is larger than what a processor works on at a time; another chunk, another program.
+    monkeypatch.setattr(walking, "CACHE", 100)
+    found = rototranslation.scatter(bank, x, chunk=3)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.beyond
