@@ -121,8 +121,8 @@ def orbits(
 
     sampled at every 2^J pixels: convolutions on the group of rotations and translations with wavelets
     $\bar\psi_k$ along the angle times $\psi_{j_2, \beta}$ in position, which turns with the angle. When the
-    image turns by a number of steps, orientations move by as many and positions turn; a quarter turn of a
-    periodic square image is L/2 steps.
+    image turns by a number of steps, orientations move by as many and positions turn: a quarter turn of a
+    periodic square image, `y[i, j] = x[j, -i]`, moves them down by L/2.
 
     Args:
         bank: The filters, from `filter_bank`, for images of this shape.
@@ -221,7 +221,7 @@ def scatter(
         >>> from jaxtheory.harmonic import rototranslation
         >>> bank = rototranslation.filter_bank((16, 16), J=2, L=2)
         >>> rototranslation.scatter(bank, jnp.ones((5, 16, 16)), harmonics=2).shape
-        (5, 13, 4, 4)
+        (5, 15, 4, 4)
 
     References:
         Laurent Sifre and Stéphane Mallat, "Rotation, scaling and deformation invariant scattering for texture
