@@ -92,7 +92,7 @@ class Config:
 
 
 QUICK = Config(
-    texture=48, texture_J=3, L=6, noise=1.0, crops=90, draws=3, averages=False, digit_draws=0,
+    texture=48, texture_J=3, L=6, noise=0.8, crops=120, draws=3, averages=False, digit_draws=0,
     angles=(45.0, 90.0), factors=(1.189, 1.414), measured=3,
 )  # fmt: skip
 
