@@ -6,6 +6,7 @@
 - `scattering3d`: solid harmonic wavelets, and the scattering transform of densities;
 - `spectra`: scattering spectra of stationary signals and images, correlations of responses and their moduli;
 - `reconstruction`: signals and images from their coefficients, by descent;
+- `rototranslation`: scattering of images on the group of rotations and translations;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
 - `deformation`: warps of images, and how large they are; densities and molecules, turned and moved;
 - `surrogates`: random copies of images with the same spectrum and histogram;

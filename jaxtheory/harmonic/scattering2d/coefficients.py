@@ -55,8 +55,18 @@ def paths(bank: Bank) -> list[Path]:
     return table
 
 
-def _average(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array], Array]:
-    """The low-pass filter with subsampling and unpadding: maps (..., W, H) at resolution j to (..., h, w)."""
+def averaging(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array], Array]:
+    """Return the low-pass filter with subsampling and unpadding.
+
+    Args:
+        bank: The filters.
+        dtype: The dtype of the maps.
+        j: Their resolution.
+        precision: The precision of the products, as in `jax.lax.Precision`.
+
+    Returns:
+        A function of maps (..., W, H) at resolution j to averages (..., h, w).
+    """
     J = bank.J
     resolution = [size // 2**j for size in bank.grid]
     border = 1 if bank.boundary == "reflect" else 0
@@ -101,7 +111,7 @@ def _average(bank: Bank, dtype: Any, j: int, precision: Any) -> Callable[[Array]
 def _averaged(bank: Bank, x: Array, *, precision: Any, angles: int) -> Array:
     """The coefficients of images (c, H, W) in the order of the channels: (c, C, h, w)."""
     x, scale = scaled(x, (-2, -1))
-    averages = [_average(bank, x.dtype, j, precision) for j in range(bank.J)]
+    averages = [averaging(bank, x.dtype, j, precision) for j in range(bank.J)]
     found = walking.walk(bank, x, lambda u, j: averages[j](u), angles=angles)
     channels = [found[()][:, None]]
     if bank.order >= 1:

@@ -147,8 +147,42 @@ def _apart_in_reverse_jvp(primals: Any, tangents: Any) -> Any:
     return primals[0], lax.optimization_barrier(tangents[0])
 
 
-def wavelet_moduli(spectrum: tuple[Array, Array], origin: tuple[int, int], step: Step) -> Array:
-    """The moduli of the responses of a scale's wavelets, subsampled: (m, W', H') to (L, m, w, h)."""
+def look(
+    bank: Bank, maps: Array, j: int, scales: range
+) -> tuple[tuple[Array, Array], tuple[int, int], list[Step]]:
+    """Return what the wavelets of some scales need of maps at resolution j.
+
+    Args:
+        bank: The filters.
+        maps: The maps, (m, W', H').
+        j: Their resolution.
+        scales: The scales of the wavelets.
+
+    Returns:
+        The spectra, the frequencies along height and width at which they begin, and the wavelets.
+    """
+    steps = [wavelet_step(bank, maps.dtype, j, scale) for scale in scales]
+    ranges = tuple(
+        (min(one.ranges[axis][0] for one in steps), max(one.ranges[axis][1] for one in steps))
+        for axis in range(2)
+    )
+    return spectrum_of(maps, ranges), (ranges[0][0], ranges[1][0]), steps
+
+
+def wavelet_responses(
+    spectrum: tuple[Array, Array], origin: tuple[int, int], step: Step
+) -> tuple[Array, Array]:
+    """Return the responses of a scale's wavelets, subsampled.
+
+    Args:
+        spectrum: The spectra of maps, (m, W', H'), from `look`.
+        origin: The frequencies at which they begin.
+        step: The wavelets.
+
+    Returns:
+        The real and the imaginary parts, (L, m, w, h), turned by a phase that depends on the wavelet and the
+        place alone, and not on the map.
+    """
     number, *size = step.filters.shape
 
     def window(part: Array, start: np.ndarray) -> Array:
@@ -164,4 +198,9 @@ def wavelet_moduli(spectrum: tuple[Array, Array], origin: tuple[int, int], step:
 
     # The barrier keeps the loops over real numbers apart from the one that interleaves them.
     signal = jnp.fft.ifft2(lax.complex(*lax.optimization_barrier(tuple(map(folded, spectrum)))))
-    return modulus(signal.real, signal.imag)
+    return signal.real, signal.imag
+
+
+def wavelet_moduli(spectrum: tuple[Array, Array], origin: tuple[int, int], step: Step) -> Array:
+    """The moduli of the responses of a scale's wavelets, subsampled: (m, W', H') to (L, m, w, h)."""
+    return modulus(*wavelet_responses(spectrum, origin, step))

@@ -16,7 +16,7 @@ from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic import chunks
 from jaxtheory.harmonic.scattering2d.banks import Bank
-from jaxtheory.harmonic.scattering2d.moduli import Step, spectrum_of, wavelet_moduli, wavelet_step
+from jaxtheory.harmonic.scattering2d.moduli import look, wavelet_moduli
 
 CACHE = 80_000
 """Pixels of first-order maps that a processor's core works on at a time: they stay in its cache."""
@@ -57,8 +57,8 @@ def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Call
     return bank, x, back
 
 
-def _padded(bank: Bank, x: Array) -> Array:
-    """Images (c, H, W) padded to the grid and transposed: (c, W', H')."""
+def padded(bank: Bank, x: Array) -> Array:
+    """Return images (c, H, W) padded to the grid and transposed, (c, W', H')."""
     if bank.boundary == "reflect":
         for axis, (size, whole) in enumerate(zip(bank.shape, bank.grid), start=1):
             before = (whole - size) // 2
@@ -82,28 +82,19 @@ def walk(
     Returns:
         What the leaves are, by scales: arrays (c, L, ..., h, w).
     """
-    number, image = x.shape[0], _padded(bank, x)
+    number, image = x.shape[0], padded(bank, x)
     found = {(): leaf(image, 0)}
     if bank.order == 0:
         return found
 
-    def look(maps: Array, j: int, scales: range) -> tuple[Any, Any, list[Step]]:
-        """The spectra that the wavelets of some scales need, where they begin, and the wavelets."""
-        steps = [wavelet_step(bank, x.dtype, j, scale) for scale in scales]
-        ranges = tuple(
-            (min(one.ranges[axis][0] for one in steps), max(one.ranges[axis][1] for one in steps))
-            for axis in range(2)
-        )
-        return spectrum_of(maps, ranges), (ranges[0][0], ranges[1][0]), steps
-
-    spectrum, origin, first = look(image, 0, range(bank.J))
+    spectrum, origin, first = look(bank, image, 0, range(bank.J))
     for j, step in enumerate(first):
         u = wavelet_moduli(spectrum, origin, step)
         found[j,] = jnp.swapaxes(leaf(u, j), 0, 1)
         deeper = range(j + 1, bank.J) if bank.order == 2 else range(0)
         if not deeper:
             continue
-        spectra, corner, second = look(u.reshape(-1, *u.shape[2:]), j, deeper)
+        spectra, corner, second = look(bank, u.reshape(-1, *u.shape[2:]), j, deeper)
 
         def descend(spectra: Any, corner: Any = corner, second: Any = second, deeper: range = deeper) -> Any:
             return [leaf(wavelet_moduli(spectra, corner, one), scale) for scale, one in zip(deeper, second)]

@@ -44,16 +44,27 @@ def morlet_spectra(grid, J, L):
     return spectra, transform(spatial_gabor(grid, 0.0, 0.8 * 2 ** (J - 1), 0.0, 1.0))
 
 
-def direct(x, spectra, low_pass, J, L, boundary):
-    """Kymatio's definition, convolution by convolution, in space: coefficients and unaveraged ones."""
+def padded(x, J, boundary):
+    """An image in double precision, reflected beyond its border as Kymatio does."""
     x = x.astype(float)
     if boundary == "reflect":
         extra = [(size // 2**J + 2) * 2**J - size for size in x.shape]
         x = np.pad(x, [(more // 2, more - more // 2) for more in extra], mode="reflect")
+    return x
+
+
+def averaged(u, low_pass, J, resolution, boundary):
+    """The average of a map, at every 2^J-th pixel of the image."""
+    s = convolved(u, in_space(low_pass, resolution), 2 ** (J - resolution)).real
+    return s[1:-1, 1:-1] if boundary == "reflect" else s
+
+
+def direct(x, spectra, low_pass, J, L, boundary):
+    """Kymatio's definition, convolution by convolution, in space: coefficients and unaveraged ones."""
+    x = padded(x, J, boundary)
 
     def average(u, resolution):
-        s = convolved(u, in_space(low_pass, resolution), 2 ** (J - resolution)).real
-        return s[1:-1, 1:-1] if boundary == "reflect" else s
+        return averaged(u, low_pass, J, resolution, boundary)
 
     orders, moduli = [[average(x, 0)], [], []], {}
     for first, spectrum in enumerate(spectra):
