@@ -175,6 +175,10 @@ def test_the_page_on_scattering_shows_what_it_says():
     assert lost < kept / 2
     assert found["summary"].ndim == 1
     assert found["again"].residual < 0.1
+    np.testing.assert_allclose(found["before"], found["after"], rtol=2e-3, atol=1e-4)
+    assert np.linalg.norm(found["turned"] - found["brick"]) > np.linalg.norm(found["brick"])
+    np.testing.assert_allclose(found["energies_see"], found["and_again"], rtol=3e-2)
+    assert np.abs(found["rho"] - found["elsewhere"]).max() > 0.05 * found["rho"].max()
     table = scattering1d.paths(found["of_sounds"])
     loudest = max(
         (one for one in zip(found["second"], table) if one[1].order == 2), key=lambda one: float(one[0])
