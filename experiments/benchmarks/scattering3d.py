@@ -164,21 +164,17 @@ CONTESTANTS = {
 
 
 def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """Our programs, for compilation ahead of time: the smaller densities, forward and with their gradient."""
+    """Our program, for compilation ahead of time: the gradient of the smaller densities, forward and back."""
     import jax
 
     from jaxtheory.harmonic import scattering3d
 
-    named = {}
-    for name, options in SIZES.items():
-        number, size, J, L = (options[key] for key in ("number", "size", "J", "L"))
-        if size == SMALLEST:
-            bank = jax.eval_shape(partial(scattering3d.filter_bank, (size,) * 3, J, L))
-            x = jax.ShapeDtypeStruct((number, size, size, size), np.float32)
-            v = jax.ShapeDtypeStruct(projection(number, J, L).shape, np.float32)
-            named[f"{name}, forward"] = (jax.jit(scattering3d.scatter), (bank, x))
-            named[f"{name}, gradient"] = (slope(coefficients), (bank, x, v))
-    return named
+    [(name, options)] = [(name, one) for name, one in SIZES.items() if one["size"] == SMALLEST]
+    number, size, J, L = (options[key] for key in ("number", "size", "J", "L"))
+    bank = jax.eval_shape(partial(scattering3d.filter_bank, (size,) * 3, J, L))
+    x = jax.ShapeDtypeStruct((number, size, size, size), np.float32)
+    v = jax.ShapeDtypeStruct(projection(number, J, L).shape, np.float32)
+    return {f"{name}, gradient": (slope(coefficients), (bank, x, v))}
 
 
 def checks() -> dict[str, Check]:
