@@ -8,10 +8,10 @@
 - `reconstruction`: signals and images from their coefficients, by descent;
 - `rototranslation`: scattering of images on the group of rotations and translations;
 - `scattering_transformer`: the transform as a step of a scikit-learn pipeline;
-- `deformation`: warps of images, and how large they are; densities and molecules, turned and moved;
+- `deformation`: warps of signals and images, and how large they are; densities and molecules, moved;
 - `surrogates`: random copies of images with the same spectrum and histogram;
 - `chunks`: programs on some signals or images at a time;
 - `magnitudes`: moduli that neither overflow nor vanish;
-- `interpolation`: the splines by which images are warped;
+- `interpolation`: the splines and waves by which they are moved;
 - `gabor_fit`: Gabor functions fitted to images.
 """

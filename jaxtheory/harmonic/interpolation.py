@@ -1,7 +1,7 @@
-"""Images and densities between their pixels: cubic splines through them, moved by displacements.
+"""Signals, images and densities between their samples: cubic splines through them, and waves.
 
 Conventions: images are `(..., H, W)`, displacements `(..., 2, H, W)` in pixels along height and width;
-densities have three axes, and their displacements three components.
+signals have one axis and densities three, and so many components have their displacements.
 """
 
 from typing import Literal
@@ -89,3 +89,25 @@ def displaced(coefficients: Array, displacement: Array, boundary: Border, axes: 
 
     names = ",".join("abc"[:axes])
     return jnp.vectorize(one, signature=f"({names}),(d,{names})->({names})")(coefficients, displacement)
+
+
+def translated(x: Array, shift: Array, axes: int = 2) -> Array:
+    """Return periodic signals, images or densities moved by trigonometric interpolation, which is exact.
+
+    Args:
+        x: The images.
+        shift: The shift in pixels, a component for each axis; leading axes broadcast.
+        axes: The number of their axes.
+
+    Returns:
+        The translated images; the highest frequency of an even size is taken as a cosine.
+    """
+    last, shape = tuple(range(-axes, 0)), x.shape[-axes:]
+    spectrum = jnp.fft.rfftn(x, axes=last)
+    for axis, size in zip(last, shape):
+        frequencies = np.fft.rfftfreq(size) if axis == -1 else np.fft.fftfreq(size)
+        angle = 2 * np.pi * shift[..., axis, None] * jnp.asarray(frequencies, x.dtype)
+        middle = np.arange(len(frequencies)) == (size // 2 if size % 2 == 0 else -1)
+        phase = jax.lax.complex(jnp.cos(angle), jnp.where(middle, 0, -jnp.sin(angle)))
+        spectrum = spectrum * phase.reshape(*phase.shape[:-1], *(-1 if k == axis else 1 for k in last))
+    return jnp.fft.irfftn(spectrum, s=shape, axes=last)

@@ -193,12 +193,4 @@ def translate_density(x: Densities, shift: Real[AnyArray, "*#batch 3"]) -> Float
 
 @jax.jit
 def _translate_density(x: Array, shift: Array) -> Array:
-    shape = x.shape[-3:]
-    spectrum = jnp.fft.rfftn(x, axes=(-3, -2, -1))
-    for axis, size in enumerate(shape):
-        frequencies = np.fft.rfftfreq(size) if axis == 2 else np.fft.fftfreq(size)
-        angle = 2 * np.pi * shift[..., axis, None] * jnp.asarray(frequencies, x.dtype)
-        middle = np.arange(len(frequencies)) == (size // 2 if size % 2 == 0 else -1)
-        phase = jax.lax.complex(jnp.cos(angle), jnp.where(middle, 0, -jnp.sin(angle)))
-        spectrum = spectrum * phase.reshape(*phase.shape[:-1], *(-1 if k == axis else 1 for k in range(3)))
-    return jnp.fft.irfftn(spectrum, s=shape, axes=(-3, -2, -1))
+    return interpolation.translated(x, shift, axes=3)

@@ -108,14 +108,7 @@ def translate(x: Images, shift: Real[AnyArray, "*#batch 2"]) -> Float[Array, "..
 
 @jax.jit
 def _translate(x: Array, shift: Array) -> Array:
-    spectrum = jnp.fft.rfft2(x)
-    for axis, frequencies in ((-2, np.fft.fftfreq(x.shape[-2])), (-1, np.fft.rfftfreq(x.shape[-1]))):
-        size, count = x.shape[axis], len(frequencies)
-        angle = 2 * np.pi * shift[..., axis + 2, None] * jnp.asarray(frequencies, x.dtype)
-        middle = np.arange(count) == (size // 2 if size % 2 == 0 else -1)
-        phase = jax.lax.complex(jnp.cos(angle), jnp.where(middle, 0, -jnp.sin(angle)))
-        spectrum = spectrum * (phase[..., :, None] if axis == -2 else phase[..., None, :])
-    return jnp.fft.irfft2(spectrum, s=x.shape[-2:])
+    return interpolation.translated(x, shift)
 
 
 def _centered(shape: tuple[int, int]) -> np.ndarray:

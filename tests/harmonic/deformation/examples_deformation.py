@@ -25,6 +25,9 @@ EXAMPLES: list[Example] = [
     Example(deformation.rotate, lambda rng: (float32(rng, 9, 12), float32(rng)), leading=(0, 1)),
     Example(deformation.dilation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
     Example(deformation.rotation, lambda rng: (float32(rng),), {"shape": (9, 12)}),
+    Example(deformation.warp_signal, lambda rng: (float32(rng, 9), float32(rng, 9)), leading=(0, 1)),
+    Example(deformation.translate_signal, lambda rng: (float32(rng, 9), float32(rng)), leading=(0, 1)),
+    Example(deformation.dilate_signal, lambda rng: (float32(rng, 9), float32(rng)), leading=(0, 1)),
     Example(deformation.rotation_matrix, lambda rng: (float32(rng, 3),)),
     Example(
         deformation.rotate_positions, lambda rng: (float32(rng, 4, 3), float32(rng, 3, 3)), leading=(0, 1)
@@ -64,4 +67,5 @@ NOT_TRACED: dict[str, str] = {
     "harmonic.magnitudes.scaled": PART_OF_SCATTERING,
     "harmonic.interpolation.displaced": "a part of warp, which has its rows",
     "harmonic.interpolation.spline_coefficients": "a part of warp, which has its rows",
+    "harmonic.interpolation.translated": "a part of translate, which has its rows",
 }
