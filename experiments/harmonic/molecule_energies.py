@@ -17,7 +17,7 @@ widened as Nadeau and Bengio (2003) say for repeated splits, which holds roughly
 
 The grid is half as wide as Kymatio's: Gaussians of one pixel, 4.47 pixels for an angstrom. QM9 with at most
 seven heavy atoms spans up to 43 x 28 x 20 pixels. So narrow a wavelet is cut off by the grid's frequencies:
-it rings on in empty pixels, of which roots make much, as of single precision's rounding.
+with Gaussians of 1.3 pixels roots change far less as a molecule moves (a check on eight molecules).
 
 The full form is of QM9 with at most seven heavy atoms, which `pip install 'jaxtheory[molecules]'` brings; a
 folder of data with `qm7.mat` gives QM7. On an accelerator `--most-heavy 9 --molecules 10000` takes more.
