@@ -64,6 +64,7 @@ def atoms():
     return {name: recovery.dictionary(name, TINY, lab) for name in (recovery.GAUSSIAN, recovery.HADAMARD)}
 
 
+@pytest.mark.beyond
 def test_basis_pursuit_succeeds_where_linear_programming_does(atoms):
     matrix = atoms[recovery.GAUSSIAN].matrix
     found = recovery.recover(atoms, 12, recovery.GAUSSIAN, 0.0, 4, 0.3, np.random.default_rng(3))

@@ -36,6 +36,7 @@ def fits():
     return jax.tree.map(np.asarray, gabor_fit.fit(images.reshape(2, 4, 16, 16)))
 
 
+@pytest.mark.beyond
 def test_gabor_functions_are_found_again(fits):
     found = jax.tree.map(lambda leaf: leaf[0], fits)
     center, width, frequency, angle = (np.array(part) for part in list(zip(*PLANTED.values()))[:4])

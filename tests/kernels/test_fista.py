@@ -166,6 +166,7 @@ def test_the_objective_falls_as_the_theorem_promises(rng, x64):
         assert (objective(dictionary, signals, codes, 0.3) - least <= bound).all()
 
 
+@pytest.mark.beyond
 def test_the_steps_are_differentiable_by_the_reference(rng, x64):
     dictionary, signals = random_problem(rng, 7, 9, 3)
     weights = rng.standard_normal((3, 7))

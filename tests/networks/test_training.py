@@ -131,6 +131,7 @@ def test_steps_written_out(optimizer, by_hand, rng, x64):
         assert now.params["layers"]["0"]["kernel"].dtype == np.float64
 
 
+@pytest.mark.beyond
 def test_a_run_is_a_loop_of_steps(data):
     """Batches and noise are drawn as the documentation says."""
     x, y = data
@@ -187,6 +188,7 @@ def test_seeds_side_by_side_are_each_alone(data):
         assert_close(jax.tree.map(lambda leaf, seed=seed: leaf[seed], together), alone, rtol=1e-4)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize(("n", "batch"), [(12, 3), (10, 3), (5, 5), (7, 1)])
 def test_an_epoch_shows_each_example_once(n, batch):
     run = partial(training.run, data=np.arange(n), objective=seen, optimizer=SGD, batch=batch)

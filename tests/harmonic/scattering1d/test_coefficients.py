@@ -95,6 +95,7 @@ def test_unaveraged_coefficients_are_those_of_the_definition(rng, x64, length, J
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10 * abs(wanted).max())
 
 
+@pytest.mark.beyond
 def test_long_transforms_in_parts_are_the_whole_ones(rng, x64, monkeypatch):
     bank = scattering1d.filter_bank(256, 5, 16)
     group = moduli.groups(bank, bank.wavelets[0], bank.first, above=-1, coarsest=9)[0]

@@ -33,10 +33,10 @@ OPERATORS = {
         models.losses, *args, **options
     ),
 }
-SLOW = [pytest.param(name, marks=pytest.mark.beyond) for name in list(OPERATORS)[1:]]
 
 
-@pytest.mark.parametrize("name", ["hessian", *SLOW])
+@pytest.mark.beyond
+@pytest.mark.parametrize("name", OPERATORS)
 def test_eight_devices_give_the_numbers_of_one(mesh, rng, name, monkeypatch):
     if name == "gauss_newton":
         monkeypatch.setattr(operators, "LARGE", 1)

@@ -33,6 +33,7 @@ def test_products_with_a_hessian_over_unequal_batches(problem, rng):
     assert np.abs(np.linalg.eigvalsh(operator.dense()) - values).max() <= 1e-8 * values[-1]
 
 
+@pytest.mark.beyond
 def test_all_ways_to_give_batches_agree(problem):
     params, (x, labels) = problem
     x, labels = x[:10], labels[:10]
@@ -109,6 +110,7 @@ def test_what_is_kept_is_restricted(problem):
     models.close(kept.restricted(part).dense(), anew.restricted(part).dense(), 1e-14)
 
 
+@pytest.mark.beyond
 def test_programs_are_compiled_once_for_all_parameters(rng):
     traced = []
 

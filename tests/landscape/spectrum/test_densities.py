@@ -39,6 +39,7 @@ def test_the_quadrature_is_gauss_quadrature_and_matfrees(x64):
         np.testing.assert_allclose(nodes, np.linalg.eigvalsh(theirs), atol=1e-10)
 
 
+@pytest.mark.beyond
 def test_as_many_steps_as_dimensions_give_all_eigenvalues(x64):
     dense, operator = operators.network()
     values = np.linalg.eigvalsh(dense)

@@ -56,6 +56,7 @@ def test_the_whole_space_gives_every_eigenvalue(x64):
     np.testing.assert_array_equal(nothing.residuals, 0)
 
 
+@pytest.mark.beyond
 def test_a_tolerance_ends_the_search_where_residuals_meet_it():
     _, operator = operators.matrix(operators.with_outliers(), dtype=np.float32)
     loose = spectrum.top_eigenpairs(operator, 2, KEY, tolerance=1e-2)
@@ -68,6 +69,7 @@ def test_a_tolerance_ends_the_search_where_residuals_meet_it():
     assert not bool(short.converged)
 
 
+@pytest.mark.beyond
 def test_a_search_that_was_stored_goes_on_as_if_it_had_not_been(x64):
     _, operator = operators.matrix(operators.with_outliers())
     options = {"which": "smallest", "basis": 10}

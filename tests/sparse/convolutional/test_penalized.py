@@ -142,6 +142,7 @@ def test_codes_scale_with_images_and_filters(rng):
     assert np.isfinite(loud.codes).all()
 
 
+@pytest.mark.beyond
 def test_a_dictionary_of_zeros_has_codes_of_zero_and_empty_batches_are_empty():
     filters, x = np.zeros((2, 2, 1, 2), np.float32), np.ones((3, 4, 4, 1), np.float32)
     for boundary in BOUNDARIES:
@@ -180,6 +181,7 @@ def test_codes_move_as_finite_differences_say(x64, rng):
         np.testing.assert_allclose(slope, (moved[0] - moved[1]) / 2e-5, rtol=1e-3)
 
 
+@pytest.mark.beyond
 def test_leading_axes_vmap_and_one_by_one_agree(rng):
     filters, x = np.float32(rng.standard_normal((2, 2, 1, 2))), np.float32(rng.standard_normal((3, 4, 4, 1)))
 

@@ -71,6 +71,7 @@ def test_a_step_is_the_dense_one(x64, rng):
     assert metrics["replaced"] == 0
 
 
+@pytest.mark.beyond
 def test_a_signal_of_nan_is_left_out(rng):
     x = np.float32(planted(rng, 6, 5, 30, 2)[1])
     broken = np.concatenate([x, np.full((2, 5), np.nan, np.float32)])

@@ -83,6 +83,7 @@ ATOMS = np.float32(np.random.default_rng(3).standard_normal((6, 5)))
 LEARNER = online(0.1)
 
 
+@pytest.mark.beyond
 def test_atoms_nobody_uses_become_the_signals_that_are_represented_worst():
     x = np.zeros_like(SIGNALS)
     x[:4, :3] = [[5, 0, 0], [0, 4, 0], [0, 0, 3], [1, 0, 0]]
