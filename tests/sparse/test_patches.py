@@ -43,6 +43,7 @@ def test_contrast_is_divided_out(x64, rng):
     assert not np.any(patches.normalize_contrast(np.full((2, 4), 7.0), regularization=0.0))
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("size", [(3, 3), (2, 4)])
 def test_denoising_averages_the_patches_that_scikit_learn_codes(size, x64, rng, monkeypatch):
     # Several strips, whose last overlaps, and blocks that patches do not fill.

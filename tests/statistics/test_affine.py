@@ -82,6 +82,7 @@ def test_a_few_of_many_directions_by_subspace_iteration_within_the_residual(rng,
     np.testing.assert_allclose(affine.distances(model, queries), expected, atol=bound)
 
 
+@pytest.mark.beyond
 def test_digits_in_single_precision_are_classified_as_by_pca():
     images, labels = load_digits(return_X_y=True)
     images = images / 16

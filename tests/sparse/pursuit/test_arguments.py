@@ -44,6 +44,7 @@ def test_gradients_beside_a_signal_of_nan(problem, x64):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("name", PURSUITS)
 def test_zero_atoms_are_never_used_and_zero_signals_have_no_codes(name, problem):
     dictionary, signals = (np.float32(array) for array in problem)

@@ -11,6 +11,7 @@ from jaxtheory.sparse import pursuit
 from tests.sparse.pursuit.problems import unit
 
 
+@pytest.mark.beyond
 def test_lone_signals_converge_at_the_defaults_as_in_a_batch(rng):
     dictionary = np.float32(unit(rng.standard_normal((40, 32))))
     signals = np.float32(rng.standard_normal((60, 32)))

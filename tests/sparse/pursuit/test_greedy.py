@@ -77,6 +77,7 @@ def test_matching_pursuit_step_by_step(problem, x64):
         np.testing.assert_allclose(left, np.linalg.norm(rest), atol=1e-10)
 
 
+@pytest.mark.beyond
 def test_greedy_codes_have_the_derivative_of_their_support(problem, rng, x64):
     dictionary, signals = (jnp.asarray(array) for array in problem)
     weights = jnp.asarray(rng.standard_normal((50, 30)))

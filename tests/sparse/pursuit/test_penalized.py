@@ -66,6 +66,7 @@ def test_the_gap_bounds_the_distance_to_the_minimum(problem, nonnegative, x64):
             assert distance.max() > 1e-3
 
 
+@pytest.mark.beyond
 def test_single_precision_many_blocks_and_leading_axes(rng):
     dictionary = np.float32(unit(rng.standard_normal((40, 16))))
     signals = np.float32(rng.standard_normal((3, 300, 16)))
