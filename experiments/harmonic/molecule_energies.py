@@ -384,7 +384,7 @@ def pictures(lab: Lab, found: xr.Dataset) -> None:
         "errors",
         plots.panel(
             errors, x="training", hue="model", over="fold", spread="error", log="xy", levels=PUBLISHED,
-            xlabel="training molecules", axes=axes,
+            xlabel="training molecules", ylim=(None, 12 * float(errors.max())), axes=axes,
         ),
         "Mean absolute errors on held-out molecules by the number of training molecules, with Student's "
         "interval over folds; horizontal lines: published, of other molecules (*: not looked up).",
