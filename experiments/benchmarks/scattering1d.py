@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.experiments.benchmarks.scattering2d import of_kymatio, slope
+from jaxtheory.experiments.benchmarks.scattering2d import (
+    JITTED,
+    NUMPY,
+    TORCH,
+    beside_kymatio,
+    of_kymatio,
+    slope,
+)
 from jaxtheory.lab.machines.bench import Case, Contestant, faster
 from jaxtheory.lab.machines.programs import Check
 
 CACHE = 400_000
 """Samples of first-order responses that a processor works on at a time."""
-JITTED = "kymatio jax, jit"
-NUMPY = "kymatio numpy"
-TORCH = "kymatio torch"
 SMALLEST, LARGEST = 1024, 65_536
 """The lengths of the signals of which the gradient, and the coefficients, are compiled ahead of time."""
 SIZES = {
@@ -127,15 +131,7 @@ def bare(number: int, length: int, J: int, Q: int, *, gradient: bool) -> Callabl
     return partial(jax.jit(lambda maps: jax.lax.map(of_chunk, maps)), jax.device_put(maps))
 
 
-CONTESTANTS = {
-    "jaxtheory": Contestant("ours", ours),
-    # NumPy's transforms have one thread and JAX's as many as there are processors, whatever is asked.
-    NUMPY: Contestant("peer", partial(kymatio, frontend="numpy")),
-    TORCH: Contestant("peer", partial(kymatio, frontend="torch"), threads=(1, 2)),
-    "kymatio jax": Contestant("peer", partial(kymatio, frontend="jax")),
-    JITTED: Contestant("peer", partial(kymatio, frontend="jax", jit=True)),
-    "bare FFTs": Contestant("limit", bare),
-}
+CONTESTANTS = beside_kymatio(ours, kymatio) | {"bare FFTs": Contestant("limit", bare)}
 
 
 def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:

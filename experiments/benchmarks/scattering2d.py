@@ -19,6 +19,7 @@ L = 8
 CACHE = 150_000
 """Pixels that a processor works on at a time."""
 JITTED = "kymatio jax, jit"
+NUMPY = "kymatio numpy"
 TORCH = "kymatio torch"
 SMALLEST = 32
 """Height and width of the images that are checked on devices."""
@@ -174,15 +175,19 @@ def bare(number: int, size: int, J: int, *, gradient: bool) -> Callable[[], Any]
     return partial(run, jax.device_put(maps))
 
 
-CONTESTANTS = {
-    "jaxtheory": Contestant("ours", ours),
-    # NumPy's transforms have one thread and JAX's as many as there are processors, whatever is asked.
-    "kymatio numpy": Contestant("peer", partial(kymatio, frontend="numpy")),
-    TORCH: Contestant("peer", partial(kymatio, frontend="torch"), threads=(1, 2)),
-    "kymatio jax": Contestant("peer", partial(kymatio, frontend="jax")),
-    JITTED: Contestant("peer", partial(kymatio, frontend="jax", jit=True)),
-    "bare FFTs": Contestant("limit", bare),
-}
+def beside_kymatio(ours: Callable[..., Any], kymatio: Callable[..., Any]) -> dict[str, Contestant]:
+    """Ours and Kymatio's frontends by name; `kymatio` takes `frontend` and `jit` besides the case."""
+    return {
+        "jaxtheory": Contestant("ours", ours),
+        # NumPy's transforms have one thread and JAX's as many as there are processors, whatever is asked.
+        NUMPY: Contestant("peer", partial(kymatio, frontend="numpy")),
+        TORCH: Contestant("peer", partial(kymatio, frontend="torch"), threads=(1, 2)),
+        "kymatio jax": Contestant("peer", partial(kymatio, frontend="jax")),
+        JITTED: Contestant("peer", partial(kymatio, frontend="jax", jit=True)),
+    }
+
+
+CONTESTANTS = beside_kymatio(ours, kymatio) | {"bare FFTs": Contestant("limit", bare)}
 
 
 def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:

@@ -13,12 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from jaxtheory.experiments.benchmarks.scattering2d import of_kymatio, slope
+from jaxtheory.experiments.benchmarks.scattering2d import (
+    JITTED,
+    NUMPY,
+    TORCH,
+    beside_kymatio,
+    of_kymatio,
+    slope,
+)
 from jaxtheory.lab.machines.bench import Case, Contestant, faster
 from jaxtheory.lab.machines.programs import Check
 
-JITTED = "kymatio jax, jit"
-TORCH = "kymatio torch"
 POWERS = (0.5, 1.0, 2.0)
 SMALLEST = 32
 """The side of the densities whose gradient is compiled ahead of time."""
@@ -26,7 +31,7 @@ SIZES = {
     "4 x 32^3, J = 2, L = 3": {"number": 4, "size": 32, "J": 2, "L": 3},
     "1 x 64^3, J = 2, L = 2": {"number": 1, "size": 64, "J": 2, "L": 2},
 }
-PEERS = (JITTED, "kymatio jax", TORCH, "kymatio numpy")
+PEERS = (JITTED, "kymatio jax", TORCH, NUMPY)
 STEADY = {
     "4 x 32^3, J = 2, L = 3": [
         faster(1.4, than=JITTED, aim=1.5),
@@ -152,15 +157,7 @@ def bare(number: int, size: int, J: int, L: int, *, gradient: bool) -> Callable[
     return partial(program, *jax.device_put((inputs, matrices)))
 
 
-CONTESTANTS = {
-    "jaxtheory": Contestant("ours", ours),
-    # NumPy's transforms have one thread and JAX's as many as there are processors, whatever is asked.
-    "kymatio numpy": Contestant("peer", partial(kymatio, frontend="numpy")),
-    TORCH: Contestant("peer", partial(kymatio, frontend="torch"), threads=(1, 2)),
-    "kymatio jax": Contestant("peer", partial(kymatio, frontend="jax")),
-    JITTED: Contestant("peer", partial(kymatio, frontend="jax", jit=True)),
-    "bare products": Contestant("limit", bare),
-}
+CONTESTANTS = beside_kymatio(ours, kymatio) | {"bare products": Contestant("limit", bare)}
 
 
 def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:

@@ -134,6 +134,12 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def instance(name: str, value: Any, kind: Any, words: str) -> None:
+    """Refuses what is not of a class; the words say what is, as "a bank, from scattering2d.filter_bank"."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is a {type(value).__name__}: take {words}")
+
+
 def random_key(name: str, value: Any) -> None:
     """Refuses what is not a single random key."""
     is_typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)

@@ -56,6 +56,26 @@ def in_steps(program: Callable[[Array], Any], x: Array, each: int, *, chains: in
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:number], results)
 
 
+def in_parts(program: Callable[[Array], Any], x: Array, each: int, *, chains: int = 1) -> Any:
+    """Run a program on an array at once where it is short, and else in steps of one size as far as that goes.
+
+    Args:
+        program: A function of (c, ...).
+        x: The array, (n, ...), where n may be symbolic.
+        each: The largest number of entries of the leading axis in a part.
+        chains: The number of parts in a step, side by side.
+
+    Returns:
+        The results, (n, ...).
+    """
+    number = x.shape[0]
+    if not jax.export.is_symbolic_dim(number):
+        if number <= each:
+            return program(x)
+        each = -(-number // (chains * -(-number // (chains * each))))
+    return in_steps(program, x, each, chains=chains)
+
+
 def side_by_side(function: Callable[[Any], Any], items: Any, number: int) -> Any:
     """Map a function over a leading axis by a loop, each step of which does several items.
 

@@ -152,6 +152,12 @@ def test_random_keys():
             checks.random_key("key", wrong)
 
 
+def test_instances():
+    checks.instance("bank", 3, int, "a bank, from filter_bank")
+    with pytest.raises(TypeError, match=r"^bank is a list: take a bank, from filter_bank$"):
+        checks.instance("bank", [], int, "a bank, from filter_bank")
+
+
 def test_axes():
     checks.axes("signals", np.ones((2, 3, 4)), "...", "features", sizes=(4,))
     checks.axes("dictionary", np.ones((3, 4)), "atoms", "features")

@@ -49,6 +49,24 @@ def test_steps_fill_up_and_leave_nothing_behind(number, each, chains, rng):
     np.testing.assert_allclose(slope, 8 * x, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("number", "each", "chains", "size"),
+    [(3, 4, 1, 3), (9, 4, 1, 3), (9, 4, 2, 3), (10, 9, 1, 5), (5, 5, 2, 5)],
+)
+def test_parts_are_of_one_size_and_few_entries_are_taken_at_once(number, each, chains, size):
+    x = jnp.arange(2.0 * number).reshape(number, 2)
+    seen = []
+
+    def program(x):
+        seen.append(x.shape[0])
+        return sums(x)
+
+    found = chunks.in_parts(program, x, each, chains=chains)
+    assert set(seen) == {size}
+    for name, one in sums(x).items():
+        np.testing.assert_array_equal(found[name], one)
+
+
 def test_as_many_side_by_side_as_divide_them():
     x = jnp.arange(6.0)
     for number in range(1, 8):

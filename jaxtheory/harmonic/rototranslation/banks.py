@@ -104,8 +104,7 @@ def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Call
         TypeError: If `bank` is not a bank, or the images are complex or not an array of numbers.
         ValueError: If the images are not of the bank's shape.
     """
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from rototranslation.filter_bank")
+    checks.instance("bank", bank, Bank, "a bank, from rototranslation.filter_bank")
     (bank, x), back = real_arrays(bank=bank, x=x)
     checks.axes("x", x, "...", "H", "W", sizes=bank.space.shape)
     return bank, x, back

@@ -153,8 +153,7 @@ def filter_bank(
 
 def check_bank(bank: Any) -> None:
     """Refuses what is not a bank of this module's."""
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering1d.filter_bank")
+    checks.instance("bank", bank, Bank, "a bank, from scattering1d.filter_bank")
 
 
 def _transforms(layer: list[Wavelet], grid: int) -> Array:

@@ -160,10 +160,8 @@ def by_platform(program: Callable[[Array], Any], bank: Bank, x: Array, chunk: in
 def _in_chunks(program: Callable[[Array], Any], x: Array, *, chunk: int) -> Any:
     """A program on signals (n, length), at most `chunk` of them at a time."""
     number = x.shape[0]
-    if jax.export.is_symbolic_dim(number):
-        return chunks.in_steps(program, x, chunk)
-    if chunk >= number:
-        return program(x)
-    # The largest number up to this that divides them evenly, unless it is small.
-    even = max(some for some in range(1, chunk + 1) if number % some == 0)
-    return chunks.in_steps(program, x, even if 2 * even > chunk else -(-number // -(-number // chunk)))
+    if not jax.export.is_symbolic_dim(number):
+        # The largest number up to this that divides them evenly, unless it is small.
+        even = max(some for some in range(1, min(chunk, number) + 1) if number % some == 0)
+        chunk = even if 2 * even > chunk else chunk
+    return chunks.in_parts(program, x, chunk)

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Real
@@ -50,8 +49,7 @@ def checked(bank: Bank, x: Real[AnyArray, "... H W"]) -> tuple[Bank, Array, Call
         TypeError: If `bank` is not a bank, or the images are complex or not an array of numbers.
         ValueError: If the images are not of the bank's shape.
     """
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering2d.filter_bank")
+    checks.instance("bank", bank, Bank, "a bank, from scattering2d.filter_bank")
     (bank, x), back = real_arrays(bank=bank, x=x)
     checks.axes("x", x, "...", "H", "W", sizes=bank.shape)
     return bank, x, back
@@ -118,16 +116,9 @@ def _in_chunks(
     size = bank.L * bank.grid[0] * bank.grid[1]
     # Loops do not run side by side: where one goes over angles, the chains are in it.
     program = partial(program, bank, angles=min(ANGLES, chains) if size > pixels else 0)
-    number = x.shape[0]
     chains = 1 if size > pixels else min(chains, chunk or chains)
     each = -(-chunk // chains) if chunk else max(1, pixels // size)
-    symbolic = jax.export.is_symbolic_dim(number)
-    if not symbolic and each >= number:
-        return program(x)
-    if not symbolic:
-        # Parts of one size, as far as that goes.
-        each = -(-number // (chains * -(-number // (chains * each))))
-    return chunks.in_steps(program, x, each, chains=chains)
+    return chunks.in_parts(program, x, each, chains=chains)
 
 
 def by_platform(program: Callable[..., Any], bank: Bank, x: Array, chunk: int | None = None) -> Any:

@@ -1,7 +1,6 @@
 """Banks of solid harmonic wavelets on the grid of the densities."""
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -87,9 +86,3 @@ def filter_bank(
         [filters.wavelet(one, sigma_0 * 2**j, shape) for one in filters.harmonics(L)] for j in range(J + 1)
     ]
     return Bank(jnp.asarray(np.array(found)), shape=shape, J=J, L=L, sigma_0=sigma_0, order=order)
-
-
-def check_bank(bank: Any) -> None:
-    """Refuses what is not a bank of this module's."""
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from scattering3d.filter_bank")

@@ -1,11 +1,10 @@
 """Solid harmonic scattering coefficients of densities: integrals of powers of moduli."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -16,7 +15,7 @@ from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.types import AnyArray
 from jaxtheory.harmonic import chunks
 from jaxtheory.harmonic.magnitudes import scaled
-from jaxtheory.harmonic.scattering3d.banks import Bank, check_bank
+from jaxtheory.harmonic.scattering3d.banks import Bank
 from jaxtheory.harmonic.scattering3d.responses import (
     Grid,
     Wavelets,
@@ -156,19 +155,9 @@ def _scatter(bank: Bank, x: Array, powers: tuple[float, ...], chunk: int | None)
     return chunks.by_platform(
         x,
         bank.shape,
-        cpu=partial(_in_chunks, program, chunk=chunk or max(1, CACHE // pixels)),
-        default=partial(_in_chunks, program, chunk=chunk or max(1, MEMORY // pixels)),
+        cpu=partial(chunks.in_parts, program, each=chunk or max(1, CACHE // pixels)),
+        default=partial(chunks.in_parts, program, each=chunk or max(1, MEMORY // pixels)),
     )
-
-
-def _in_chunks(program: Callable[[Array], Array], x: Array, *, chunk: int) -> Array:
-    """A program on densities (n, M, N, O), at most `chunk` of them at a time."""
-    number = x.shape[0]
-    if not jax.export.is_symbolic_dim(number):
-        if chunk >= number:
-            return program(x)
-        chunk = -(-number // -(-number // chunk))
-    return chunks.in_steps(program, x, chunk)
 
 
 def scatter(
@@ -214,7 +203,7 @@ def scatter(
         Michael Eickenberg, Georgios Exarchakis, Matthew Hirn, Stéphane Mallat and Louis Thiry, "Solid
         harmonic wavelet scattering for predictions of molecule properties", 2018.
     """
-    check_bank(bank)
+    checks.instance("bank", bank, Bank, "a bank, from scattering3d.filter_bank")
     powers = checks.entries("powers", powers, "a sequence of numbers, as (0.5, 1.0, 2.0)")
     if not powers:
         raise ValueError("powers is (): take at least one positive number")

@@ -104,8 +104,7 @@ def filter_bank(
 
 def check_bank(bank: Any) -> None:
     """Refuse what is not a bank of this module's."""
-    if not isinstance(bank, Bank):
-        raise TypeError(f"bank is a {type(bank).__name__}: take a bank, from spectra.filter_bank")
+    checks.instance("bank", bank, Bank, "a bank, from spectra.filter_bank")
 
 
 def _dilated(length: int, J: int) -> np.ndarray:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -116,15 +115,9 @@ def _estimate(bank: Bank, x: Array, power: Array | None, chunk: int | None) -> S
     samples = bank.L * math.prod(bank.shape)
 
     def run(y: Array, *, cache: int, chains: int) -> Any:
-        program, number = partial(_raw, bank), y.shape[0]
         chains = min(chains, chunk or chains)
         each = -(-chunk // chains) if chunk else max(1, cache // samples)
-        if not jax.export.is_symbolic_dim(number):
-            if number <= each:
-                return program(y)
-            # Parts of one size, as far as that goes.
-            each = -(-number // (chains * -(-number // (chains * each))))
-        return chunks.in_steps(program, y, each, chains=chains)
+        return chunks.in_parts(partial(_raw, bank), y, each, chains=chains)
 
     square, amount, phases, envelopes = chunks.by_platform(
         y,

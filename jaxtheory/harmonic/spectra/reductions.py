@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxtheory.core import checks
 from jaxtheory.harmonic.spectra import tables
 from jaxtheory.harmonic.spectra.coefficients import Spectra
 
@@ -34,7 +35,7 @@ def flatten(spectra: Spectra) -> Float[Array, "... C"]:
         >>> spectra.flatten(found).shape, len(spectra.paths(bank))
         ((16,), 16)
     """
-    _check(spectra)
+    checks.instance("spectra", spectra, Spectra, "spectra, from spectra.estimate")
     return _flatten(spectra)
 
 
@@ -85,7 +86,7 @@ def average(spectra: Spectra, over: str | Sequence[str]) -> Spectra:
         wavelet scattering spectra", 2022.
         Cheng, Morel, Allys, Ménard and Mallat, "Scattering spectra models for physics", 2024.
     """
-    _check(spectra)
+    checks.instance("spectra", spectra, Spectra, "spectra, from spectra.estimate")
     averaged = tables.checked_symmetries(over, spectra.dims)
     if spectra.averaged:
         raise ValueError(
@@ -106,8 +107,3 @@ def _average(spectra: Spectra, averaged: tuple[str, ...]) -> Spectra:
         shares = jnp.asarray(1 / np.bincount(numbers), values.real.dtype)
         found[kind] = total.at[..., np.array(numbers)].add(values) * shares
     return dataclasses.replace(spectra, averaged=averaged, **found)
-
-
-def _check(spectra: Spectra) -> None:
-    if not isinstance(spectra, Spectra):
-        raise TypeError(f"spectra is a {type(spectra).__name__}: take spectra, from spectra.estimate")

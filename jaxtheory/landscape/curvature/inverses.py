@@ -101,8 +101,7 @@ def damped_inverse(
         Magnus R. Hestenes and Eduard Stiefel, "Methods of conjugate gradients for solving linear systems",
         1952.
     """
-    if not isinstance(operator, Operator):
-        raise TypeError(f"operator is a {type(operator).__name__}: take one of the operators of curvature")
+    checks.instance("operator", operator, Operator, "one of the operators of curvature")
     checks.axes("damping", as_array("damping", damping))
     checks.nonnegative("damping", damping)
     if tolerance is not None:

@@ -19,11 +19,8 @@ from jaxtheory.landscape.curvature.operators import Operator
 
 def checked(operator: Any) -> Operator:
     """The operator, known to be one on real vectors with at least one entry."""
-    if not isinstance(operator, Operator):
-        raise TypeError(
-            f"operator is a {type(operator).__name__}: take an Operator, as curvature.Matrix makes of a "
-            "matrix and curvature.hessian of a loss"
-        )
+    words = "an Operator, as curvature.Matrix makes of a matrix and curvature.hessian of a loss"
+    checks.instance("operator", operator, Operator, words)
     leaves = jax.tree.leaves(operator.template)
     if not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves):
         found = ", ".join(sorted({str(leaf.dtype) for leaf in leaves}))

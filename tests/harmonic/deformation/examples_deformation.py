@@ -61,6 +61,7 @@ PART_OF_SCATTERING = "a part of the scattering transforms, which have their rows
 
 NOT_TRACED: dict[str, str] = {
     "harmonic.chunks.by_platform": PART_OF_SCATTERING,
+    "harmonic.chunks.in_parts": PART_OF_SCATTERING,
     "harmonic.chunks.in_steps": PART_OF_SCATTERING,
     "harmonic.chunks.side_by_side": PART_OF_SCATTERING,
     "harmonic.magnitudes.modulus": PART_OF_SCATTERING,
