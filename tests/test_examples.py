@@ -21,8 +21,15 @@ THEORIES = (
 
 
 def parameters(chosen: list[Example]):
-    """Rows as parameters; `conftest.py` puts all forms of a row side by side."""
-    return pytest.mark.parametrize("row", chosen, ids=[row.id for row in chosen])
+    """Rows as parameters; `conftest.py` puts all forms of a row side by side.
+
+    Further rows of a function lie beyond the newcomer's tests.
+    """
+    first = {row.id.split("[")[0]: row.id for row in reversed(chosen)}.values()
+    marked = [
+        pytest.param(row, id=row.id, marks=[] if row.id in first else pytest.mark.beyond) for row in chosen
+    ]
+    return pytest.mark.parametrize("row", marked)
 
 
 def rows(*forms: str):

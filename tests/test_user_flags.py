@@ -1,8 +1,9 @@
 """Solvers and transforms as a user runs them: one device, ordinary optimization, a pool of two threads.
 
 The other tests run with eight virtual devices and little optimization (`conftest.py`). Here rows of the table
-of examples run in a process of their own with a user's flags, plain and under `jit`, `vmap` and `grad`; a
-process that does not return in time is killed, and the row and form at which it stood are named.
+of examples run in a process of their own with a user's flags under `jit`, `vmap` and `grad`, and plain where
+there is no `vmap`, which would call the same programs; a process that does not return in time is killed, and
+the row and form at which it stood are named.
 """
 
 import os
@@ -16,7 +17,6 @@ import pytest
 from tests.examples import EXAMPLES
 
 ROOT = Path(__file__).parents[1]
-FORMS = ("plain", "jit", "vmap", "grad")
 GROUP = 24
 """Rows for one process: starting one costs as much as compiling several rows."""
 
@@ -56,7 +56,8 @@ for row in EXAMPLES:
         "grad": lambda: jax.grad(total, argnums=wrt)(*arguments),
     }
     for form, call in forms.items():
-        if form == "plain" or getattr(row, form) is True:
+        applies = row.vmap is not True if form == "plain" else getattr(row, form) is True
+        if applies:
             print(row.id, form, flush=True)
             found = jax.block_until_ready(call())
             assert form == "vmap" or all(np.isfinite(leaf).all() for leaf in floats(found)), (row.id, form)
@@ -145,6 +146,7 @@ def test_rows_of_the_table_with_a_users_flags(group):
     as_a_user(WORKER, *group, seconds=60 * GROUP)
 
 
+@pytest.mark.beyond
 def test_a_few_rows_and_a_lasso_under_vmap_return():
     chosen = [row.id for row in EXAMPLES if row.id in (GREEDY, "sparse.proximal.soft_threshold")]
     assert len(chosen) == 2

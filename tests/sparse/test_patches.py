@@ -77,6 +77,7 @@ def test_each_channel_keeps_its_mean(x64, rng):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.beyond
 def test_denoising_keeps_to_the_image_that_holds_nan(rng):
     atoms = np.float32(rng.standard_normal((6, 4)))
     images = np.float32(rng.standard_normal((2, 5, 6, 1)))

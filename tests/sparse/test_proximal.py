@@ -121,6 +121,7 @@ OPERATORS = {
 }
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_derivatives_are_finite_on_every_kink(name, threshold):

@@ -126,6 +126,7 @@ def test_softmax_derivatives_in_the_penalty_against_finite_differences(rng, x64)
     np.testing.assert_allclose(jax.jvp(scalar, (0.05,), (1.0,))[1], slope, rtol=1e-8)
 
 
+@pytest.mark.beyond
 def test_the_derivative_of_the_softmax_objective_is_half_the_squared_weights(rng, x64):
     features, labels = clouds(rng, 30, 4)
     fit = partial(softmax.fit, features, labels, classes=3, tolerance=1e-11)

@@ -79,6 +79,7 @@ def test_small_penalties_do_not_diverge(boundary, rng):
         assert cut.objective <= at_zero
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("nonnegative", [False, pytest.param(True, marks=pytest.mark.beyond)])
 def test_infinite_weights_leave_atoms_out_and_zeros_leave_them_unpenalized(nonnegative, x64, rng):
     filters, x = rng.standard_normal((3, 2, 3)), rng.standard_normal((8, 2))

@@ -94,6 +94,7 @@ def test_no_signals_have_no_codes(name, leading):
             assert result.support.shape == (*leading, 3)
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("name", PURSUITS)
 def test_forms_of_input_that_numpy_converts(name, own_errors):
     dictionary = np.float32([[3, 0, 1], [0, 2, 1], [1, 1, 1], [1, -2, 3]])

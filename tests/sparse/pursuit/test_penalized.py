@@ -300,6 +300,7 @@ def test_no_penalty_at_all_is_least_squares(rng):
 SCALES = [1e19, 1e20, 1e-18, 1e-20]
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("scale", SCALES)
 def test_codes_scale_with_the_signal(scale, rng):
     scale = np.float32(scale)

@@ -120,6 +120,7 @@ def test_layers_hold_what_init_promises():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.beyond
 def test_remat_changes_no_derivative(rng):
     params = unfolding.init(jax.random.key(0), (9, 10), unfoldings=3, accelerated=True, scale=1.0, **SMALL)
     x = np.float32(rng.standard_normal((4, 9, 10)))
