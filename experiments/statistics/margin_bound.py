@@ -24,18 +24,7 @@ from scipy import stats
 
 from jaxtheory import networks
 from jaxtheory.data import mnist
-from jaxtheory.lab import (
-    Claim,
-    Lab,
-    Measured,
-    Need,
-    Range,
-    above,
-    at_least,
-    experiment,
-    mean,
-    plots,
-)
+from jaxtheory.lab import Claim, Lab, Measured, Need, Range, above, at_least, experiment, mean, plots
 from jaxtheory.networks import training
 from jaxtheory.networks.mlp import MLP
 from jaxtheory.statistics import capacity, margins

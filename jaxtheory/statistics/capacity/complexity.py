@@ -95,15 +95,20 @@ def _rademacher(factor: Array, radius: Array, key: Any, draws: int, is_gram: boo
     n = factor.shape[0]
 
     def supremum(key: Array) -> Array:
-        signs = jax.random.rademacher(key, (n,), factor.dtype)
+        # Of single bits: other draws would depend on whether double precision is on.
+        signs = 2 * (jax.random.bits(key, (n,), "uint8") & 1).astype(factor.dtype) - 1
         sums = matmul(signs, factor)
-        square = jnp.sum(sums * signs) if is_gram else jnp.sum(sums**2)
-        return jnp.sqrt(jnp.maximum(square, 0))
+        return _root(jnp.sum(sums * signs) if is_gram else jnp.sum(sums**2))
 
     # In blocks, so that memory stays that of some hundred draws.
     suprema = lax.map(supremum, jax.random.split(key, draws), batch_size=min(draws, SIGNS))
-    spread = jnp.std(suprema, ddof=1) / draws**0.5
-    return RademacherResult(radius / n * suprema.mean(), lax.stop_gradient(radius / n * spread))
+    error = _root(jnp.var(suprema, ddof=1) / draws)
+    return RademacherResult(radius / n * suprema.mean(), radius / n * error)
+
+
+def _root(square: Array) -> Array:
+    """The square root of what is not negative but for rounding, with a derivative of zero at zero."""
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
 def _check_semidefinite(gram: np.ndarray) -> None:

@@ -20,11 +20,11 @@ DIRECTIONS = 64
 class Memorizer:
     r"""The network $\sum_j w_j \max(\langle a, x \rangle - b_j, 0)$ with one neuron for each point."""
 
-    direction: Float[Array, " features"]
+    direction: Float[AnyArray, " features"]
     """The weights $a$ that all neurons have in common."""
-    knots: Float[Array, " n"]
+    knots: Float[AnyArray, " n"]
     """The projections $b$ at which the neurons begin to respond, in rising order."""
-    weights: Float[Array, " n"]
+    weights: Float[AnyArray, " n"]
     """The weights $w$ of the output."""
 
 

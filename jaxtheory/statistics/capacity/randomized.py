@@ -55,9 +55,11 @@ def random_labels(
     labeled.check_examples(labels[:, None], labels, classes)
     (share,), _ = real_arrays(share=share)
     checks.within("share", share, 0, 1, one=True)
+    labels = jnp.asarray(labels)
     of_choice, of_label = jax.random.split(key)
-    drawn = jax.random.randint(of_label, labels.shape, 0, classes, labels.dtype)
-    return jnp.where(jax.random.uniform(of_choice, labels.shape) < share, drawn, labels)
+    # In 32 bits, so that labels of 64 have the same draws.
+    drawn = jax.random.randint(of_label, labels.shape, 0, classes, jnp.int32).astype(labels.dtype)
+    return jnp.where(jax.random.uniform(of_choice, labels.shape, jnp.float32) < share, drawn, labels)
 
 
 def random_images(
@@ -67,7 +69,7 @@ def random_images(
 
     Args:
         images: The images, with at least one axis of pixels.
-        key: The random key; the same key shuffles other images of the same shape, as those of a test set,
+        key: The random key; the same key shuffles other images of as many pixels, as those of a test set,
             alike.
         kind: What is done to them: `"shuffled"` brings the pixels of all images into the same random order,
             `"random"` those of each image into one of its own, and `"gaussian"` replaces them by independent

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from jaxtheory.core import checks, trees
 from jaxtheory.core.linalg import squared_norm
 from jaxtheory.core.records import record, static
-from jaxtheory.core.types import RandomKey
+from jaxtheory.core.types import AnyArray, RandomKey
 
 BLOCK = 256
 """The number of output units whose incoming weights are computed at once."""
@@ -21,9 +21,9 @@ BLOCK = 256
 class LayerNorms:
     """The norms of all layers of a network, in any order."""
 
-    spectral: Float[Array, "... layers"]
+    spectral: Float[AnyArray, "... layers"]
     """The spectral norms, largest singular values."""
-    two_one: Float[Array, "... layers"]
+    two_one: Float[AnyArray, "... layers"]
     """The sums over output units of the norm of their incoming weights, less those of the reference."""
     width: int = static()
     """The largest number of units of a layer, the input's among them."""
@@ -134,7 +134,7 @@ def spectral_norm(
     def product(vector: Array) -> tuple[Array, Array]:
         """A^T A v, and ‖A v‖²."""
         forward = image(vector)
-        return jax.vjp(linear, zeros)[1](forward)[0], jnp.sum(forward**2)
+        return jax.vjp(linear, zeros)[1](forward)[0], jnp.sum(forward**2).astype(zeros.dtype)
 
     def goes_on(carry: tuple[Array, ...]) -> Array:
         _, residual, square, steps = carry
