@@ -10,7 +10,7 @@ noise. They do so with weight decay 5e-4 and dropout 0.5 in the last hidden laye
 stops when all training images are classified without dropout. Trainings of a draw share digits and random
 labels. With random labels, the images of one kind have a prediction in common, so that the error of the test
 accuracy is that over draws of labels, not the binomial one; its mean is taken over the networks of a draw.
-The memorizer is the paper's explicit network. The full form takes about fifteen minutes on two cores.
+The memorizer is the paper's explicit network. The full form takes about ten minutes on two cores.
 """
 
 from dataclasses import dataclass
