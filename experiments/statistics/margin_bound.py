@@ -59,7 +59,7 @@ class Config:
     """The number of digits in a training step."""
 
 
-QUICK = Config(digits=300, widths=(128,), draws=4)
+QUICK = Config(digits=500, widths=(128,), draws=4)
 
 
 @cache

@@ -80,13 +80,13 @@ def bound(
     With probability $1 - \delta$ over the examples, for every network of this shape and all values of
     $\gamma$, the probability of an error on another example is at most the share of training margins up to
     $\gamma$ plus $\frac{8}{n^{3/2}} + \frac{72 \ln n \sqrt{\ln(2 W^2)}}{\gamma' n} B' R' + 3
-    \sqrt{\frac{\ln(2/\delta')}{2n}}$. That follows from the covering number of Bartlett, Foster and Telgarsky
-    (theorem 3.3, as printed) by Dudley's entropy integral and the Rademacher bound (their lemma 3.1, with both
-    of its events counted); it is their lemma A.8 as Graf et al. use it. The lemma is about norms and margins
-    that are fixed before, and these are not: they are rounded to a grid, $B'$ to the next whole number above
-    $\|X\|_F$, norms of the $L$ layers up to multiples of $1/L$, from which $R'$ is computed, and $\gamma'$
-    down to a power of two. Each point of the grid has its share of $\delta$: $1/(k (k + 1))$ for the k-th step
-    of a norm, $\frac23 / ((|j| + 1)(|j| + 2))$ for $\gamma' = 2^j$; $\delta'$ is what is left.
+    \sqrt{\frac{\ln(2/\delta')}{2n}}$. That follows from the covering number of Bartlett, Foster and
+    Telgarsky (theorem 3.3, as printed) by Dudley's entropy integral and the Rademacher bound (lemma 3.1, with
+    both of its events counted); it is their lemma A.8 as Graf et al. use it. The lemma is about norms
+    and margins that are fixed before, and these are not: they are rounded to a grid, $B'$ to the next whole
+    number above $\|X\|_F$, norms of the $L$ layers up to multiples of $1/L$, from which $R'$ is computed, and
+    $\gamma'$ down to a power of two. Each point of the grid has its share of $\delta$: $1/(k (k + 1))$ for
+    the k-th step of a norm, $\frac23 / ((|j| + 1)(|j| + 2))$ for $\gamma' = 2^j$; $\delta'$ is what is left.
 
     Args:
         values: The margins of the training examples, from `raw`.
