@@ -57,7 +57,7 @@ EXAMPLES: list[Example] = [
     Example(
         _of_key(capacity.rademacher),
         lambda rng: (float32(rng, 6, 3),),
-        {"draws": 4, "radius": 2.0},
+        {"probes": 4, "radius": 2.0},
         vmap=ONE_SAMPLE,
         export=True,
     ),

@@ -93,11 +93,11 @@ def test_complexities_are_means_over_all_signs(x64, rng, kernel):
     gram = x @ x.T if kernel is None else np.asarray(kernel(x, x))
     signs = np.array(list(product((-1, 1), repeat=8)))
     expected = 1.5 / 8 * np.sqrt(np.einsum("si,ij,sj->s", signs, gram, signs)).mean()
-    found = capacity.rademacher(x, KEY, kernel=kernel, radius=1.5, draws=4000)
+    found = capacity.rademacher(x, KEY, kernel=kernel, radius=1.5, probes=4000)
     assert abs(found.value - expected) < 4 * found.standard_error
     assert found.standard_error < 0.02 * expected
     assert expected <= 1.5 / 8 * np.sqrt(np.trace(gram))
-    same = capacity.rademacher(x, KEY, kernel=kernel or (lambda x, y: x @ y.T), radius=1.5, draws=4000)
+    same = capacity.rademacher(x, KEY, kernel=kernel or (lambda x, y: x @ y.T), radius=1.5, probes=4000)
     assert float(same.value) == pytest.approx(float(found.value), rel=1e-12)
 
 
@@ -129,7 +129,7 @@ def test_bad_arguments_are_refused(own_errors):
         ),
         (lambda: capacity.memorizer(rows, labels[:2]), r"^y has the shape \(2,\): take \(3,\) for \(n,\)"),
         (lambda: capacity.memorizer(rows[:0], labels[:0]), r"^x has the shape \(0, 2\): take at least one"),
-        (lambda: capacity.rademacher(rows, KEY, draws=1), r"^draws is 1: take a whole number at least 2$"),
+        (lambda: capacity.rademacher(rows, KEY, probes=1), r"^probes is 1: take a whole number at least 2$"),
         (
             lambda: capacity.rademacher(rows, KEY, radius=-1.0),
             r"^radius is -1\.0: take a number of 0 or more",

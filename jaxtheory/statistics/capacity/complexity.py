@@ -36,7 +36,7 @@ def rademacher(
     *,
     kernel: Callable[[Array, Array], Array] | None = None,
     radius: RealScalar = 1.0,
-    draws: int = 1000,
+    probes: int = 1000,
 ) -> RademacherResult:
     r"""Estimate the empirical Rademacher complexity of linear functions, or of those of a kernel.
 
@@ -51,13 +51,13 @@ def rademacher(
         kernel: The kernel, as a function from arrays `(n, features)` and `(m, features)` to `(n, m)`; `None`
             stands for linear functions.
         radius: The largest norm $B$ of the functions, at least 0.
-        draws: The number of vectors of signs, at least 2.
+        probes: The number of random vectors of signs, at least 2.
 
     Returns:
         The complexity, with the standard error over the draws.
 
     Raises:
-        TypeError: If an argument is complex or not an array of numbers, `draws` is not a whole number, or
+        TypeError: If an argument is complex or not an array of numbers, `probes` is not a whole number, or
             `key` is not a random key.
         ValueError: If a shape or number is out of range, or the kernel (where its values are known) is not
             symmetric and positive semidefinite.
@@ -77,7 +77,7 @@ def rademacher(
     checks.axes("x", x, "n", "features")
     checks.random_key("key", key)
     checks.nonnegative("radius", radius, one=True)
-    draws = checks.count("draws", draws, least=2)
+    probes = checks.count("probes", probes, least=2)
     n = x.shape[0]
     if n == 0:
         raise ValueError(f"x has the shape {x.shape}: take at least one example")
@@ -87,11 +87,11 @@ def rademacher(
         checks.axes("kernel", factor, "n", "m", sizes=(n, n))
         if checks.known(factor):
             _check_semidefinite(np.asarray(factor))
-    return back(_rademacher(factor, radius, key, draws, kernel is not None))
+    return back(_rademacher(factor, radius, key, probes, kernel is not None))
 
 
 @partial(jax.jit, static_argnums=(3, 4))
-def _rademacher(factor: Array, radius: Array, key: Any, draws: int, is_gram: bool) -> RademacherResult:
+def _rademacher(factor: Array, radius: Array, key: Any, probes: int, is_gram: bool) -> RademacherResult:
     n = factor.shape[0]
 
     def supremum(key: Array) -> Array:
@@ -101,8 +101,8 @@ def _rademacher(factor: Array, radius: Array, key: Any, draws: int, is_gram: boo
         return _root(jnp.sum(sums * signs) if is_gram else jnp.sum(sums**2))
 
     # In blocks, so that memory stays that of some hundred draws.
-    suprema = lax.map(supremum, jax.random.split(key, draws), batch_size=min(draws, SIGNS))
-    error = _root(jnp.var(suprema, ddof=1) / draws)
+    suprema = lax.map(supremum, jax.random.split(key, probes), batch_size=min(probes, SIGNS))
+    error = _root(jnp.var(suprema, ddof=1) / probes)
     return RademacherResult(radius / n * suprema.mean(), radius / n * error)
 
 
