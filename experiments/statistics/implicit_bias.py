@@ -283,7 +283,7 @@ def plot_laws(found: xr.Dataset) -> Figure:
     for axes, (values, law, label, name) in zip(panels.flat, shown):
         beside = {name: law} if name else None
         plots.panel(
-            values, x="step", over="draw", spread="band", beside=beside, log="x", ylabel=label, axes=axes
+            values, x="step", over="draw", spread="each", beside=beside, log="x", ylabel=label, axes=axes
         )
     panels[1, 1].set_ylim(-1, 1.05)
     return figure
@@ -291,7 +291,7 @@ def plot_laws(found: xr.Dataset) -> Figure:
 
 def plot_validation(found: xr.Dataset) -> Figure:
     figure, (panels,) = plots.canvas(3)
-    options = {"x": "step", "over": "draw", "spread": "band", "log": "x"}
+    options = {"x": "step", "over": "draw", "spread": "each", "log": "x"}
     plots.panel(found["validation loss"], ylabel="validation loss", axes=panels[0], **options)
     plots.panel(found["validation error"], ylabel="validation error, %", axes=panels[1], **options)
     deviation = found["fast deviation"].rename(few="step")

@@ -126,9 +126,7 @@ def _kl_inverse_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array])
     return p, to_q * tangents[0] + to_c * tangents[1]
 
 
-def objective(
-    loss: Callable[..., Any], prior: PyTree, n: int, *, failure: RealScalar = FAILURE
-) -> Callable[..., Any]:
+def objective(loss: Callable[..., Any], n: int, *, failure: RealScalar = FAILURE) -> Callable[..., Any]:
     r"""Return the bound as an objective of training, with a loss in place of the error.
 
     At each call weights are drawn, and the gradient reaches means and deviations through them. The bound is
@@ -136,15 +134,15 @@ def objective(
     vacuous, its relaxation $(\sqrt{L + c/2} + \sqrt{c/2})^2$, whose gradient does not vanish.
 
     Args:
-        loss: The function `loss(params, batch) -> scalar`, the mean over a batch of what is not below the
-            error, such as the cross entropy over $\log 2$.
-        prior: The weights at the center of the prior, which must not depend on the examples.
+        loss: The function `loss(params, batch) -> scalar`, a differentiable stand-in for the share of errors,
+            such as the mean probability of the wrong classes; the certificate counts the errors themselves.
         n: The number of all training examples, at least 2.
         failure: The probability with which the bound may fail, from 0 to 1, both excluded.
 
     Returns:
-        The function `objective(posterior, state, batch, key) -> (bound, (state, metrics))`, as
-        `networks.training` takes it, with the metrics `"risk"`, the loss, and `"complexity"`.
+        The function `objective(posterior, prior, batch, key) -> (bound, (prior, metrics))`, as
+        `networks.training` takes it with the prior's weights as its state, and the metrics `"risk"`, the
+        loss, and `"complexity"`.
 
     Raises:
         TypeError: If `n` is not a whole number.
@@ -153,10 +151,9 @@ def objective(
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from jaxtheory.statistics import pac_bayes
-        >>> loss = lambda params, batch: jnp.mean((params - batch) ** 2)
-        >>> fit = pac_bayes.objective(loss, jnp.zeros(2), 1000)
+        >>> fit = pac_bayes.objective(lambda params, batch: jnp.mean((params - batch) ** 2), 1000)
         >>> posterior = pac_bayes.init(jnp.zeros(2), deviation=0.05)
-        >>> bound, _ = fit(posterior, {}, jnp.zeros((4, 2)), jax.random.key(0))
+        >>> bound, _ = fit(posterior, jnp.zeros(2), jnp.zeros((4, 2)), jax.random.key(0))
         >>> round(float(bound), 2)
         0.03
 
@@ -167,13 +164,13 @@ def objective(
     n = checks.count("n", n, least=2)
     check_failure("failure", failure)
 
-    def bound(posterior: Posterior, state: Any, batch: Any, key: Any) -> Any:
+    def bound(posterior: Posterior, prior: PyTree, batch: Any, key: Any) -> Any:
         found = loss(draw(posterior, key), batch)
         nats = complexity(posterior, prior, n, failure=failure)
         inverse = kl_inverse(found, nats)
         relaxed = (jnp.sqrt(found + nats / 2) + jnp.sqrt(nats / 2)) ** 2
         value = jnp.where(inverse < VACUOUS, inverse, relaxed)
-        return value, (state, {"risk": found, "complexity": nats})
+        return value, (prior, {"risk": found, "complexity": nats})
 
     return bound
 
