@@ -298,8 +298,9 @@ def plot_bounds(found: dict[str, xr.Dataset]) -> Figure:
 def plot_minimization(found: dict[str, xr.Dataset]) -> Figure:
     figure, (panels,) = plots.canvas(len(found))
     for (name, one), axes in zip(found.items(), panels):
-        values = one["objective"].clip(max=100).assign_coords(segment=SEGMENT * (1 + np.arange(one.sizes["segment"])))
-        values = values.rename(segment="step").assign_attrs(unit="%", long_name="smooth bound")
+        steps = SEGMENT * (1 + np.arange(one.sizes["segment"]))
+        values = one["objective"].clip(max=100).rename(segment="step").assign_coords(step=steps)
+        values = values.assign_attrs(unit="%", long_name="smooth bound")
         plots.panel(values, x="step", over="draw", spread="each", log="x", axes=axes)
         axes.set_title(name, fontsize=10)
     return figure

@@ -176,6 +176,7 @@ def objective(loss: Callable[..., Any], n: int, *, failure: RealScalar = FAILURE
 
 
 def check_failure(name: str, value: Any) -> None:
-    """Refuses what is not a probability between 0 and 1, where it is known."""
-    checks.positive(name, value, one=True)
-    checks.positive(f"1 - {name}", 1 - value, one=True)
+    """Refuses what is not a number between 0 and 1, where it is known."""
+    checks.axes(name, value)
+    if checks.known(value) and not 0 < value < 1:
+        raise ValueError(f"{name} is {value}: take a number between 0 and 1")

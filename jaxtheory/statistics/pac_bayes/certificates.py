@@ -146,13 +146,11 @@ def certify(
     """
     check_failure("failure", failure)
     check_failure("sampling_failure", sampling_failure)
-    risk = sampled_risk(errors, posterior, batches, key, draws=draws)
-    prior = trees.same_form("prior", prior, posterior.mean)
     shape = jnp.shape(jax.tree.leaves(batches)[0])
     if len(shape) < 2 or math.prod(shape[:2]) < 2:
-        raise ValueError(
-            f"batches have the shape {shape}: take (batches, examples, ...), two examples or more"
-        )
+        raise ValueError(f"batches have the shape {shape}: take (batches, examples, ...), at least two")
+    risk = sampled_risk(errors, posterior, batches, key, draws=draws)
+    prior = trees.same_form("prior", prior, posterior.mean)
     number, size = shape[:2]
     return _certify(posterior, prior, risk, draws * number, number * size, failure, sampling_failure)
 
