@@ -220,6 +220,8 @@ KEY = jax.random.key(0)
          lambda: pac_bayes.sampled_risk(negative, GAUSSIAN, ONES, KEY, draws=0)),
         (ValueError, r"batches have the shape \(4,\): take \(batches, examples, ...\)",
          lambda: pac_bayes.certify(negative, GAUSSIAN, WEIGHTS, np.ones(4), KEY, draws=1)),
+        (ValueError, r"batches has leaves of the shapes \[\]: take one leading axis in common",
+         lambda: pac_bayes.certify(negative, GAUSSIAN, WEIGHTS, (), KEY, draws=1)),
         (ValueError, "sampling_failure is 2.0: take a number between 0 and 1",
          lambda: pac_bayes.certify(negative, GAUSSIAN, WEIGHTS, ONES, KEY, draws=1, sampling_failure=2.0)),
     ],

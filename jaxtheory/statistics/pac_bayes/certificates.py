@@ -146,6 +146,8 @@ def certify(
     """
     check_failure("failure", failure)
     check_failure("sampling_failure", sampling_failure)
+    trees.check_numbers("batches", batches)
+    trees.leading_length("batches", batches, least=1)
     shape = jnp.shape(jax.tree.leaves(batches)[0])
     if len(shape) < 2 or math.prod(shape[:2]) < 2:
         raise ValueError(f"batches have the shape {shape}: take (batches, examples, ...), at least two")
