@@ -60,7 +60,7 @@ class Config:
     """Number of hidden units."""
     passes: Annotated[int, Range(1)] = 5
     """Number of times that the network sees its digits before the bound is minimized."""
-    fitting: Annotated[int, Range(1)] = 100
+    fitting: Annotated[int, Range(1)] = 200
     """Number of times that the network sees digits with random labels before the bound is minimized."""
     steps: Annotated[int, Range(1)] = 6000
     """Number of steps in which the bound is minimized; it is rounded up to multiples of 200."""
@@ -75,11 +75,11 @@ class Config:
 QUICK = Config(width=50, passes=3, fitting=60, steps=600, weights=1000, draws=2)
 
 
-def error(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def error(logits: Any, labels: Any) -> jax.Array:
     return 1 - training.accuracy(logits, labels)
 
 
-def smooth_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def smooth_error(logits: Any, labels: Any) -> jax.Array:
     """The probability of the wrong class at logits that are multiplied by `SHARPNESS`."""
     return -jnp.expm1(-training.cross_entropy(SHARPNESS * logits, labels))
 
