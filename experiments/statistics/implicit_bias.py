@@ -269,13 +269,13 @@ def through(values: xr.DataArray, law: xr.DataArray) -> xr.DataArray:
 def plot_laws(found: xr.Dataset) -> Figure:
     figure, panels = plots.canvas(2, 2)
     t = found["step"].astype(float)
-    margin = found["largest margin"].mean("draw")
+    inverse_margin = (1 / found["largest margin"]).mean("draw")
     log_loss = found["log_loss"]
     inverse = found["deviation"] ** -0.5
     later = inverse.mean("draw").sel(step=slice(FIRST, None))
     slope, _ = line(np.log(later["step"].values), later.values)
     shown = (
-        (found["norm"], through(found["norm"], np.log(t) / margin), "|w|", "log t / γ"),
+        (found["norm"], through(found["norm"], np.log(t) * inverse_margin), "|w|", "log t / γ"),
         (log_loss / np.log(10), through(log_loss / np.log(10), -np.log10(t)), "log10 of the loss", "1 / t"),
         (inverse, through(inverse, slope * np.log(t)), "(1 - cos)^(-1/2)", "affine in log t"),
         (found["margin"] / found["largest margin"], None, "margin / γ", ""),
