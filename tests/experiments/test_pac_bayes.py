@@ -91,4 +91,4 @@ def test_a_run_in_miniature_measures_every_claim(tmp_path, monkeypatch):
     assert all(one.value > 0 for one in claims[3].measurements)
     assert claims[4].verdict == Verdict.HOLDS
     assert {figure["name"] for figure in lab.figures} == {"bounds", "minimization"}
-    assert len(lab.notes) == 5
+    assert len(lab.notes) == 4
