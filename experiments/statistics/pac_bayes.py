@@ -11,7 +11,7 @@ class at thrice the logits; the certificate counts errors, of 20,000 weights tha
 bound, and holds with probability 0.965. Digits with random labels are fitted as well: by a Gaussian that is
 so narrow that it keeps the trained network's fit, and by one that minimizes the bound. Each draw has digits,
 initial weights and orders of its own. The whole MNIST is used where --data-dir gives it, and then the full
-form takes about twelve minutes on two cores; otherwise about three.
+form takes about fifteen minutes on two cores; otherwise about four.
 """
 
 from dataclasses import dataclass, replace
