@@ -1,4 +1,4 @@
-"""Classifiers for fixed features, and how their errors are estimated.
+"""Why models that can fit anything generalize, classifiers of features, and how errors are estimated.
 
 - `affine`: the nearest affine space;
 - `softmax`: softmax regression;
@@ -7,5 +7,7 @@
 - `validation`: error rates and cross-validation;
 - `capacity`: random labels and images, a network that fits any points, Rademacher complexities;
 - `margins`: margins, spectral norms and the margin bound of Bartlett, Foster and Telgarsky;
+- `implicit_bias`: the separator of the largest margin, and how gradient descent comes to it;
+- `pac_bayes`: certificates of the risk of networks with random weights;
 - `labeled`: the checks of examples and labels that these share.
 """
