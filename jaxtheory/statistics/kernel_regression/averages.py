@@ -32,7 +32,7 @@ def distributed(
     + \lambda \|f\|^2$ on the $j$-th part: `fit` with the same penalty, which is chosen for all n examples.
     The average is $\sum_i c_i\, k(\cdot, x_i)$ with a coefficient for each example, so it is a model like any
     other. Parts are consecutive rows, and their sizes differ by at most one: shuffle examples that have an
-    order. One part of m takes the m³-th of the time.
+    order. Each part takes about $m^{-3}$ of the time that all examples take.
 
     Args:
         kernel: The kernel, a function of two matrices of examples that returns the matrix of its values.
