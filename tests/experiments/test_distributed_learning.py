@@ -48,6 +48,7 @@ def test_the_jackknife_of_a_mean_is_its_standard_error(rng):
     assert measured.standard_error == pytest.approx(errors.std(ddof=1) / np.sqrt(12))
 
 
+@pytest.mark.beyond
 def test_parts_on_eight_devices_are_those_of_a_loop():
     assert jax.device_count() == experiment.DEVICES
     assert experiment.on_devices(experiment.DEVICES) < 1e-5

@@ -39,7 +39,7 @@ def test_kernels_are_functions_of_the_distances(rng, x64):
     assert laplacian[0, -1] == 1
 
 
-@pytest.mark.parametrize("outputs", [(), (2,)])
+@pytest.mark.parametrize("outputs", [pytest.param((), marks=pytest.mark.beyond), (2,)])
 def test_it_is_scikit_learns_kernel_ridge(rng, x64, outputs):
     x, y, queries = problem(rng)
     y = y if outputs else y[:, 0]
@@ -52,6 +52,7 @@ def test_it_is_scikit_learns_kernel_ridge(rng, x64, outputs):
     assert model.residual < 1e-13
 
 
+@pytest.mark.beyond
 def test_any_function_is_a_kernel(rng, x64):
     x, y, queries = problem(rng)
     peer = KernelRidge(alpha=0.4, kernel="poly", degree=2, gamma=1, coef0=1).fit(x, y)
@@ -61,6 +62,7 @@ def test_any_function_is_a_kernel(rng, x64):
     )
 
 
+@pytest.mark.beyond
 def test_a_block_more_of_queries_changes_nothing(rng, monkeypatch):
     from jaxtheory.statistics.kernel_regression import models
 
@@ -85,6 +87,7 @@ def test_the_average_is_that_of_the_parts(rng, x64):
     np.testing.assert_allclose(whole.coefficients, FIT(kernel, x, y, 0.01).coefficients, rtol=1e-11)
 
 
+@pytest.mark.beyond
 def test_eight_devices_average_as_one(rng):
     x, y, _ = problem(rng, 35)
     mesh = Mesh(np.array(jax.devices()).reshape(4, 2), ("rows", "columns"))
@@ -125,6 +128,7 @@ def test_averages_with_the_hilbert_kernel(rng, x64):
     np.testing.assert_allclose(doubled, 0, atol=1e-15)
 
 
+@pytest.mark.beyond
 def test_a_large_exponent_is_the_nearest_neighbor(rng):
     x, y, queries = (part.astype(np.float32) for part in problem(rng))
     nearest = cdist(queries.reshape(-1, 3), x).argmin(1)
@@ -132,6 +136,7 @@ def test_a_large_exponent_is_the_nearest_neighbor(rng):
     np.testing.assert_allclose(found, y[nearest], atol=1e-4)
 
 
+@pytest.mark.beyond
 def test_fits_map_over_outputs_and_penalties(rng, x64):
     x, y, _ = problem(rng)
     kernel, penalties = kernel_regression.gaussian(1.3), np.array([0.01, 0.1])
@@ -140,6 +145,7 @@ def test_fits_map_over_outputs_and_penalties(rng, x64):
         np.testing.assert_allclose(found, FIT(kernel, x, column, penalty).coefficients, rtol=1e-9)
 
 
+@pytest.mark.beyond
 def test_under_jit_an_indefinite_kernel_is_a_flag(rng, x64):
     x, y, _ = problem(rng)
     assert not jax.jit(partial(FIT, indefinite))(x, y, 1e-3).solved
@@ -150,7 +156,7 @@ def test_under_jit_an_indefinite_kernel_is_a_flag(rng, x64):
 
 
 @pytest.mark.usefixtures("own_errors")
-@pytest.mark.parametrize("penalty", [1e-3, 1e3])
+@pytest.mark.parametrize("penalty", [1e-3, pytest.param(1e3, marks=pytest.mark.beyond)])
 def test_the_negative_eigenvalue_is_named(rng, x64, penalty):
     x, y, _ = problem(rng)
     smallest = np.linalg.eigvalsh(np.tanh(x @ x.T - 2))[0]

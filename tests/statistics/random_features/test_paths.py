@@ -9,7 +9,7 @@ from jaxtheory.statistics import kernel_regression, random_features
 from jaxtheory.statistics.random_features import updates
 
 
-@pytest.mark.parametrize("form", ["fourier", "relu"])
+@pytest.mark.parametrize("form", ["fourier", pytest.param("relu", marks=pytest.mark.beyond)])
 def test_their_products_tend_to_the_kernel(rng, form):
     x, count = rng.standard_normal((6, 3)).astype(np.float32), 50_000
     if form == "fourier":
@@ -28,7 +28,9 @@ def test_their_products_tend_to_the_kernel(rng, form):
     assert (np.abs(products.mean(0) - expected) < 4.5 * error + 1e-3).all()
 
 
-@pytest.mark.parametrize(("n", "panel", "outputs"), [(21, 4, ()), (19, 128, (2,))])
+@pytest.mark.parametrize(
+    ("n", "panel", "outputs"), [(21, 4, ()), pytest.param(19, 128, (2,), marks=pytest.mark.beyond)]
+)
 def test_every_number_of_features_is_numpys_least_squares(rng, x64, monkeypatch, n, panel, outputs):
     monkeypatch.setattr(updates, "PANEL", panel)
     features, y = rng.standard_normal((n, 60)), rng.standard_normal((n, *outputs))
@@ -44,6 +46,7 @@ def test_every_number_of_features_is_numpys_least_squares(rng, x64, monkeypatch,
     assert (path.residual < 1e-11).all()
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("sizes", [(3, 5), (22, 40), (30,)])
 def test_one_side_of_interpolation_is_enough(rng, x64, sizes):
     features, y = rng.standard_normal((21, 40)), rng.standard_normal(21)
@@ -52,7 +55,7 @@ def test_one_side_of_interpolation_is_enough(rng, x64, sizes):
         np.testing.assert_allclose(found[:size], np.linalg.lstsq(features[:, :size], y)[0], atol=1e-11)
 
 
-@pytest.mark.parametrize("count", [9, 40])
+@pytest.mark.parametrize("count", [9, pytest.param(40, marks=pytest.mark.beyond)])
 def test_ridge_regression_is_scikit_learns(rng, x64, count):
     features, y = rng.standard_normal((21, count)), rng.standard_normal((21, 2))
     path = random_features.ridge_path(features, y, (1e-3, 1.0))
