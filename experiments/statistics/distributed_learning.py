@@ -51,8 +51,8 @@ NOISE = 1 / 5
 """The variance of the noise."""
 EXCESS = 1.25
 """The mean squared error at m*, over that of one machine."""
-POINTS = 1000
-"""The number of equally spaced points at which functions are compared."""
+GRID = (np.arange(1000) + 0.5) / 1000
+"""The equally spaced points at which functions are compared."""
 SMALLEST, ROOTS = 4, 4
 """The smallest number of examples in a part, and the largest number of parts over the root of N."""
 TIMED = 500
@@ -117,10 +117,6 @@ def smooth(x: np.ndarray, r: float) -> np.ndarray:
     return np.sqrt(2) * total.real
 
 
-def grid() -> np.ndarray:
-    return (np.arange(POINTS) + 0.5) / POINTS
-
-
 def parts_of(size: int) -> list[int]:
     """Powers of two, as long as a part has enough examples, up to four roots of N."""
     return [2**k for k in range(min(size // SMALLEST, int(ROOTS * size**0.5)).bit_length())]
@@ -145,10 +141,10 @@ def squared_errors(
     y = function(x) + np.sqrt(NOISE) * rng.standard_normal(size)
     with jax.enable_x64(True):
         models = [kernel_regression.distributed(kernel, x[:, None], y, float(size) ** rate, m) for m in parts]
-        found = np.asarray(kernel(grid()[:, None], x[:, None])) @ np.stack(
+        found = np.asarray(kernel(GRID[:, None], x[:, None])) @ np.stack(
             [model.coefficients for model in models], axis=1
         )
-    return np.mean((found - function(grid())[:, None]) ** 2, axis=0)
+    return np.mean((found - function(GRID)[:, None]) ** 2, axis=0)
 
 
 def tolerated(ratios: np.ndarray, parts: np.ndarray) -> float:
@@ -179,10 +175,6 @@ def timed_sizes(config: Config) -> list[int]:
     return [size for size in config.sizes if size >= TIMED]
 
 
-def power_below(number: float) -> int:
-    return 2 ** int(np.log2(number))
-
-
 def jackknife(statistic: Callable[[np.ndarray], float], errors: np.ndarray) -> Measured:
     """A statistic of all draws, which are the last axis, with its error from leaving each out in turn."""
     n = errors.shape[-1]
@@ -198,7 +190,7 @@ def on_devices(count: int) -> float:
     penalty = len(x) ** (-2 / 3)
     mesh = Mesh(np.array(jax.devices()[:count]), ("parts",))
     model = kernel_regression.distributed(first_sobolev, x, y, penalty, 2 * count, mesh=mesh)
-    queries = np.float32(grid()[:, None])
+    queries = np.float32(GRID[:, None])
     ends = len(x) * np.arange(2 * count + 1) // (2 * count)
     alone = [
         kernel_regression.predict(kernel_regression.fit(first_sobolev, x[i:j], y[i:j], penalty), queries)
@@ -295,7 +287,7 @@ def claims(
     growth = None
     if reached:
         growth = jackknife(lambda some: slope(most_parts(some, parts), config.sizes), by_size)
-    allowed = xr.DataArray([power_below(size ** (1 / 3)) for size in config.sizes], dims="size")
+    allowed = xr.DataArray([2 ** int(np.log2(size) / 3) for size in config.sizes], dims="size")
     ratios = (errors / errors.sel(parts=1).mean("draw")).sel(parts=allowed).drop_vars("parts")
     of_digits = (digits / digits.sel(parts=1)).transpose("draw", "parts").values
     on_digits = xr.DataArray([tolerated(row, digits.parts.values) for row in of_digits], dims="draw")

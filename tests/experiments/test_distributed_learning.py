@@ -11,7 +11,7 @@ TINY = experiment.Config(sizes=(32, 64), draws=3, digits=64, folds=2, repeats=2)
 
 
 def test_the_kernel_on_the_circle_has_the_eigenvalues_that_are_told(x64):
-    x = experiment.grid()[:, None]
+    x = experiment.GRID[:, None]
     values = np.linalg.eigvalsh(np.asarray(experiment.periodic(x, x)) / len(x))[::-1]
     expected = [10, 10, 2.5, 2.5, 10 / 9, 10 / 9, 1]
     np.testing.assert_allclose(values[:7], expected, rtol=1e-4)
