@@ -288,7 +288,7 @@ def claims(
     if reached:
         growth = jackknife(lambda some: slope(most_parts(some, parts), config.sizes), by_size)
     allowed = xr.DataArray([2 ** int(np.log2(size) / 3) for size in config.sizes], dims="size")
-    ratios = (errors / errors.sel(parts=1).mean("draw")).sel(parts=allowed).drop_vars("parts")
+    ratios = (errors / errors.sel(parts=1)).sel(parts=allowed).drop_vars("parts")
     of_digits = (digits / digits.sel(parts=1)).transpose("draw", "parts").values
     on_digits = xr.DataArray([tolerated(row, digits.parts.values) for row in of_digits], dims="draw")
     exponents = {r: -2 * r / (4 * r + 1) for r in SMOOTHNESS}

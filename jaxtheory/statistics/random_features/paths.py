@@ -80,7 +80,8 @@ def _minimum_norm_path(features: Array, y: Array, sizes: tuple[int, ...]) -> Pat
     if few:
         found.append(jnp.pad(_least_squares(features[:, : few[-1]], columns, few), _room(most - few[-1])))
     if many:
-        dual = interpolants(features, columns, many)
+        after = found[0][0, 0, 0] if few else 0.0
+        dual = interpolants(features, columns, many, after=after)
         taking = jnp.arange(most) < jnp.asarray(many)[:, None]
         primal = matmul(features.T, jnp.moveaxis(dual, 0, 1).reshape(n, -1)).reshape(most, len(many), -1)
         found.append(jnp.where(taking[..., None], jnp.moveaxis(primal, 1, 0), 0))

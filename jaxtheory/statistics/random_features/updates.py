@@ -17,13 +17,15 @@ GROUPS = 4
 """Groups of panels, each of which leaves out the columns that its rows are zero in."""
 
 
-def interpolants(features: Array, columns: Array, sizes: tuple[int, ...]) -> Array:
+def interpolants(features: Array, columns: Array, sizes: tuple[int, ...], *, after: Array | float) -> Array:
     """Return the solutions of A_N A_N^T z = y, where A_N holds the first N features, for several N above n.
 
     Args:
         features: The features A of n examples.
         columns: The values y, one output a column.
         sizes: The numbers N, rising.
+        after: A number that has to be computed before: on processors (jaxlib 0.10) two batched
+            factorizations at a time, as under `vmap`, can wait for each other's threads forever.
 
     Returns:
         The solutions, `(sizes, n, outputs)`.
@@ -32,7 +34,7 @@ def interpolants(features: Array, columns: Array, sizes: tuple[int, ...]) -> Arr
     height = min(PANEL, n)
     panels = GROUPS * -(-n // (GROUPS * height)) if n > height else 1
     padding = panels * height - n
-    factor = jnp.linalg.qr(features[:, : sizes[0]].T, mode="r")
+    factor = jnp.linalg.qr(features[:, : sizes[0]].T + 0 * jnp.nan_to_num(after), mode="r")
     # The spare rows are those of the identity, which leave all others alone.
     factor = jnp.pad(factor, (0, padding)) + jnp.diag(jnp.pad(jnp.zeros(n), (0, padding), constant_values=1))
     factor = factor.astype(features.dtype)

@@ -55,6 +55,18 @@ def test_one_side_of_interpolation_is_enough(rng, x64, sizes):
         np.testing.assert_allclose(found[:size], np.linalg.lstsq(features[:, :size], y)[0], atol=1e-11)
 
 
+@pytest.mark.beyond
+def test_paths_map_over_draws(rng, x64):
+    features, y = rng.standard_normal((4, 12, 30)), rng.standard_normal((4, 12))
+    sizes = (5, 12, 20, 30)
+    found = jax.jit(jax.vmap(lambda a, b: random_features.minimum_norm_path(a, b, sizes).coefficients))(
+        features, y
+    )
+    for one, other, coefficients in zip(features, y, found):
+        alone = random_features.minimum_norm_path(one, other, sizes).coefficients
+        np.testing.assert_allclose(coefficients, alone, atol=1e-10)
+
+
 @pytest.mark.parametrize("count", [9, pytest.param(40, marks=pytest.mark.beyond)])
 def test_ridge_regression_is_scikit_learns(rng, x64, count):
     features, y = rng.standard_normal((21, count)), rng.standard_normal((21, 2))
