@@ -155,7 +155,10 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         return jax.ShapeDtypeStruct(shape, np.float32)
 
     return {
-        RIDGE: (jax.jit(coefficients), (array(DIGITS, SIDE**2), array(DIGITS, 10))),
+        "kernel ridge regression, 2,000 digits, 10 outputs": (
+            jax.jit(coefficients),
+            (array(2_000, SIDE**2), array(2_000, 10)),
+        ),
         FEW: (
             jax.jit(partial(along_the_path, sizes=numbers(1_000))),
             (array(1_000, 2_000), array(1_000, 10)),
