@@ -4,6 +4,8 @@
 - `softmax`: softmax regression;
 - `linear_probe`: softmax regression whose scaling of features and penalty are chosen by validation;
 - `neighbors`: the nearest training examples;
+- `kernel_regression`: ridge regression, interpolation and local averages with kernels;
+- `random_features`: random Fourier and ReLU features, and least squares on every number of them;
 - `validation`: error rates and cross-validation;
 - `capacity`: random labels and images, a network that fits any points, Rademacher complexities;
 - `margins`: margins, spectral norms and the margin bound of Bartlett, Foster and Telgarsky;
