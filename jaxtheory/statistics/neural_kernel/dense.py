@@ -95,7 +95,7 @@ def erf(
     bias_variance: RealScalar = 0.0,
     block: int = BLOCK,
 ) -> Kernels:
-    r"""Return the kernels of an infinitely wide, fully connected network whose activation is the error function.
+    r"""Return the kernels of an infinitely wide, fully connected network of error functions.
 
     The recursion is that of `relu`, with the expectations of $\mathrm{erf}(u)\,\mathrm{erf}(v)$ and of the
     derivatives in closed form.
