@@ -4,6 +4,7 @@
 - `softmax`: softmax regression;
 - `linear_probe`: softmax regression whose scaling of features and penalty are chosen by validation;
 - `neighbors`: the nearest training examples;
+- `neural_kernel`: tangent kernels of networks at hand and of infinitely wide ones;
 - `validation`: error rates and cross-validation;
 - `labeled`: the checks of examples and labels that these share.
 """

@@ -80,7 +80,7 @@ def convolutional(
         >>> from jaxtheory.statistics import neural_kernel
         >>> x = jnp.ones((1, 4, 4, 1))
         >>> neural_kernel.convolutional(x, x, 2, boundary="periodic").ntk.round(4).tolist()
-        [[3.0]]
+        [[6.0]]
 
     References:
         Sanjeev Arora, Simon Du, Wei Hu, Zhiyuan Li, Ruslan Salakhutdinov and Ruosong Wang, "On exact

@@ -12,12 +12,13 @@ from jaxtyping import Array, Float, PyTree, Real
 
 from jaxtheory.core import checks, trees
 from jaxtheory.core.dtypes import as_array
+from jaxtheory.core.linalg import matmul
 from jaxtheory.core.types import AnyArray, Precision
 from jaxtheory.statistics.neural_kernel import layered
 
 OUTPUTS = ("trace", "full")
 METHODS = ("auto", "jacobian", "products")
-BYTES = 2**28
+BYTES = 2**29
 """What a block of examples may take by default."""
 Features = list[tuple[Array | None, Array]]
 """For each dense layer its inputs (n, inputs) and gradients (n, outputs of the network, outputs); for all
@@ -66,7 +67,7 @@ def empirical(
         outputs: What is returned of the outputs, `"trace"` for the sum over them or `"full"` for every pair.
         method: The way of computation: `"auto"` as above, or for all parameters `"jacobian"`, the contraction
             of Jacobians, or `"products"`, a product by `vjp` and `jvp` for each output of each row.
-        block: The number of examples that are handled at once; by default as many as take 256 MiB.
+        block: The number of examples that are handled at once; by default as many as take 512 MiB.
         precision: The precision of matrix products for which the network names none.
 
     Returns:
@@ -180,21 +181,23 @@ def _between(one: Features, other: Features, *, full: bool) -> Array:
     """The kernel of examples with others."""
     total: Any = 0
     for (inputs, slopes), (other_inputs, other_slopes) in zip(one, other):
+        n, m, outputs = len(slopes), len(other_slopes), slopes.shape[1]
         if full:
-            share = _contracted("iok,jpk->ijop", slopes, other_slopes)
+            rows, columns = (each.reshape(-1, each.shape[-1]) for each in (slopes, other_slopes))
+            share = _gram(rows, columns).reshape(n, outputs, m, outputs).swapaxes(1, 2)
         else:
-            share = _contracted("iok,jok->ij", slopes, other_slopes)
+            share = _gram(slopes.reshape(n, -1), other_slopes.reshape(m, -1))
         if inputs is not None:
-            gram = _contracted("ik,jk->ij", inputs, other_inputs)
-            share = share * (gram[..., None, None] if full else gram)
+            factor = _gram(inputs, other_inputs)
+            share = share * (factor[..., None, None] if full else factor)
         total = total + share
     return total
 
 
-def _contracted(form: str, one: Array, other: Array) -> Array:
-    """A contraction in single precision or better."""
-    wide = jnp.promote_types(one.dtype, jnp.float32)
-    return jnp.einsum(form, one.astype(wide), other.astype(wide), precision="highest")
+def _gram(rows: Array, columns: Array) -> Array:
+    """Inner products in single precision or better."""
+    wide = jnp.promote_types(rows.dtype, jnp.float32)
+    return matmul(rows.astype(wide), columns.astype(wide).T)
 
 
 def _by_features(
