@@ -90,7 +90,7 @@ class Network:
         """
         jaxpr = self.program.jaxpr
         values = dict(zip(jaxpr.constvars, self.program.consts)) | dict(zip(jaxpr.invars, [*leaves, x]))
-        factors = dict.fromkeys(jaxpr.invars[: self.leaves], 1)
+        factors = dict.fromkeys(_weights(self), 1)
         added_to, inputs = dict(zip(self.layers, added)), []
 
         def read(one: Any) -> Any:
@@ -174,7 +174,7 @@ def _bound(jaxpr: Jaxpr, equation: Any, operands: Sequence[Any]) -> Sequence[Any
 def _dense_layers(network: Network) -> dict[int, tuple[int, int]]:
     """The products in which a leaf, up to a factor and the order of its entries, meets one vector, once."""
     jaxpr = network.program.jaxpr
-    weights = {one: leaf for leaf, one in enumerate(jaxpr.invars[: network.leaves])}
+    weights = _weights(network)
     uses: Counter[int] = Counter()
     found: dict[int, tuple[int, int]] = {}
     for number, equation in enumerate(jaxpr.eqns):
@@ -189,6 +189,12 @@ def _dense_layers(network: Network) -> dict[int, tuple[int, int]]:
             found[number] = (weights[equation.invars[places[0]]], places[0])
     uses.update(weights[one] for one in jaxpr.outvars if _of(one, weights) is not None)
     return {number: layer for number, layer in found.items() if uses[layer[0]] == 1}
+
+
+def _weights(network: Network) -> dict[Any, int]:
+    """The leaves that may be weights; a number may scale them, and be a parameter itself."""
+    leaves = network.program.jaxpr.invars[: network.leaves]
+    return {one: leaf for leaf, one in enumerate(leaves) if one.aval.shape}
 
 
 def _of(one: Any, weights: dict[Any, Any]) -> Any:
