@@ -53,9 +53,10 @@ def empirical(
     layer is an outer product, so that its share in the kernel is a product of two Gram matrices, of the
     layer's inputs and of the gradients with respect to its outputs; neither the gradient nor the Jacobian is
     formed. Such layers are found in the program of `apply` itself: weights, up to a factor and the order of
-    their entries, that meet one vector for each example in one product. What is left is contracted from its
-    Jacobian, a block of examples at a time, or multiplied by `vjp` and `jvp` where that takes fewer
-    operations. All of it is differentiable.
+    their entries, that meet one vector for each example in one product. The gradients with respect to the
+    kernels of convolutions, which are small, are products of patches and gradients. What is left is
+    contracted from its Jacobian, a block of examples at a time, or multiplied by `vjp` and `jvp` where that
+    takes fewer operations. All of it is differentiable.
 
     Args:
         apply: The network $f$ as a function `apply(params, x)` with an array `(n, ...)` as its value, one row
@@ -155,15 +156,15 @@ def _block(network: layered.Network, facts: Facts, n: int) -> int:
     """The number of examples that are handled at once."""
     if facts.block is not None:
         return facts.block
-    inputs, outputs = (sum(sizes) for sizes in zip((0, 0), *network.layer_sizes()))
-    numbers = inputs + network.outputs * (outputs + network.rest_size() + network.activations)
+    layers = sum(map(network.layer_size, network.layers.values()))
+    numbers = layers + network.outputs * (network.rest_size() + network.activations)
     size = max(leaf.dtype.itemsize for leaf in network.program.in_avals)
     return min(n, max(1, BYTES // (size * numbers)))
 
 
 def _features(network: layered.Network, leaves: list[Array], x: Array) -> Features:
     """What the kernel of examples is made of."""
-    added = [jnp.zeros(size, network.program.out_avals[0].dtype) for _, size in network.layer_sizes()]
+    added = network.zeros()
 
     def of_one(x: Array) -> tuple[list[Array], list[Array], list[Array]]:
         def run(rest: list[Array], added: list[Array]) -> tuple[Array, list[Array]]:
@@ -174,7 +175,15 @@ def _features(network: layered.Network, leaves: list[Array], x: Array) -> Featur
         return inputs, slopes, [one.reshape(len(outputs), -1) for one in rest]
 
     inputs, slopes, rest = jax.vmap(of_one)(x)
-    return [*zip(inputs, slopes), *((None, one) for one in rest)]
+    found: Features = []
+    for number, one, slope in zip(network.layers, inputs, slopes):
+        slope = network.by_position(number, slope)
+        if one.shape[1] == 1:
+            found.append((one[:, 0], slope[:, :, 0]))
+        else:
+            gradients = jnp.einsum("nfk,nofr->nokr", one, slope)
+            found.append((None, gradients.reshape(*gradients.shape[:2], -1)))
+    return found + [(None, one) for one in rest]
 
 
 def _between(one: Features, other: Features, *, full: bool) -> Array:
@@ -224,7 +233,7 @@ def _by_products(
     network: layered.Network, rest: list[int], leaves: list[Array], x: Array, y: Array, facts: Facts
 ) -> Array:
     """The share of some parameters in the kernel, from products with Jacobians and their transposes."""
-    added = [jnp.zeros(size, network.program.out_avals[0].dtype) for _, size in network.layer_sizes()]
+    added = network.zeros()
     size = max(leaf.dtype.itemsize for leaf in network.program.in_avals)
     block = facts.block or max(1, BYTES // (size * network.outputs * network.activations))
     varied = [leaves[k] for k in rest]

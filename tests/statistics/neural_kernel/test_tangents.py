@@ -58,7 +58,7 @@ def test_a_perceptron_by_its_layers(rng, x64):
     apply, params = perceptron(4, 6, 5, 3)
     x, y = rng.standard_normal((5, 4)), rng.standard_normal((2, 4))
     network = layered.trace(apply, params, jnp.asarray(x[0]), layered=True)
-    assert network.layer_sizes() == [(4, 6), (6, 5), (5, 3)]
+    assert [(layer.positions, layer.outputs) for layer in network.layers.values()] == [(1, 6), (1, 5), (1, 3)]
     assert network.rest_size() == 6 + 5 + 3
     agree(apply, params, x, y, TRACE)
 
@@ -67,7 +67,7 @@ def test_weights_are_found_in_any_program_and_the_others_left(rng, x64):
     params, x = parameters(rng), rng.standard_normal((3, 4))
     network = layered.trace(mixed, params, jnp.asarray(x[0]), layered=True)
     names = sorted(params)
-    assert {names[leaf] for leaf, _ in network.layers.values()} == {"scaled", "transposed", "traced"}
+    assert {names[layer.leaf] for layer in network.layers.values()} == {"scaled", "transposed", "traced"}
     assert {names[leaf] for leaf in network.rest} == {"shared", "within", "normalized", "factor", "length"}
     agree(mixed, params, x, x[:2], FULL)
 
@@ -86,14 +86,26 @@ def test_a_convolutional_network_and_one_output_without_an_axis(rng, x64):
     network = networks.functional(partial(CNN, (6, 6), (3, 4), head=(5, 2)))
     params = network.init(jax.random.key(0))[0]
     images = rng.standard_normal((3, 6, 6))
-    agree(training.predictor(network.apply), params, images, images[:2], TRACE)
+    apply = training.predictor(network.apply)
+    found = layered.trace(apply, params, jnp.asarray(images[0]), layered=True).layers.values()
+    assert [(layer.positions, layer.outputs) for layer in found] == [(36, 3), (9, 4), (1, 5), (1, 2)]
+    agree(apply, params, images, images[:2], TRACE, FULL)
 
-    def apply(params, x):
+    # Channels in front, strides, holes and a border of its own, and a kernel that is scaled and turned.
+    def strided(kernel, x):
+        kernel = jnp.transpose(kernel * 0.3, (3, 2, 0, 1))
+        options = {"rhs_dilation": (1, 2), "dimension_numbers": ("NCHW", "OIHW", "NHWC")}
+        maps = jax.lax.conv_general_dilated(x[:, None], kernel, (2, 1), [(1, 0), (0, 2)], **options)
+        return jnp.sum(jnp.tanh(maps), axis=(1, 2))
+
+    agree(strided, jnp.asarray(rng.standard_normal((3, 2, 1, 2))), images, images[:2], FULL)
+
+    def embedded(params, x):
         return jnp.sum(jnp.tanh(params["table"][x]) @ params["last"], axis=1)
 
     words = rng.integers(0, 5, (4, 3))
     tables = {"table": jnp.asarray(rng.standard_normal((5, 2))), "last": jnp.asarray(rng.standard_normal(2))}
-    agree(apply, tables, words, words[:2], TRACE, FULL)
+    agree(embedded, tables, words, words[:2], TRACE, FULL)
 
 
 def test_no_gradient_of_a_layer_is_formed():
