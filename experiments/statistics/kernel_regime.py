@@ -41,7 +41,7 @@ OUTPUTS = 10
 BATCH, RATE = 100, 1e-3
 """The minibatch of the networks trained as usual, and Adam's rate, which falls to zero along a cosine."""
 KERNEL, NETWORK = "kernel regression", "trained network"
-ORDER = "Lee et al. 2019: of the order of the width's root"
+ORDER = "Lee et al. 2019: of the order of one over the width's root"
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
     moved = lab.sweep(
         "training", partial(trained, config, data, asked), width=config.widths, draw=range(config.trainings)
     )
-    beside = lab.sweep(
-        "regression",
-        partial(errors, config, digits),
-        draw=range(config.folds),
-        unit="%",
-    )
+    regression = partial(errors, config, digits)
+    beside = lab.sweep("regression", regression, draw=range(config.folds), unit="%")
     notes(config, moved, beside, digits, lab)
     figures(deviations, moved, beside, lab)
     return claims(config, deviations, moved)
@@ -224,13 +220,12 @@ def slopes(values: xr.DataArray) -> xr.DataArray:
 
 def claims(config: Config, deviations: xr.DataArray, moved: xr.Dataset) -> list[Claim]:
     several = Need("several widths", len(set(config.widths)) > 1, "give more --widths")
-    named = deviations if several.met else None
     return [
         Claim(
             "At initialization the tangent kernel's relative distance from the analytic one falls with the "
             "root of the width: the slope of the logarithms.",
             between(-0.6, -0.4, source=f"{ORDER}; the tenth is this project's"),
-            None if named is None else mean(slopes(deviations), over="draw"),
+            mean(slopes(deviations), over="draw") if several.met else None,
             needs=several,
         ),
         *(
@@ -270,27 +265,30 @@ def notes(config: Config, moved: xr.Dataset, beside: xr.Dataset, digits: Any, la
 
 def figures(deviations: xr.DataArray, moved: xr.Dataset, beside: xr.Dataset, lab: Lab) -> None:
     """The pictures."""
+    axes = {"x": "width", "over": "draw", "log": "xy", "xlabel": "units in a hidden layer"}
+    distances = deviations.rename("relative distance")
     lab.figure(
         "deviation",
-        plots.panel(
-            deviations.rename("relative distance"), x="width", hue="layers", over="draw", log="xy",
-            xlabel="units in a hidden layer",
-        ),
+        plots.panel(distances, hue="layers", beside=roots(distances), **axes),
         "The distance of the tangent kernel at initialization from the analytic one.",
-    )  # fmt: skip
+    )
     names = {"change": "kernel, from its start", "distance": "outputs, from the linearized network's"}
     both = moved[list(names)].to_dataarray("of").assign_coords(of=list(names.values()))
+    both = both.rename("relative distance")
     lab.figure(
         "training",
-        plots.panel(
-            both.rename("relative distance"), x="width", hue="of", over="draw", log="xy",
-            xlabel="units in the hidden layer",
-        ),
+        plots.panel(both, hue="of", beside=roots(both), **axes),
         "How far training moves the kernel, and the trained network's outputs from the linearized one's.",
-    )  # fmt: skip
+    )
     rates = beside.to_dataarray("method").rename("test error").assign_attrs(unit="%")
     lab.figure(
         "regression",
         plots.dots(rates, x="method", xlabel=""),
         "Test errors of regression with the analytic tangent kernel and of a network of the same shape.",
     )
+
+
+def roots(values: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Lines of the slope -1/2 through the means at the first width."""
+    first = values.mean("draw").isel(width=0, drop=True)
+    return {"slope -1/2": first * (values.width / values.width[0]) ** -0.5}

@@ -25,6 +25,7 @@ def test_slopes_are_those_of_powers():
     assert np.isnan(found[0])
 
 
+@pytest.mark.beyond
 def test_networks_keep_the_second_moment():
     params = experiment.initial(jax.random.key(0), 512, 2, 400, inputs=30)
     assert [one.shape for one in params] == [(30, 512), (512, 512), (512, 400)]

@@ -8,6 +8,7 @@ from jaxtheory.experiments.benchmarks import neural_kernel as bench
 from tests.statistics.neural_kernel.networks import jacobian_kernel
 
 
+@pytest.mark.beyond
 def test_the_small_problems_are_solved(x64):
     perceptron, points = bench.checks().values()
     params, x, y = jax.tree.map(np.float64, perceptron.arguments)

@@ -51,7 +51,7 @@ def relu(
 
     where $u$ and $v$ are Gaussian with the covariance $K_l$. Cosines within a few units of rounding of one
     count as one, so that equal points have exact values; in single precision, the tangent kernel of points
-    whose angle is below about 0.002 is off by up to 0.0005 of its value a layer.
+    whose angle is below about 0.0015 is off by up to 0.0005 of its value a layer.
 
     Args:
         x: The points of the kernel's rows.

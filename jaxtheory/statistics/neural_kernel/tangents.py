@@ -60,8 +60,8 @@ def empirical(
 
     Args:
         apply: The network $f$ as a function `apply(params, x)` with an array `(n, ...)` as its value, one row
-            for each example, which depends on no other; keep it from call to call, as programs are compiled
-            for it.
+            for each example, which depends on no other; further axes are taken for one. Keep it from call to
+            call, as programs are compiled for it.
         params: The parameters $w$, a pytree of real floating-point arrays.
         x: The examples of the kernel's rows.
         y: The examples of its columns; by default those of the rows.
@@ -102,7 +102,8 @@ def empirical(
         if points.ndim == 0 or 0 in points.shape:
             raise ValueError(f"{name} has the shape {points.shape}: take at least one example")
     if y is not None:
-        checks.axes("y", y, "m", *("..." for _ in x.shape[1:]), sizes=(None, *x.shape[1:]))
+        if y.shape[1:] != x.shape[1:]:
+            raise ValueError(f"y has the shape {y.shape}: take examples of the shape {x.shape[1:]}, as x has")
         dtype = jnp.promote_types(x.dtype, y.dtype)
         x, y = x.astype(dtype), y.astype(dtype)
     checks.one_of("outputs", outputs, OUTPUTS)

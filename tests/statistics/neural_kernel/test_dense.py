@@ -67,6 +67,7 @@ def test_finite_networks_by_monte_carlo(kind, rng):
         assert np.max(error) < 0.05 * np.max(expected)
 
 
+@pytest.mark.beyond
 def test_blocks_and_a_map_change_nothing(rng, x64):
     x, y = rng.standard_normal((2, 5, 3)), rng.standard_normal((4, 3))
     whole = neural_kernel.relu(x[0], y, 2)

@@ -27,6 +27,7 @@ def test_one_convolution_is_a_dense_layer_on_patches(activation, rng, x64):
         np.testing.assert_allclose(found.ntk[row, 0], np.mean(expected.ntk), rtol=1e-12)
 
 
+@pytest.mark.beyond
 def test_images_of_one_pixel_are_points_and_periodic_images_have_no_place(rng, x64):
     x, y = rng.standard_normal((3, 1, 1, 4)), rng.standard_normal((2, 1, 1, 4))
     found = neural_kernel.convolutional(x, y, 3, kernel_size=1, **VARIANCES)

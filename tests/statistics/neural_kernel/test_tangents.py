@@ -152,7 +152,7 @@ def test_operations_are_counted_of_products_and_convolutions():
         ({"params": {}}, ValueError, "params holds no array"),
         ({"params": np.ones((3, 2), int)}, TypeError, "params is int64: take real floating-point parameters"),
         ({"x": np.ones((0, 3))}, ValueError, r"x has the shape \(0, 3\): take at least one example"),
-        ({"y": np.ones((2, 4))}, ValueError, r"y has the shape \(2, 4\)"),
+        ({"y": np.ones((2, 4))}, ValueError, r"y has the shape \(2, 4\): take examples of the shape \(3,\)"),
         ({"outputs": "sum"}, ValueError, "outputs is 'sum': take 'trace' or 'full'"),
         ({"method": "fast"}, ValueError, "method is 'fast': take 'auto', 'jacobian' or 'products'"),
         ({"block": 0}, ValueError, "block is 0: take a whole number at least 1"),
