@@ -46,6 +46,31 @@ def test_arc_cosine_kernels_and_equal_points():
 
 
 @pytest.mark.beyond
+def test_single_precision_is_that_of_double():
+    # Angles over the whole range, and about the joint of the polynomials.
+    joint = np.pi / 3 + np.linspace(-1, 1, 9) * 1e-6
+    angles = np.concatenate([joint, np.linspace(0.002, np.pi - 0.002, 300)])
+    y = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    x = np.array([[1.0, 0.0]])
+
+    def total(x, y):
+        return jnp.sum(neural_kernel.relu(x, y, 1).ntk)
+
+    single = np.float32(x), jnp.asarray(y, jnp.float32)
+    found, slope = neural_kernel.relu(*single, 1), jax.grad(total, argnums=1)(*single)
+    with jax.enable_x64(True):
+        expected, exact = neural_kernel.relu(x, y, 1), jax.grad(total, argnums=1)(x, jnp.asarray(y))
+    order_one = (np.sin(angles) + (np.pi - angles) * np.cos(angles)) / np.pi
+    np.testing.assert_allclose(expected.nngp[0], order_one, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.nngp, expected.nngp, rtol=0, atol=3e-7)
+    np.testing.assert_allclose(found.ntk, expected.ntk, rtol=0, atol=1e-4)
+    # Near the ends, the angle is as uncertain as the root of the cosine's rounding.
+    inner = np.sin(angles) > 0.2
+    np.testing.assert_allclose(found.ntk[:, inner], expected.ntk[:, inner], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(slope[inner], exact[inner], rtol=0, atol=1e-4)
+
+
+@pytest.mark.beyond
 @pytest.mark.parametrize("kind", KINDS)
 def test_finite_networks_by_monte_carlo(kind, rng):
     kernels, _, activation = KINDS[kind]
