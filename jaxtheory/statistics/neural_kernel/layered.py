@@ -168,9 +168,9 @@ def trace(apply: Callable[..., Any], params: PyTree, x: Any, *, layered: bool) -
     used |= {one for one in program.jaxpr.outvars if not isinstance(one, Literal)}
     network.layers = _layers(network) if layered else {}
     taken = {layer.leaf for layer in network.layers.values()}
-    network.rest = [
-        leaf for leaf in range(len(leaves)) if leaf not in taken and program.jaxpr.invars[leaf] in used
-    ]
+    in_use = [leaf for leaf in range(len(leaves)) if program.jaxpr.invars[leaf] in used]
+    # Where nothing is in use, the kernel is zero all the same.
+    network.rest = [leaf for leaf in in_use or range(len(leaves)) if leaf not in taken]
     return network
 
 

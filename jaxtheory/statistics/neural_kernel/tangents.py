@@ -1,5 +1,6 @@
 """The tangent kernel of a network at hand."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
@@ -68,7 +69,7 @@ def empirical(
         outputs: What is returned of the outputs, `"trace"` for the sum over them or `"full"` for every pair.
         method: The way of computation: `"auto"` as above, or for all parameters `"jacobian"`, the contraction
             of Jacobians, or `"products"`, a product by `vjp` and `jvp` for each output of each row.
-        block: The number of examples that are handled at once; by default as many as take 512 MiB.
+        block: The largest number of examples that are handled at once; by default as many as take 512 MiB.
         precision: The precision of matrix products for which the network names none.
 
     Returns:
@@ -133,14 +134,13 @@ def _kernel(params: PyTree, x: Array, y: Array | None, apply: Callable[..., Any]
         network = layered.trace(apply, params, x[0], layered=facts.method == "auto")
         leaves = jax.tree.leaves(params)
         form = partial(_between, full=facts.outputs == "full")
+        shares = []
         if _is_cheaper_by_products(network, facts):
-            rest, network.rest = network.rest, []
-            shares = [_by_products(network, rest, leaves, x, x if y is None else y, facts)]
-        else:
-            shares = []
+            shares.append(_by_products(network, leaves, x, x if y is None else y, facts))
+            network = dataclasses.replace(network, rest=[])
         if network.layers or network.rest:
             make = partial(_features, network, leaves)
-            shares.append(_by_features(make, form, x, y, _block(network, facts, len(x))))
+            shares.append(_by_features(make, form, x, y, _block(network, facts)))
         return sum(shares)
 
 
@@ -153,14 +153,14 @@ def _is_cheaper_by_products(network: layered.Network, facts: Facts) -> bool:
     return facts.outputs == "full" and bool(network.rest) and 3 * network.operations() < contraction
 
 
-def _block(network: layered.Network, facts: Facts, n: int) -> int:
-    """The number of examples that are handled at once."""
+def _block(network: layered.Network, facts: Facts) -> int:
+    """The largest number of examples that are handled at once."""
     if facts.block is not None:
         return facts.block
     layers = sum(map(network.layer_size, network.layers.values()))
     numbers = layers + network.outputs * (network.rest_size() + network.activations)
     size = max(leaf.dtype.itemsize for leaf in network.program.in_avals)
-    return min(n, max(1, BYTES // (size * numbers)))
+    return max(1, BYTES // (size * numbers))
 
 
 def _features(network: layered.Network, leaves: list[Array], x: Array) -> Features:
@@ -230,17 +230,15 @@ def _by_features(
     return found.reshape(-1, *found.shape[2:])[: len(x), : len(columns)]
 
 
-def _by_products(
-    network: layered.Network, rest: list[int], leaves: list[Array], x: Array, y: Array, facts: Facts
-) -> Array:
-    """The share of some parameters in the kernel, from products with Jacobians and their transposes."""
+def _by_products(network: layered.Network, leaves: list[Array], x: Array, y: Array, facts: Facts) -> Array:
+    """The share of the parameters beside layers, from products with Jacobians and their transposes."""
     added = network.zeros()
     size = max(leaf.dtype.itemsize for leaf in network.program.in_avals)
     block = facts.block or max(1, BYTES // (size * network.outputs * network.activations))
-    varied = [leaves[k] for k in rest]
+    varied = [leaves[k] for k in network.rest]
 
     def outputs(varied: list[Array], one: Array) -> Array:
-        return network.run(_replaced(leaves, rest, varied), one, added)[0]
+        return network.run(_replaced(leaves, network.rest, varied), one, added)[0]
 
     def columns(points: Array) -> Array:
         push = jax.linearize(lambda varied: jax.vmap(partial(outputs, varied))(points), varied)[1]

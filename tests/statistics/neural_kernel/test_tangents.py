@@ -118,6 +118,22 @@ def test_no_gradient_of_a_layer_is_formed():
 
 
 @pytest.mark.beyond
+def test_one_row_with_many_columns_and_a_network_without_parameters_in_use(rng):
+    apply, params = perceptron(3, 4, 2)
+    x = np.float32(rng.standard_normal((6, 3)))
+    whole = neural_kernel.empirical(apply, params, x)
+    np.testing.assert_allclose(neural_kernel.empirical(apply, params, x[:1], x), whole[:1], rtol=1e-5)
+    np.testing.assert_allclose(neural_kernel.empirical(apply, params, x, x[:1]), whole[:, :1], rtol=1e-5)
+
+    def unchanged(_, x):
+        return x
+
+    for way in (TRACE, {"method": "products"}):
+        nothing = neural_kernel.empirical(unchanged, params, x, **way)
+        np.testing.assert_array_equal(nothing, np.zeros((6, 6)))
+
+
+@pytest.mark.beyond
 def test_products_are_taken_where_they_are_fewer():
     # One shared vector and many outputs: a linearized pass takes far less than a row of the contraction.
     def apply(params, x):
