@@ -10,7 +10,8 @@ neighbor, minimum-norm interpolation with several kernels (in double precision, 
 singular kernel of Hilbert with several exponents, and a network that is trained until it fits all labels. The
 bandwidths were chosen on one split. Overfitting is benign where the excess goes to zero as the number of
 examples grows, tempered where it neither does nor leaves all bounds, catastrophic where it leaves them; what
-theory says of each rule is in the notes, beside the excess with the fewest and the most digits.
+theory says of each rule is in the notes, beside the excess with the fewest and the most digits; that of some
+rules still falls with the most, so that these sizes do not tell benign from tempered.
 The full form takes about six minutes on two cores; --data-dir gives the whole MNIST.
 """
 
@@ -79,7 +80,7 @@ class Config:
     """The exponents of Hilbert's kernel that are tried beside the dimension, 784."""
     width: Annotated[int, Range(1)] = 512
     """The number of hidden units of the network."""
-    rate: Annotated[float, Range(0, open=True)] = 1e-3
+    rate: Annotated[float, Range(0, open=True)] = 3e-3
     """Adam's rate at the start, from which it falls to zero along a half-wave of a cosine."""
     epochs: Annotated[int, Range(1)] = 60
     """The number of times that the network goes through the digits."""
@@ -256,13 +257,14 @@ def notes(excess: xr.DataArray, learned: xr.Dataset, mean: Any, lab: Lab) -> Non
 
 
 def claims(config: Config, errors: xr.DataArray, found: xr.Dataset, fits: bool, mean: Any) -> list[Claim]:
-    """The verdicts with the most digits, from the errors of all rules and from what else was found of some."""
+    """The verdicts with the most digits, from the errors of all rules and what else was found of some."""
     most = float(max(config.noise))
     excess = (errors - errors.sel(noise=0.0, drop=True)).sel(noise=[one for one in config.noise if one])
     ratio = excess / excess.sel(rule=NEIGHBOR, drop=True)
-    gentle, interpolants = [LAPLACIAN, NARROW, TANGENT], list(kernels(config))
-    gain = excess.sel(rule=EARLY, noise=most, drop=True) - excess.sel(rule=NETWORK, noise=most, drop=True)
+    gentle = [LAPLACIAN, NARROW, TANGENT]
     *_, dimension = averages(config)
+    wide = [one for one in kernels(config) if one not in gentle]
+    gain = excess.sel(rule=EARLY, noise=most, drop=True) - excess.sel(rule=NETWORK, noise=most, drop=True)
     return [
         Claim(
             "The excess error of the nearest neighbor is about nine tenths of the noise: their ratio.",
@@ -272,7 +274,7 @@ def claims(config: Config, errors: xr.DataArray, found: xr.Dataset, fits: bool, 
         Claim(
             "Each minimum-norm interpolant takes the noisy labels exactly: the largest error of the fit.",
             at_most(1e-6, source=PROJECT),
-            mean(found.residual.sel(rule=interpolants)),
+            mean(found.residual.sel(rule=[*gentle, *wide])),
         ),
         Claim(
             "With the Laplacian, a narrow Gaussian and the tangent kernel, the excess error is at most half "
@@ -280,14 +282,17 @@ def claims(config: Config, errors: xr.DataArray, found: xr.Dataset, fits: bool, 
             at_most(0.5, source=PROJECT),
             mean(ratio.sel(rule=gentle), paired=True),
         ),
-        Claim(
-            "With wide Gaussians it is more than half: their ratio.",
-            above(0.5, source=PROJECT),
-            mean(ratio.sel(rule=[one for one in interpolants if one not in gentle]), paired=True),
+        *(
+            Claim(
+                f"With a wide Gaussian, of bandwidth {width:g}, it is more than half: their ratio.",
+                above(0.5, source=PROJECT),
+                mean(ratio.sel(rule=rule, drop=True), paired=True),
+            )
+            for width, rule in zip(config.wide, wide)
         ),
         Claim(
-            "Overfitting with the Laplacian and the tangent kernel is tempered, not benign: the excess error "
-            "at the largest noise.",
+            "The Laplacian and the tangent kernel, tempered in theory, have an excess error left at the "
+            "largest noise.",
             above(0, unit="points", source=f"{MALLINAR}, abstract", looked_up=True),
             mean(excess.sel(rule=[LAPLACIAN, TANGENT], noise=most, drop=True), paired=True),
         ),
@@ -309,25 +314,22 @@ def claims(config: Config, errors: xr.DataArray, found: xr.Dataset, fits: bool, 
 
 def figures(config: Config, errors: xr.DataArray, excess: xr.DataArray, lab: Lab) -> None:
     """The pictures."""
-    largest = errors.sel(size=errors["size"].max(), drop=True)
-    largest = largest.assign_coords(noise=100 * largest.noise).rename("test error").assign_attrs(unit="%")
-    shown = [NEIGHBOR, *kernels(config), NETWORK, EARLY]
-    labels = {"over": "draw", "hue": "rule"}
-    figure, ((left, right),) = plots.canvas(2, size=(4.8, 3.8), share="y")
-    plots.panel(largest.sel(rule=shown), x="noise", xlabel="wrong labels (%)", axes=left, **labels)
-    hilbert = largest.sel(rule=[NEIGHBOR, *averages(config)])
-    plots.panel(hilbert, x="noise", xlabel="wrong labels (%)", axes=right, **labels)
-    lab.figure(
-        "error_by_noise",
-        figure,
-        "Test error with the most digits by the share of wrong training labels: rules that fit all labels "
-        "(one was stopped before), and Hilbert's kernel by its exponent.",
-    )
+    shares = {"noise": 100 * errors.noise.values}
+    largest = errors.sel(size=errors["size"].max(), drop=True).assign_coords(shares)
     noise = float(excess.noise.max())
-    by_size = excess.sel(rule=[NEIGHBOR, *kernels(config), *averages(config)], noise=noise, drop=True)
-    by_size = by_size.rename("excess error").assign_attrs(unit="points")
-    lab.figure(
-        "excess_by_size",
-        plots.panel(by_size, x="size", log="x", xlabel="training digits", **labels),
-        f"The excess error at {100 * noise:g} % noise by the number of training digits.",
-    )
+    by_size = excess.sel(noise=noise, drop=True).rename("excess error").assign_attrs(unit="points")
+    of_noise = largest.rename("test error"), {"x": "noise", "xlabel": "wrong labels (%)"}
+    of_size = by_size, {"x": "size", "log": "x", "xlabel": "training digits"}
+    learned = {"noise": [NETWORK, EARLY], "size": []}
+    captions = {
+        "noise": "Test error with the most digits by the share of wrong training labels: of rules that fit "
+        "all labels, but for the network that is stopped early; and of Hilbert's kernel by its exponent.",
+        "size": f"The excess error at {100 * noise:g} % noise by the number of training digits.",
+    }
+    for (values, options), name in zip((of_noise, of_size), captions):
+        figure, ((left, right),) = plots.canvas(2, size=(4.8, 3.8), share="y")
+        for ax, rules in ((left, [*kernels(config), *learned[name]]), (right, [*averages(config)])):
+            colors = {NEIGHBOR: "black"} | plots.colors_of(rules)
+            shown = values.sel(rule=[NEIGHBOR, *rules])
+            plots.panel(shown, hue="rule", over="draw", colors=colors, axes=ax, **options)
+        lab.figure(f"error_by_{name}", figure, captions[name])
