@@ -8,7 +8,7 @@ pixels, sparse codes of patches, scattering coefficients, and networks that are 
 machine with a Gaussian kernel, nearest affine spaces, a linear classifier and the nearest neighbor see the
 first three. All that is learned, dictionaries among it, is learned from the n digits, and parameters are
 chosen by cross-validation on them; the dictionaries' size and penalty and the networks' steps and rate were
-chosen on training digits of one split. Errors are fitted by c n^-a in each draw, whose sets of digits are
+chosen on training digits of one split. Errors in % are fitted by c n^-a in each draw, whose sets of digits are
 nested; the number of digits that an error takes is interpolated in each draw, on logarithmic scales.
 The full form takes about fifteen minutes on two cores; --data-dir gives the whole MNIST.
 """
@@ -272,7 +272,7 @@ def notes(models: xr.DataArray, exponents: xr.DataArray, mean: Callable[..., Any
     """Exponents with their intervals, and the digits that each model needs, in words."""
     for name in models.model.values:
         (one,) = mean(exponents.sel(model=name, drop=True))
-        told = "{}: error ~ n^-{:.2f} (95 %: {:.2f} to {:.2f})".format(name, one.value, *interval(one))
+        told = "{}: a = {:.2f} (95 %: {:.2f} to {:.2f})".format(name, one.value, *interval(one))
         for target in TARGETS:
             numbers = needed(models.sel(model=name, drop=True), target)
             told += f"; {target:g} % {enough(numbers, int(models['size'].min()), mean)}"
