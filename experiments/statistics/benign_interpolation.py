@@ -4,15 +4,15 @@ Lecture: statistics, "How can deep learning generalize well without overfitting 
 Source: M. Belkin, S. Ma and S. Mandal, To understand deep learning we need to understand kernel learning,
 ICML 2018; N. Mallinar et al., Benign, tempered, or catastrophic: a taxonomy of overfitting, NeurIPS 2022.
 
-A share of the training labels, 0 to 40 %, is replaced by another class each, drawn at random; test labels are
-true. The excess error is the test error less that of the same rule with true labels. Rules are the nearest
-neighbor, minimum-norm interpolation with several kernels (in double precision, of one-hot labels), the
-singular kernel of Hilbert with several exponents, and a network that is trained until it fits all labels. The
-bandwidths of the Laplacian and of the narrow Gaussian were chosen on training digits of one split. Overfitting
-is benign where the excess goes to zero as the number of examples grows, tempered where it neither does nor
-leaves all bounds, catastrophic where it leaves them; what theory says of each rule is in the notes, beside the
-excess with the fewest and the most digits. That of some rules still falls with the most, so that these sizes do
-not tell benign from tempered.
+A share of the training labels, 0 to 40 %, is replaced by another class each, drawn at random; test labels
+are true. The excess error is the test error less that of the same rule with true labels. Rules are the
+nearest neighbor, minimum-norm interpolation with several kernels (in double precision, of one-hot labels),
+the singular kernel of Hilbert with several exponents, and a network that is trained until it fits all
+labels. The bandwidths of the Laplacian and of the narrow Gaussian were chosen on training digits of one
+split. Overfitting is benign where the excess goes to zero as the number of examples grows, tempered where
+it neither does nor leaves all bounds, catastrophic where it leaves them; what theory says of each rule is
+in the notes, beside the excess with the fewest and the most digits. That of some rules still falls with the
+most, so that these sizes do not tell benign from tempered.
 The full form takes about six minutes on two cores; --data-dir gives the whole MNIST.
 """
 

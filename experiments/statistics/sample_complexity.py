@@ -8,8 +8,8 @@ pixels, sparse codes of patches, scattering coefficients, and networks that are 
 machine with a Gaussian kernel, nearest affine spaces, a linear classifier and the nearest neighbor see the
 first three. All that is learned, dictionaries among it, is learned from the n digits, and parameters are
 chosen by cross-validation on them; the dictionaries' size and penalty and the networks' steps and rate were
-chosen on training digits of one split. Errors in % are fitted by c n^-a in each draw, whose sets of digits are
-nested; the number of digits that an error takes is interpolated in each draw, on logarithmic scales.
+chosen on training digits of one split. Errors in % are fitted by c n^-a in each draw, whose sets of digits
+are nested; the number of digits that an error takes is interpolated in each draw, on logarithmic scales.
 The full form takes about fifteen minutes on two cores; --data-dir gives the whole MNIST.
 """
 
