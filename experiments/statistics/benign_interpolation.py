@@ -70,6 +70,9 @@ class Config:
     """The numbers of training digits, at most as many as the data provide."""
     draws: Annotated[int, Range(2, 5)] = 5
     """The number of random training sets, each with noise of its own; the embedded digits give five."""
+    labelings: Annotated[int, Range(1)] = 4
+    """The number of drawings of the noise for each training set, over which errors are averaged; the network
+    sees the first."""
     tested: Annotated[int, Range(50)] = 10_000
     """The largest number of test digits; the 5,000 embedded digits have 1,000 in each draw."""
     laplacian: Annotated[float, Range(0, open=True)] = 10.0
@@ -131,25 +134,26 @@ def noisy(labels: np.ndarray, shares: tuple[float, ...], rng: np.random.Generato
 def data_of(
     config: Config, digits: mnist.Digits, size: int, draw: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
-    """Training digits as vectors, their labels (noise, n), and test digits with their true labels."""
+    """Training digits as vectors, their labels (labelings * noise, n), and test digits with true labels."""
     split = digits.draw(size, rng, fold=draw)
-    labels = noisy(digits.labels, config.noise, rng)[:, split.train_indices]
+    labels = np.concatenate([noisy(digits.labels, config.noise, rng) for _ in range(config.labelings)])
+    labels = labels[:, split.train_indices]
     test = split.test_images[: config.tested], split.test_labels[: config.tested]
     return split.train_images.reshape(size, -1), labels, test[0].reshape(len(test[0]), -1), test[1]
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """One column for each share of noise and each class, (n, noise * classes)."""
+    """One column for each row of labels and each class, (n, rows * classes)."""
     return np.eye(mnist.CLASSES)[labels.T].reshape(labels.shape[1], -1)
 
 
 def classes_of(outputs: Any) -> np.ndarray:
-    """The class of the largest output, (noise, n)."""
+    """The class of the largest output, (rows, n)."""
     return np.asarray(outputs).reshape(len(outputs), -1, mnist.CLASSES).argmax(-1).T
 
 
 def nearest(labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """The label of the nearest training digit, (noise, m)."""
+    """The label of the nearest training digit, (rows, m)."""
     return labels[:, np.asarray(neighbors.search(train, test, neighbors=1).indices)[:, 0]]
 
 
@@ -172,10 +176,14 @@ def ruled(
                 exponent = averages(config)[rule]
                 outputs = kernel_regression.nadaraya_watson(train, targets, test, exponent)
             found = classes_of(outputs)
+
+    def share(wrong: np.ndarray) -> np.ndarray:
+        return 100 * wrong.reshape(config.labelings, len(config.noise), -1).mean((0, 2))
+
     return {
-        "error": 100 * (found != wanted).mean(-1),
+        "error": share(found != wanted),
         "residual": np.float64(residual),
-        "different": 100 * (found != neighbor).mean(-1),
+        "different": share(found != neighbor),
     }
 
 
@@ -199,7 +207,7 @@ def trained(
 ) -> dict[str, np.ndarray]:
     """Test errors in %, (rule, noise), of networks early and at the end, and their errors on the labels."""
     train, labels, test, wanted = data_of(config, digits, size, draw, rng)
-    batch = min(BATCH, size)
+    labels, batch = labels[: len(config.noise)], min(BATCH, size)
     init, predict, optimizer, epoch = trainer(config, batch, size // batch)
     # All shares of noise begin with the same network and see the digits in the same order.
     start = training.init(init(key)[0], key, optimizer=optimizer)

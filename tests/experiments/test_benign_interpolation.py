@@ -86,31 +86,33 @@ def test_what_cannot_be_compared_is_refused(options, message):
 @pytest.mark.beyond
 def test_rules_err_as_those_of_scipy_and_scikit_learn():
     digits = mnist.load()
-    config = experiment.Config(noise=(0.0, 0.4), tested=200, depth=1)
+    config = experiment.Config(noise=(0.0, 0.4), labelings=2, tested=200)
 
     def error(rule):
         return experiment.ruled(config, digits, rule, 150, 1, np.random.default_rng(3))
 
+    def averaged(wrong):
+        return [100 * np.mean(wrong[[0, 2]]), 100 * np.mean(wrong[[1, 3]])]
+
     train, labels, test, wanted = experiment.data_of(config, digits, 150, 1, np.random.default_rng(3))
+    assert labels.shape == (4, 150)
     train, test = np.float64(train), np.float64(test)
     apart, within = cdist(test, train), cdist(train, train)
     for rule, kernel in {
         experiment.LAPLACIAN: lambda r: np.exp(-r / config.laplacian),
         experiment.NARROW: lambda r: np.exp(-(r**2) / (2 * config.narrow**2)),
     }.items():
+        outputs = [kernel(apart) @ np.linalg.solve(kernel(within), np.eye(10)[one]) for one in labels]
         found = error(rule)
-        for place, one in enumerate(labels):
-            outputs = kernel(apart) @ np.linalg.solve(kernel(within), np.eye(10)[one])
-            assert found["error"][place] == 100 * np.mean(outputs.argmax(1) != wanted)
+        np.testing.assert_allclose(found["error"], averaged(np.argmax(outputs, 2) != wanted))
         assert found["residual"] < 1e-10
-    neighbor = error(experiment.NEIGHBOR)
-    for place, one in enumerate(labels):
-        expected = KNeighborsClassifier(1).fit(train, one).predict(test)
-        assert neighbor["error"][place] == 100 * np.mean(expected != wanted)
-    outputs = apart**-10.0 @ experiment.one_hot(labels)
-    found = error("Hilbert, exponent 10")["error"]
-    expected = experiment.classes_of(outputs) != wanted
-    np.testing.assert_allclose(found, 100 * expected.mean(1))
+    classifiers = [KNeighborsClassifier(1).fit(train, one) for one in labels]
+    neighbor = np.stack([one.predict(test) for one in classifiers])
+    np.testing.assert_allclose(error(experiment.NEIGHBOR)["error"], averaged(neighbor != wanted))
+    outputs = np.stack([apart**-10.0 @ np.eye(10)[one] for one in labels])
+    found = error("Hilbert, exponent 10")
+    np.testing.assert_allclose(found["error"], averaged(outputs.argmax(2) != wanted))
+    np.testing.assert_allclose(found["different"], averaged(outputs.argmax(2) != neighbor))
 
 
 @pytest.mark.beyond
