@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Real
 
@@ -88,7 +89,9 @@ def _distributed(
     columns = y.reshape(n, -1)
 
     def of_parts(kernel: Any, penalty: Array, x: Array, y: Array, inside: Array) -> tuple[Array, ...]:
-        return jax.vmap(partial(_of_part, kernel, penalty))(x, y, inside)
+        # One after the other: on processors (jaxlib 0.10) batched factorizations, of several devices or of
+        # two programs, can wait for each other's threads forever.
+        return lax.map(lambda part: _of_part(kernel, penalty, *part), (x, y, inside))
 
     if mesh is not None:
         whole, spread = PartitionSpec(), PartitionSpec(mesh.axis_names)

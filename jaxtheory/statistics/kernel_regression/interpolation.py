@@ -64,8 +64,10 @@ def _interpolate(kernel: Any, x: Array, y: Array) -> KernelModel:
     error = systems.relative_error(matmul(matrix, direct) - columns, columns)
     # A factor without a negative pivot may still be that of a matrix of another rank.
     exact = error <= len(x) * jnp.sqrt(jnp.finfo(x.dtype).eps) / 100
+    # Under `vmap` both branches are taken: this one then waits for the factor of the first.
+    other = jnp.where(exact, jnp.eye(len(x), dtype=x.dtype), matrix)
     coefficients, sound = lax.cond(
-        exact, lambda *_: (direct, systems.of_sample(matrix)), _least_squares, matrix, columns
+        exact, lambda *_: (direct, systems.of_sample(matrix)), _least_squares, other, columns
     )
     error = systems.relative_error(matmul(matrix, coefficients) - columns, columns)
     return KernelModel(kernel, x, coefficients.reshape(y.shape), error, sound)

@@ -15,7 +15,7 @@ from jaxtheory.statistics.kernel_regression.kernels import as_kernel, values
 from jaxtheory.statistics.kernel_regression.models import KernelModel
 
 SAMPLE = 128
-"""The number of examples whose kernel matrix is always decomposed: a negative eigenvalue of it is proof."""
+"""The number of examples whose kernel matrix is always looked at: a negative pivot of it is proof."""
 
 ROUNDINGS = 100
 """Roundings of the largest entry, for each example, within which a negative eigenvalue is no proof."""
@@ -77,11 +77,9 @@ def solution(matrix: Array, right: Array) -> Array:
     )
 
 
-def smallest_eigenvalue(matrix: Array) -> tuple[Array, Array]:
-    """Return the smallest eigenvalue of a symmetric matrix, and how negative it may be by rounding."""
-    size = matrix.shape[0]
-    slack = ROUNDINGS * size * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(matrix))
-    return jnp.linalg.eigvalsh(matrix)[0], slack
+def slack(matrix: Array) -> Array:
+    """Return how negative the smallest eigenvalue of a symmetric matrix may be by rounding."""
+    return ROUNDINGS * len(matrix) * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(matrix))
 
 
 def relative_error(error: Array, right: Array) -> Array:
@@ -92,10 +90,27 @@ def relative_error(error: Array, right: Array) -> Array:
 
 
 def of_sample(matrix: Array) -> Array:
-    """Return whether the matrix of the first examples is positive semidefinite, up to rounding."""
+    """Return whether the matrix of the first examples is positive semidefinite, up to rounding.
+
+    Args:
+        matrix: The kernel's values at the examples.
+
+    Returns:
+        Whether all pivots are positive. They are those of an elimination of our own: on processors (jaxlib
+        0.10) two batched factorizations at a time can wait for each other's threads forever, and this one
+        would go on beside that of the system under `vmap`.
+    """
     few = lax.stop_gradient(matrix[:SAMPLE, :SAMPLE])
-    smallest, slack = smallest_eigenvalue(few)
-    return smallest >= -slack
+    size = len(few)
+    few = few + slack(few) * jnp.eye(size, dtype=few.dtype)
+
+    def eliminate(place: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        left, sound = carry
+        pivot = left[place, place]
+        left = left - left[:, place, None] * (left[place] / jnp.where(pivot > 0, pivot, 1))
+        return left, sound & (pivot > 0)
+
+    return lax.fori_loop(0, size, eliminate, (few, jnp.array(True)))[1]
 
 
 def refuse_unsolved(model: KernelModel, penalty: Array | float) -> KernelModel:
@@ -114,10 +129,12 @@ def refuse_unsolved(model: KernelModel, penalty: Array | float) -> KernelModel:
     if not checks.known(model.solved) or bool(np.all(model.solved)):
         return model
     few = model.x[:SAMPLE]
-    smallest, slack = smallest_eigenvalue(values(model.kernel, few, few))
-    if smallest >= -slack:
-        smallest, slack = smallest_eigenvalue(values(model.kernel, model.x, model.x))
-    if smallest < -slack:
+    matrix = values(model.kernel, few, few)
+    smallest = jnp.linalg.eigvalsh(matrix)[0]
+    if smallest >= -slack(matrix):
+        matrix = values(model.kernel, model.x, model.x)
+        smallest = jnp.linalg.eigvalsh(matrix)[0]
+    if smallest < -slack(matrix):
         raise ValueError(
             f"kernel has the eigenvalue {float(smallest):.3g} on the examples: "
             "take a positive semidefinite kernel"
