@@ -6,7 +6,9 @@ $\mathbb{E}[\phi(u) \phi(v)]$ and $\mathbb{E}[\phi'(u) \phi'(v)]$.
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 Pairs = Float[Array, "..."]
@@ -14,6 +16,10 @@ Pairs = Float[Array, "..."]
 ROUNDING = 8
 """Cosines within so many units of rounding of ±1 count as ±1: the angle of equal points would otherwise be
 the root of the rounding of a product, and its derivative infinite."""
+
+ARC_SINE = np.array([4.2163199048e-2, 2.4181311049e-2, 4.5470025998e-2, 7.4953002686e-2, 1.6666752422e-1])
+"""The coefficients of (arcsin(z) / z - 1) / z^2 in z^2, up to z = 1/2, the highest first: those of Cephes
+(Stephen Moshier, 1992)."""
 
 
 def relu_pairs(covariance: Pairs, one: Pairs, other: Pairs) -> tuple[Pairs, Pairs]:
@@ -37,7 +43,7 @@ def relu_pairs(covariance: Pairs, one: Pairs, other: Pairs) -> tuple[Pairs, Pair
     cosine = jnp.clip(covariance / jnp.where(scale > 0, scale, 1), -1, 1)
     aligned = 1 - jnp.abs(cosine) <= ROUNDING * jnp.finfo(cosine.dtype).eps
     inside = jnp.where(aligned, 0, cosine)
-    angle = jnp.where(aligned, jnp.where(cosine > 0, 0, jnp.pi), jnp.arccos(inside))
+    angle = jnp.where(aligned, jnp.where(cosine > 0, 0, jnp.pi), _angle(inside))
     sine = jnp.where(aligned, 0, jnp.sqrt((1 - inside) * (1 + inside)))
     away = jnp.pi - angle
     return scale / (2 * jnp.pi) * (sine + away * cosine), away / (2 * jnp.pi)
@@ -67,6 +73,27 @@ def erf_pairs(covariance: Pairs, one: Pairs, other: Pairs) -> tuple[Pairs, Pairs
 
 EXPECTATIONS: dict[str, Callable[..., tuple[Pairs, Pairs]]] = {"relu": relu_pairs, "erf": erf_pairs}
 """The expectations by the name of the activation."""
+
+
+@jax.custom_jvp
+def _angle(cosine: Pairs) -> Pairs:
+    """The arc cosine; on processors, XLA's own takes a hundred times as long as this in single precision."""
+    if cosine.dtype != jnp.float32:
+        return jnp.arccos(cosine)
+    size = jnp.abs(cosine)
+    near = size > 0.5
+    square = jnp.where(near, (1 - size) / 2, size**2)
+    argument = jnp.where(near, jnp.sqrt(square), size)
+    series = jnp.polyval(ARC_SINE.astype(cosine.dtype), square, unroll=len(ARC_SINE))
+    sine = argument + argument * square * series
+    angle = jnp.where(near, 2 * sine, jnp.pi / 2 - sine)
+    return jnp.where(cosine < 0, jnp.pi - angle, angle)
+
+
+@_angle.defjvp
+def _angle_jvp(primals: tuple[Pairs], tangents: tuple[Pairs]) -> tuple[Pairs, Pairs]:
+    (cosine,), (tangent,) = primals, tangents
+    return _angle(cosine), -tangent / jnp.sqrt((1 - cosine) * (1 + cosine))
 
 
 def _root(variance: Pairs) -> Pairs:

@@ -1,20 +1,22 @@
-r"""Networks on one example as programs, in which dense layers are found.
+r"""Networks on one example as programs, in which layers are found.
 
 A weight that meets an input $a$ in a single product, $z = a W$, has the gradient $a \otimes g$, where $g$ is
 the gradient with respect to $z$: an inner product of two such gradients is the product of two numbers,
-$\langle a, a' \rangle \langle g, g' \rangle$, and the gradient itself is never formed. The products are found
-in the program of the network as JAX traces it, whatever library wrote it, and $g$ is the derivative with
-respect to a zero that is added to $z$.
+$\langle a, a' \rangle \langle g, g' \rangle$, and the gradient itself is never formed. The kernel of a
+convolution meets every patch, and has the sum of such products over the positions. Layers are found in the
+program of the network as JAX traces it, whatever library wrote it, and $g$ is the derivative with respect to
+zeros that are added to $z$.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jaxtyping import Array, PyTree
 
@@ -22,8 +24,22 @@ CALLS = ("jit", "pjit", "closed_call")
 """Calls of programs whose equations are taken for the caller's."""
 OF_ONE = ("convert_element_type", "copy", "neg", "reshape", "squeeze", "transpose")
 """What leaves a weight as it is, up to the order and the signs of its entries."""
+CONVOLUTION = "conv_general_dilated"
 LOOPS = ("scan", "while", "cond")
 """What hides how often its operations are done."""
+
+
+class Layer(NamedTuple):
+    """A dense layer, or a convolution."""
+
+    leaf: int
+    """The leaf of the parameters that is its weight."""
+    place: int
+    """The place of the weight among the operands."""
+    positions: int
+    """The number of its inputs: one, or the patches of a convolution."""
+    outputs: int
+    """The number of its outputs at each position."""
 
 
 @dataclass
@@ -33,10 +49,10 @@ class Network:
     program: ClosedJaxpr
     leaves: int
     """The number of leaves of the parameters."""
-    layers: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """The dense layers: the number of the equation, to the leaf and its place among the operands."""
+    layers: dict[int, Layer] = field(default_factory=dict)
+    """The layers by the number of their equation."""
     rest: list[int] = field(default_factory=list)
-    """The leaves that are in use and are no weights of these layers."""
+    """The leaves that are in use and are no weights of layers."""
 
     @property
     def outputs(self) -> int:
@@ -48,16 +64,30 @@ class Network:
         """The number of numbers that all equations compute."""
         return sum(one.aval.size for equation in self.program.eqns for one in equation.outvars)
 
-    def layer_sizes(self) -> list[tuple[int, int]]:
-        """Return the numbers of inputs and outputs of each dense layer."""
-        found = []
-        for number, (leaf, _) in self.layers.items():
-            outputs = self.program.eqns[number].outvars[0].aval.size
-            found.append((self.program.in_avals[leaf].size // outputs, outputs))
-        return found
+    def layer_size(self, layer: Layer) -> int:
+        """Count the numbers that are kept of a layer for each example."""
+        size = self.program.in_avals[layer.leaf].size
+        if layer.positions > 1:
+            return self.outputs * size
+        return size // layer.outputs + self.outputs * layer.outputs
+
+    def zeros(self) -> list[Array]:
+        """Return what may be added to the outputs of each layer."""
+        found = [self.program.eqns[number].outvars[0].aval for number in self.layers]
+        return [jnp.zeros(one.shape, one.dtype) for one in found]
+
+    def by_position(self, number: int, values: Array) -> Array:
+        """Return numbers in the form of a layer's outputs, on last axes, as (..., positions, outputs)."""
+        equation, layer = self.program.eqns[number], self.layers[number]
+        form = equation.outvars[0].aval.shape
+        front = values.shape[: values.ndim - len(form)]
+        if equation.primitive.name == CONVOLUTION:
+            channels = equation.params["dimension_numbers"].out_spec[1]
+            values = jnp.moveaxis(values, len(front) + channels, -1)
+        return values.reshape(*front, layer.positions, layer.outputs)
 
     def rest_size(self) -> int:
-        """Return the number of parameters that do not belong to dense layers."""
+        """Return the number of parameters that do not belong to layers."""
         return sum(self.program.in_avals[leaf].size for leaf in self.rest)
 
     def operations(self) -> float:
@@ -71,26 +101,26 @@ class Network:
                 (axes, _), _ = equation.params["dimension_numbers"]
                 length = math.prod(equation.invars[0].aval.shape[axis] for axis in axes)
                 total += 2 * equation.outvars[0].aval.size * length
-            elif name == "conv_general_dilated":
+            elif name == CONVOLUTION:
                 kernel = equation.invars[1].aval
                 places = equation.params["dimension_numbers"].rhs_spec
                 total += 2 * equation.outvars[0].aval.size * kernel.size / kernel.shape[places[0]]
         return total
 
     def run(self, leaves: Sequence[Array], x: Array, added: Sequence[Array]) -> tuple[Array, list[Array]]:
-        """Run the network, with numbers added to the outputs of its dense layers.
+        """Run the network, with numbers added to the outputs of its layers.
 
         Args:
             leaves: The leaves of the parameters.
             x: The example.
-            added: What is added in each dense layer, in their order.
+            added: What is added in each layer, in their order.
 
         Returns:
-            The outputs, and the inputs of each dense layer as vectors, by the factors of its weights.
+            The outputs, and the inputs of each layer (positions, inputs), times the factor of its weight.
         """
         jaxpr = self.program.jaxpr
         values = dict(zip(jaxpr.constvars, self.program.consts)) | dict(zip(jaxpr.invars, [*leaves, x]))
-        factors = dict.fromkeys(jaxpr.invars[: self.leaves], 1)
+        factors = dict.fromkeys(_weights(self), 1)
         added_to, inputs = dict(zip(self.layers, added)), []
 
         def read(one: Any) -> Any:
@@ -100,9 +130,9 @@ class Network:
             operands = [read(one) for one in equation.invars]
             found = _bound(jaxpr, equation, operands)
             if number in self.layers:
-                place = self.layers[number][1]
-                inputs.append(operands[1 - place].reshape(-1) * factors[equation.invars[place]])
-                found = [found[0] + added_to[number].reshape(found[0].shape)]
+                place = self.layers[number].place
+                inputs.append(_inputs(equation, operands[1 - place]) * factors[equation.invars[place]])
+                found = [found[0] + added_to[number]]
             elif (place := _weight_place(equation, factors)) is not None:
                 factor = factors[equation.invars[place]]
                 if len(operands) == 2:
@@ -120,7 +150,7 @@ def trace(apply: Callable[..., Any], params: PyTree, x: Any, *, layered: bool) -
         apply: The function `apply(params, x)` of examples on a leading axis.
         params: The parameters.
         x: One example, of which the shape and dtype count.
-        layered: Whether dense layers are looked for.
+        layered: Whether layers are looked for.
 
     Returns:
         The network, whose outputs are a vector.
@@ -136,8 +166,8 @@ def trace(apply: Callable[..., Any], params: PyTree, x: Any, *, layered: bool) -
     network = Network(program, len(leaves))
     used = {one for equation in program.eqns for one in equation.invars if not isinstance(one, Literal)}
     used |= {one for one in program.jaxpr.outvars if not isinstance(one, Literal)}
-    network.layers = _dense_layers(network) if layered else {}
-    taken = {leaf for leaf, _ in network.layers.values()}
+    network.layers = _layers(network) if layered else {}
+    taken = {layer.leaf for layer in network.layers.values()}
     network.rest = [
         leaf for leaf in range(len(leaves)) if leaf not in taken and program.jaxpr.invars[leaf] in used
     ]
@@ -171,12 +201,12 @@ def _bound(jaxpr: Jaxpr, equation: Any, operands: Sequence[Any]) -> Sequence[Any
     return jaxpr_as_fun(ClosedJaxpr(alone, []))(*given.values())
 
 
-def _dense_layers(network: Network) -> dict[int, tuple[int, int]]:
-    """The products in which a leaf, up to a factor and the order of its entries, meets one vector, once."""
+def _layers(network: Network) -> dict[int, Layer]:
+    """The equations in which a leaf, up to a factor and the order of its entries, is a weight, once."""
     jaxpr = network.program.jaxpr
-    weights = {one: leaf for leaf, one in enumerate(jaxpr.invars[: network.leaves])}
+    weights = _weights(network)
     uses: Counter[int] = Counter()
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, Layer] = {}
     for number, equation in enumerate(jaxpr.eqns):
         places = [k for k, one in enumerate(equation.invars) if _of(one, weights) is not None]
         if not places:
@@ -186,9 +216,20 @@ def _dense_layers(network: Network) -> dict[int, tuple[int, int]]:
             continue
         uses.update(weights[equation.invars[place]] for place in places)
         if len(places) == 1 and _is_of_a_vector(equation, places[0]):
-            found[number] = (weights[equation.invars[places[0]]], places[0])
+            size = equation.outvars[0].aval.size
+            found[number] = Layer(weights[equation.invars[places[0]]], places[0], 1, size)
+        elif places == [1] and _is_of_one_image(equation):
+            outputs = equation.outvars[0].aval
+            maps = outputs.shape[equation.params["dimension_numbers"].out_spec[1]]
+            found[number] = Layer(weights[equation.invars[1]], 1, outputs.size // maps, maps)
     uses.update(weights[one] for one in jaxpr.outvars if _of(one, weights) is not None)
-    return {number: layer for number, layer in found.items() if uses[layer[0]] == 1}
+    return {number: layer for number, layer in found.items() if uses[layer.leaf] == 1}
+
+
+def _weights(network: Network) -> dict[Any, int]:
+    """The leaves that may be weights; a number may scale them, and be a parameter itself."""
+    leaves = network.program.jaxpr.invars[: network.leaves]
+    return {one: leaf for leaf, one in enumerate(leaves) if one.aval.shape}
 
 
 def _of(one: Any, weights: dict[Any, Any]) -> Any:
@@ -217,3 +258,33 @@ def _is_of_a_vector(equation: Any, place: int) -> bool:
     other = equation.invars[1 - place].aval
     length = math.prod(other.shape[axis] for axis in contracted[1 - place])
     return not any(batched) and other.size == length
+
+
+def _is_of_one_image(equation: Any) -> bool:
+    """Whether an equation is a convolution of one image in which every map meets all channels."""
+    if equation.primitive.name != CONVOLUTION:
+        return False
+    options = equation.params
+    images = equation.invars[0].aval.shape[options["dimension_numbers"].lhs_spec[0]]
+    return images == options["feature_group_count"] == options["batch_group_count"] == 1
+
+
+def _inputs(equation: Any, operand: Array) -> Array:
+    """The inputs of a layer, (positions, inputs)."""
+    if equation.primitive.name != CONVOLUTION:
+        return operand.reshape(1, -1)
+    options = equation.params
+    numbers = options["dimension_numbers"]
+    kernel = [equation.invars[1].aval.shape[axis] for axis in numbers.rhs_spec[2:]]
+    patches = lax.conv_general_dilated_patches(
+        operand,
+        kernel,
+        options["window_strides"],
+        options["padding"],
+        lhs_dilation=options["lhs_dilation"],
+        rhs_dilation=options["rhs_dilation"],
+        dimension_numbers=numbers,
+        precision=lax.Precision.HIGHEST,
+    )
+    patches = jnp.moveaxis(patches, numbers.out_spec[1], -1)
+    return patches.reshape(-1, patches.shape[-1])

@@ -12,7 +12,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Real
+from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
@@ -29,8 +29,10 @@ BOUNDARIES = {"zero": "constant", "periodic": "wrap"}
 class Images:
     """Images with the variances of their first maps, one for each pixel."""
 
-    pixels: Array
-    variances: Array
+    pixels: Float[Array, "... H W C"]
+    """The pixels."""
+    variances: Float[Array, "... H W"]
+    """The variances."""
 
 
 def convolutional(
@@ -80,7 +82,7 @@ def convolutional(
         >>> from jaxtheory.statistics import neural_kernel
         >>> x = jnp.ones((1, 4, 4, 1))
         >>> neural_kernel.convolutional(x, x, 2, boundary="periodic").ntk.round(4).tolist()
-        [[3.0]]
+        [[6.0]]
 
     References:
         Sanjeev Arora, Simon Du, Wei Hu, Zhiyuan Li, Ruslan Salakhutdinov and Ruosong Wang, "On exact

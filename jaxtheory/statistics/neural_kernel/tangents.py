@@ -12,12 +12,13 @@ from jaxtyping import Array, Float, PyTree, Real
 
 from jaxtheory.core import checks, trees
 from jaxtheory.core.dtypes import as_array
+from jaxtheory.core.linalg import matmul
 from jaxtheory.core.types import AnyArray, Precision
 from jaxtheory.statistics.neural_kernel import layered
 
 OUTPUTS = ("trace", "full")
 METHODS = ("auto", "jacobian", "products")
-BYTES = 2**28
+BYTES = 2**29
 """What a block of examples may take by default."""
 Features = list[tuple[Array | None, Array]]
 """For each dense layer its inputs (n, inputs) and gradients (n, outputs of the network, outputs); for all
@@ -52,21 +53,22 @@ def empirical(
     layer is an outer product, so that its share in the kernel is a product of two Gram matrices, of the
     layer's inputs and of the gradients with respect to its outputs; neither the gradient nor the Jacobian is
     formed. Such layers are found in the program of `apply` itself: weights, up to a factor and the order of
-    their entries, that meet one vector for each example in one product. What is left is contracted from its
-    Jacobian, a block of examples at a time, or multiplied by `vjp` and `jvp` where that takes fewer
-    operations. All of it is differentiable.
+    their entries, that meet one vector for each example in one product. The gradients with respect to the
+    kernels of convolutions, which are small, are products of patches and gradients. What is left is
+    contracted from its Jacobian, a block of examples at a time, or multiplied by `vjp` and `jvp` where that
+    takes fewer operations. All of it is differentiable.
 
     Args:
         apply: The network $f$ as a function `apply(params, x)` with an array `(n, ...)` as its value, one row
-            for each example, which depends on no other; keep it from call to call, as programs are compiled
-            for it.
+            for each example, which depends on no other; further axes are taken for one. Keep it from call to
+            call, as programs are compiled for it.
         params: The parameters $w$, a pytree of real floating-point arrays.
         x: The examples of the kernel's rows.
         y: The examples of its columns; by default those of the rows.
         outputs: What is returned of the outputs, `"trace"` for the sum over them or `"full"` for every pair.
         method: The way of computation: `"auto"` as above, or for all parameters `"jacobian"`, the contraction
             of Jacobians, or `"products"`, a product by `vjp` and `jvp` for each output of each row.
-        block: The number of examples that are handled at once; by default as many as take 256 MiB.
+        block: The number of examples that are handled at once; by default as many as take 512 MiB.
         precision: The precision of matrix products for which the network names none.
 
     Returns:
@@ -100,7 +102,8 @@ def empirical(
         if points.ndim == 0 or 0 in points.shape:
             raise ValueError(f"{name} has the shape {points.shape}: take at least one example")
     if y is not None:
-        checks.axes("y", y, "m", *("..." for _ in x.shape[1:]), sizes=(None, *x.shape[1:]))
+        if y.shape[1:] != x.shape[1:]:
+            raise ValueError(f"y has the shape {y.shape}: take examples of the shape {x.shape[1:]}, as x has")
         dtype = jnp.promote_types(x.dtype, y.dtype)
         x, y = x.astype(dtype), y.astype(dtype)
     checks.one_of("outputs", outputs, OUTPUTS)
@@ -154,15 +157,15 @@ def _block(network: layered.Network, facts: Facts, n: int) -> int:
     """The number of examples that are handled at once."""
     if facts.block is not None:
         return facts.block
-    inputs, outputs = (sum(sizes) for sizes in zip((0, 0), *network.layer_sizes()))
-    numbers = inputs + network.outputs * (outputs + network.rest_size() + network.activations)
+    layers = sum(map(network.layer_size, network.layers.values()))
+    numbers = layers + network.outputs * (network.rest_size() + network.activations)
     size = max(leaf.dtype.itemsize for leaf in network.program.in_avals)
     return min(n, max(1, BYTES // (size * numbers)))
 
 
 def _features(network: layered.Network, leaves: list[Array], x: Array) -> Features:
     """What the kernel of examples is made of."""
-    added = [jnp.zeros(size, network.program.out_avals[0].dtype) for _, size in network.layer_sizes()]
+    added = network.zeros()
 
     def of_one(x: Array) -> tuple[list[Array], list[Array], list[Array]]:
         def run(rest: list[Array], added: list[Array]) -> tuple[Array, list[Array]]:
@@ -173,28 +176,38 @@ def _features(network: layered.Network, leaves: list[Array], x: Array) -> Featur
         return inputs, slopes, [one.reshape(len(outputs), -1) for one in rest]
 
     inputs, slopes, rest = jax.vmap(of_one)(x)
-    return [*zip(inputs, slopes), *((None, one) for one in rest)]
+    found: Features = []
+    for number, one, slope in zip(network.layers, inputs, slopes):
+        slope = network.by_position(number, slope)
+        if one.shape[1] == 1:
+            found.append((one[:, 0], slope[:, :, 0]))
+        else:
+            gradients = jnp.einsum("nfk,nofr->nokr", one, slope)
+            found.append((None, gradients.reshape(*gradients.shape[:2], -1)))
+    return found + [(None, one) for one in rest]
 
 
 def _between(one: Features, other: Features, *, full: bool) -> Array:
     """The kernel of examples with others."""
     total: Any = 0
     for (inputs, slopes), (other_inputs, other_slopes) in zip(one, other):
+        n, m, outputs = len(slopes), len(other_slopes), slopes.shape[1]
         if full:
-            share = _contracted("iok,jpk->ijop", slopes, other_slopes)
+            rows, columns = (each.reshape(-1, each.shape[-1]) for each in (slopes, other_slopes))
+            share = _gram(rows, columns).reshape(n, outputs, m, outputs).swapaxes(1, 2)
         else:
-            share = _contracted("iok,jok->ij", slopes, other_slopes)
+            share = _gram(slopes.reshape(n, -1), other_slopes.reshape(m, -1))
         if inputs is not None:
-            gram = _contracted("ik,jk->ij", inputs, other_inputs)
-            share = share * (gram[..., None, None] if full else gram)
+            factor = _gram(inputs, other_inputs)
+            share = share * (factor[..., None, None] if full else factor)
         total = total + share
     return total
 
 
-def _contracted(form: str, one: Array, other: Array) -> Array:
-    """A contraction in single precision or better."""
-    wide = jnp.promote_types(one.dtype, jnp.float32)
-    return jnp.einsum(form, one.astype(wide), other.astype(wide), precision="highest")
+def _gram(rows: Array, columns: Array) -> Array:
+    """Inner products in single precision or better."""
+    wide = jnp.promote_types(rows.dtype, jnp.float32)
+    return matmul(rows.astype(wide), columns.astype(wide).T)
 
 
 def _by_features(
@@ -221,7 +234,7 @@ def _by_products(
     network: layered.Network, rest: list[int], leaves: list[Array], x: Array, y: Array, facts: Facts
 ) -> Array:
     """The share of some parameters in the kernel, from products with Jacobians and their transposes."""
-    added = [jnp.zeros(size, network.program.out_avals[0].dtype) for _, size in network.layer_sizes()]
+    added = network.zeros()
     size = max(leaf.dtype.itemsize for leaf in network.program.in_avals)
     block = facts.block or max(1, BYTES // (size * network.outputs * network.activations))
     varied = [leaves[k] for k in rest]
