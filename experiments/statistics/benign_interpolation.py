@@ -92,7 +92,7 @@ class Config:
     epochs: Annotated[int, Range(1)] = 60
     """The number of times that the network goes through the digits."""
     early: Annotated[int, Range(1)] = 5
-    """The number of times after which it is looked at early, less than that of all."""
+    """The number of times after which the network is also tested; less than the number of epochs."""
 
 
 QUICK = Config(noise=(0.0, 0.2, 0.4), sizes=(1000,), wide=(12.0,), exponents=(10.0,), width=128, rate=4e-3)
@@ -119,9 +119,14 @@ def kernels(config: Config) -> dict[str, Any]:
     }
 
 
+def hilbert(exponent: float | int) -> str:
+    """The name of the rule of Hilbert's kernel with an exponent."""
+    return f"Hilbert, exponent {exponent:g}"
+
+
 def averages(config: Config) -> dict[str, float]:
-    """The exponents of Hilbert's kernel by the names of their rules; the last is the dimension."""
-    return {f"Hilbert, exponent {one:g}": one for one in (*config.exponents, float(PIXELS))}
+    """The exponents of Hilbert's kernel by the names of their rules, the dimension among them."""
+    return {hilbert(one): one for one in (*config.exponents, float(PIXELS))}
 
 
 def noisy(labels: np.ndarray, shares: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
@@ -277,7 +282,6 @@ def claims(config: Config, errors: xr.DataArray, found: xr.Dataset, fits: bool, 
     excess = (errors - errors.sel(noise=0.0, drop=True)).sel(noise=[one for one in config.noise if one])
     ratio = excess / excess.sel(rule=NEIGHBOR, drop=True)
     gentle = [LAPLACIAN, NARROW, TANGENT]
-    *_, dimension = averages(config)
     wide = [one for one in kernels(config) if one not in gentle]
     gain = excess.sel(rule=EARLY, noise=most, drop=True) - excess.sel(rule=NETWORK, noise=most, drop=True)
     return [
@@ -322,7 +326,7 @@ def claims(config: Config, errors: xr.DataArray, found: xr.Dataset, fits: bool, 
             "Hilbert's kernel with the dimension as its exponent is the nearest neighbor: the test digits "
             "that it classifies otherwise.",
             at_most(0.1, unit="%", source=f"{PROJECT}: distances to the power of {PIXELS}"),
-            mean(found.different.sel(rule=dimension, drop=True)),
+            mean(found.different.sel(rule=hilbert(PIXELS), drop=True)),
         ),
     ]
 
