@@ -367,13 +367,14 @@ def show(config: Config, lab: Lab, errors: xr.DataArray, rates: xr.DataArray, di
     plots.panel(
         errors, x="parts", hue="size", over="draw", ylabel="mean squared error", axes=panels[0], **labels
     )
+    panels[0].set_ylim(top=5 * float(errors.mean("draw").max()))  # room for the legend
     ratio = digits / digits.sel(parts=1)
     plots.panel(
         ratio,
         x="parts",
         over="draw",
         levels={"1.25": EXCESS},
-        ylabel="squared error on digits, over that of m = 1",
+        ylabel="error on digits, m = 1 is 1",
         axes=panels[1],
         **labels,
     )
