@@ -377,14 +377,13 @@ def figures(errors: xr.DataArray, models: xr.DataArray, exponents: xr.DataArray,
     shown = [*map(named, errors.representation.values), *NETWORKS]
     published = xr.concat(list(in_table().values()), xr.Variable("model", list(in_table())))
     published.attrs["source"] = scattering_mnist.TABLE_4.attrs["source"]
-    lab.figure(
-        "error_by_size",
-        plots.panel(
-            models.sel(model=shown), hue="model", published=published,
-            levels={f"{target:g} %": target for target in TARGETS}, **labels,
-        ),
-        "Test error by the number of training digits, with 95 % intervals; pale lines are the paper's.",
-    )  # fmt: skip
+    figure, ((ax,),) = plots.canvas(size=(5.6, 5.2))
+    targets = {f"{target:g} %": target for target in TARGETS}
+    shown = models.sel(model=shown)
+    plots.panel(shown, hue="model", published=published, levels=targets, axes=ax, **labels)
+    ax.set_ylim(bottom=0.1)  # room for the legend
+    told = "Test error by the number of training digits, with 95 % intervals; pale lines are the paper's."
+    lab.figure("error_by_size", figure, told)
     lab.figure(
         "classifiers",
         plots.panel(errors.rename("test error"), hue="classifier", col="representation", **labels),
