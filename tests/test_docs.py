@@ -186,7 +186,34 @@ def test_the_page_on_scattering_shows_what_it_says():
     assert abs(np.log2(loudest[1].frequencies[1] * 512)) < 0.5
 
 
-@pytest.mark.parametrize(("page", "folder"), [("approximation", "approximation"), ("scattering", "harmonic")])
+@pytest.mark.beyond
+def test_the_page_on_statistics_goes_from_noise_to_certificates():
+    found = {}
+    for block in blocks("docs/statistics.md"):
+        exec(block, found)
+    assert found["error_of_memory"] < 1e-3
+    changed = np.mean(np.asarray(found["noisy"]) != np.asarray(found["labels"]))
+    assert 0.4 < changed < 0.5
+    np.testing.assert_allclose(found["raw"], 4, rtol=1e-3)
+    np.testing.assert_allclose(found["normalized"], found["of_twice"], rtol=1e-4, atol=1e-6)
+    assert 3 < found["norm"] <= 4.6
+    assert np.argmax(found["norms"]) == 1
+    separator = found["separator"]
+    assert separator.separable
+    assert separator.margin == pytest.approx(float(separator.bound), rel=1e-3)
+    assert np.all(np.diff(found["gaps"]) < 0)
+    assert found["deviation"] < 0.2
+    np.testing.assert_allclose(found["fitted"], found["values"], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found["averaged"], found["values"][:5], rtol=0, atol=0.1)
+    assert found["parts"].solved
+    certificate = found["certificate"]
+    assert certificate.risk < certificate.bound < 0.5
+
+
+@pytest.mark.parametrize(
+    ("page", "folder"),
+    [("approximation", "approximation"), ("scattering", "harmonic"), ("statistics", "statistics")],
+)
 def test_figures_on_a_page_are_those_of_full_verdicts(page, folder):
     page = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     stored = json.loads((ROOT / "docs/verdicts_full.json").read_text(encoding="utf-8"))

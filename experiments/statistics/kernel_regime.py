@@ -26,7 +26,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import scipy.linalg
 import xarray as xr
 
 from jaxtheory import networks
@@ -34,7 +33,7 @@ from jaxtheory.data import mnist
 from jaxtheory.lab import Claim, Lab, Need, Range, at_most, between, experiment, mean, plots
 from jaxtheory.networks import training
 from jaxtheory.networks.mlp import MLP
-from jaxtheory.statistics import neural_kernel, validation
+from jaxtheory.statistics import kernel_regression, neural_kernel, validation
 
 OUTPUTS = 10
 """The number of outputs of the networks at initialization, over which their kernel is averaged."""
@@ -150,6 +149,11 @@ def steepest(rate: float) -> optax.GradientTransformation:
     return optax.sgd(rate)
 
 
+def tangent_kernel(x: jax.Array, y: jax.Array) -> jax.Array:
+    """The tangent kernel of infinitely wide networks of one hidden layer."""
+    return neural_kernel.relu(x, y, 1).ntk
+
+
 @cache
 def usual(width: int, steps: int) -> tuple[Any, Callable[..., Any], Any]:
     """A network, its objective and its optimizer."""
@@ -165,12 +169,10 @@ def errors(
     size = min(config.regression, len(digits.train_labels))
     split = digits.draw(size, rng, fold=draw if digits.embedded else 0)
     x, asked = (flat(images) for images in (split.train_images, split.test_images))
-    with jax.enable_x64(True):
-        own, across = (
-            np.asarray(neural_kernel.relu(np.float64(one), np.float64(x), 1).ntk) for one in (x, asked)
-        )
     targets = np.eye(OUTPUTS)[split.train_labels] - 1 / OUTPUTS
-    regressed = across @ scipy.linalg.solve(own, targets, assume_a="pos")
+    with jax.enable_x64(True):
+        model = kernel_regression.interpolate(tangent_kernel, np.float64(x), targets)
+        regressed = np.asarray(kernel_regression.predict(model, np.float64(asked)))
     network, objective, optimizer = usual(config.width, config.usual_steps)
     of_start, of_order = jax.random.split(key)
     start = training.init(network.init(of_start)[0], of_order, optimizer=optimizer)
