@@ -367,7 +367,7 @@ def show(config: Config, lab: Lab, errors: xr.DataArray, rates: xr.DataArray, di
     plots.panel(
         errors, x="parts", hue="size", over="draw", ylabel="mean squared error", axes=panels[0], **labels
     )
-    panels[0].set_ylim(top=5 * float(errors.mean("draw").max()))  # room for the legend
+    panels[0].set_ylim(top=25 * float(errors.mean("draw").max()))  # room for the legend
     ratio = digits / digits.sel(parts=1)
     plots.panel(
         ratio,
