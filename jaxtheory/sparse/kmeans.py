@@ -26,6 +26,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record, static
+from jaxtheory.core.roots import root
 from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
 from jaxtheory.sparse import patches as patch_vectors
 from jaxtheory.sparse import whitening
@@ -239,8 +240,7 @@ def triangle(
     (centroids, x), back = real_arrays(centroids=centroids, x=x)
     centroids = rows("centroids", centroids)
     checks.axes("x", x, "...", "features", sizes=(centroids.shape[1],))
-    squares = _distances(centroids, x)
-    distances = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+    distances = root(_distances(centroids, x))
     return back(jnp.maximum(jnp.mean(distances, axis=-1, keepdims=True) - distances, 0))
 
 

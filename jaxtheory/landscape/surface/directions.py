@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.records import record
+from jaxtheory.core.roots import root
 from jaxtheory.core.trees import gram, inner, leading_length, real_leaves, same_form
 from jaxtheory.core.types import RandomKey
 
@@ -137,8 +138,7 @@ def _drawn(key: Any, params: PyTree, directions: int, normalization: str, axis: 
 
 def _safe_norm(weights: Array, within: tuple[int, ...]) -> Array:
     """The norm along axes, whose derivative at zero is zero."""
-    squares = jnp.sum(weights * weights, axis=within, keepdims=True)
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+    return root(jnp.sum(weights * weights, axis=within, keepdims=True))
 
 
 def trajectory_plane(trajectory: PyTree, *, directions: int = 2) -> TrajectoryPlane:

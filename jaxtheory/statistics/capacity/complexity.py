@@ -14,6 +14,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
+from jaxtheory.core.roots import root
 from jaxtheory.core.types import AnyArray, RandomKey, RealScalar
 
 SIGNS = 256
@@ -98,17 +99,12 @@ def _rademacher(factor: Array, radius: Array, key: Any, probes: int, is_gram: bo
         # Of single bits: other draws would depend on whether double precision is on.
         signs = 2 * (jax.random.bits(key, (n,), "uint8") & 1).astype(factor.dtype) - 1
         sums = matmul(signs, factor)
-        return _root(jnp.sum(sums * signs) if is_gram else jnp.sum(sums**2))
+        return root(jnp.sum(sums * signs) if is_gram else jnp.sum(sums**2))
 
     # In blocks, so that memory stays that of some hundred draws.
     suprema = lax.map(supremum, jax.random.split(key, probes), batch_size=min(probes, SIGNS))
-    error = _root(jnp.var(suprema, ddof=1) / probes)
+    error = root(jnp.var(suprema, ddof=1) / probes)
     return RademacherResult(radius / n * suprema.mean(), radius / n * error)
-
-
-def _root(square: Array) -> Array:
-    """The square root of what is not negative but for rounding, with a derivative of zero at zero."""
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
 def _check_semidefinite(gram: np.ndarray) -> None:

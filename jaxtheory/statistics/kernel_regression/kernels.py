@@ -11,6 +11,7 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record, static
+from jaxtheory.core.roots import root
 from jaxtheory.core.types import AnyArray, RealScalar
 
 ROUNDING = 8
@@ -58,10 +59,7 @@ class _Laplacian:
         self, x: Real[AnyArray, "n features"], y: Real[AnyArray, "m features"]
     ) -> Float[Array, "n m"]:
         (kernel, x, y), back = _arguments(self, x, y)
-        apart = squared_distances(x, y)
-        # The root has no derivative at zero, where the kernel has its peak.
-        roots = jnp.where(apart > 0, jnp.sqrt(jnp.where(apart > 0, apart, 1)), 0)
-        return back(jnp.exp(-roots / kernel.bandwidth))
+        return back(jnp.exp(-root(squared_distances(x, y)) / kernel.bandwidth))
 
 
 @record

@@ -57,6 +57,19 @@ def check_examples(x: Any, y: Any) -> None:
     n = x.shape[0]
     if n == 0:
         raise ValueError(f"x has the shape {x.shape}: take at least one example")
+    check_values(y, n)
+
+
+def check_values(y: Any, n: int) -> None:
+    """Refuse values that are not those of n examples.
+
+    Args:
+        y: The values, of one output or several.
+        n: The number of examples.
+
+    Raises:
+        ValueError: If they have another shape.
+    """
     if y.ndim not in (1, 2) or y.shape[0] != n:
         raise ValueError(f"y has the shape {y.shape}: take ({n},), or ({n}, outputs), for {n} examples")
 
@@ -82,11 +95,20 @@ def slack(matrix: Array) -> Array:
     return ROUNDINGS * len(matrix) * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(matrix))
 
 
-def relative_error(error: Array, right: Array) -> Array:
-    """Return the largest entry of an error over that of the right-hand sides, infinite where one is NaN."""
-    largest = jnp.maximum(jnp.max(jnp.abs(right)), jnp.finfo(right.dtype).tiny)
+def relative_error(error: Array, right: Array, axis: tuple[int, ...] | None = None) -> Array:
+    """Return the largest entry of an error over that of the right-hand sides, infinite where one is NaN.
+
+    Args:
+        error: The error.
+        right: The right-hand sides.
+        axis: The axes over which the largest entries are taken; `None` stands for all of them.
+
+    Returns:
+        The quotient.
+    """
+    largest = jnp.maximum(jnp.max(jnp.abs(right), axis), jnp.finfo(right.dtype).tiny)
     # XLA's maximum on processors (jaxlib 0.10) passes over NaN.
-    return jnp.max(jnp.where(jnp.isfinite(error), jnp.abs(error), jnp.inf)) / largest
+    return jnp.max(jnp.where(jnp.isfinite(error), jnp.abs(error), jnp.inf), axis) / largest
 
 
 def of_sample(matrix: Array) -> Array:

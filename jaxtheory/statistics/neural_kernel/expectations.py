@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxtheory.core.roots import root
+
 Pairs = Float[Array, "..."]
 
 ROUNDING = 8
@@ -39,7 +41,7 @@ def relu_pairs(covariance: Pairs, one: Pairs, other: Pairs) -> tuple[Pairs, Pair
     References:
         Youngmin Cho and Lawrence Saul, "Kernel methods for deep learning", 2009.
     """
-    scale = _root(one) * _root(other)
+    scale = root(one) * root(other)
     cosine = jnp.clip(covariance / jnp.where(scale > 0, scale, 1), -1, 1)
     aligned = 1 - jnp.abs(cosine) <= ROUNDING * jnp.finfo(cosine.dtype).eps
     inside = jnp.where(aligned, 0, cosine)
@@ -94,8 +96,3 @@ def _angle(cosine: Pairs) -> Pairs:
 def _angle_jvp(primals: tuple[Pairs], tangents: tuple[Pairs]) -> tuple[Pairs, Pairs]:
     (cosine,), (tangent,) = primals, tangents
     return _angle(cosine), -tangent / jnp.sqrt((1 - cosine) * (1 + cosine))
-
-
-def _root(variance: Pairs) -> Pairs:
-    """The square root, whose derivative at zero counts as zero."""
-    return jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)

@@ -14,6 +14,7 @@ from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray
+from jaxtheory.statistics.kernel_regression import systems
 from jaxtheory.statistics.random_features.updates import interpolants
 
 
@@ -170,9 +171,7 @@ def _ridge_path(features: Array, y: Array, penalties: Array) -> PathResult:
 
 
 def _result(coefficients: Array, slope: Array, at_zero: Array, outputs: tuple[int, ...]) -> PathResult:
-    largest = jnp.maximum(jnp.max(jnp.abs(at_zero), axis=(1, 2)), jnp.finfo(slope.dtype).tiny)
-    # XLA's maximum on processors (jaxlib 0.10) passes over NaN.
-    left = jnp.max(jnp.where(jnp.isfinite(slope), jnp.abs(slope), jnp.inf), axis=(1, 2)) / largest
+    left = systems.relative_error(slope, at_zero, axis=(1, 2))
     norms = jnp.linalg.norm(coefficients, axis=1)
     path, features = coefficients.shape[:2]
     return PathResult(coefficients.reshape(path, features, *outputs), norms.reshape(path, *outputs), left)
@@ -183,9 +182,7 @@ def _arguments(features: Any, y: Any, **more: Any) -> tuple[list[Array], Callabl
     arguments, back = real_arrays(features=features, y=y, **more)
     features, y = arguments[:2]
     checks.axes("features", features, "n", "features")
-    n = features.shape[0]
     if 0 in features.shape:
         raise ValueError(f"features has the shape {features.shape}: take at least one example and feature")
-    if y.ndim not in (1, 2) or y.shape[0] != n:
-        raise ValueError(f"y has the shape {y.shape}: take ({n},), or ({n}, outputs), for {n} examples")
+    systems.check_values(y, features.shape[0])
     return arguments, back
