@@ -1,0 +1,1 @@
+"""Puzzles: small changes that fool networks, what their units see, what codes keep and what transfers."""
