@@ -60,7 +60,8 @@ def test_attacks_of_a_linear_model_find_the_worst_point_of_the_ball(two_classes,
         "pgd": adversarial.pgd(linear, weights, x, y, key, **sizes, **options),
     }
     for name, attack in found.items():
-        np.testing.assert_allclose(attack.x, expected, atol=1e-5, err_msg=name)
+        # About the highest point of a sphere, points whose losses are equal in single precision are kept.
+        np.testing.assert_allclose(attack.x, expected, atol=5e-4 if norm == 2 else 1e-5, err_msg=name)
         np.testing.assert_array_equal(attack.success, margin > 0, err_msg=name)
         np.testing.assert_allclose(attack.loss, np.logaddexp(0, margin), rtol=1e-3, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(attack.distance, 0.2, rtol=1e-4, err_msg=name)
