@@ -44,7 +44,8 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         _smooth,
-        lambda rng: ({"w": float32(rng, 3)}, float32(rng, 2, 3), jax.random.key(0), np.float32(0.5)), None, (1,),
+        lambda rng: ({"w": float32(rng, 3)}, float32(rng, 2, 3), jax.random.key(0), np.float32(0.5)),
+        None, (1,),
         vmap="inputs lie on one leading axis, as any others may be axes of an input",
         grad="votes are piecewise constant", x64="the same key gives other numbers in double precision",
         half="a certificate is not rounded: its radius stays in single precision",
