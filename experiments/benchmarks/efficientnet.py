@@ -35,7 +35,7 @@ def apply() -> Callable[..., Any]:
     from jaxtheory import networks
     from jaxtheory.networks.efficientnet import EfficientNet
 
-    return networks.functional(partial(EfficientNet, "lite0")).apply
+    return networks.functional(partial(EfficientNet, "lite0", precision="highest")).apply
 
 
 def ours(number: int, plain: bool = False) -> Callable[[], np.ndarray]:
