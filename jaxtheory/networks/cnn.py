@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Real
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.types import AnyArray, Boundary, Precision
+from jaxtheory.networks import convolution
 from jaxtheory.networks.mlp import MLP, Activation, activation_function, initializers
 
 PerLayer = int | Sequence[int]
@@ -97,6 +98,7 @@ class CNN(nnx.Module):
             "use_bias": bias,
             "param_dtype": jnp.result_type(dtype or float),
             "precision": precision,
+            "conv_general_dilated": convolution.general_dilated,
             "rngs": rngs,
             **initializers(weight_variance, bias_variance),
         }
@@ -155,8 +157,8 @@ class CNN(nnx.Module):
         checks.axes("x", x, "...", *("H", "W", "C")[:images], sizes=self.shape)
         batch = x.shape[: x.ndim - images]
         x = x.reshape(-1, *(*self.shape, 1)[:3])
-        for convolution, window in zip(self.convolutions, self.windows):
-            x = self.activation(convolution(x))
+        for layer, window in zip(self.convolutions, self.windows):
+            x = self.activation(layer(x))
             if window > 1:
                 x = self.pool(x, (window, window), strides=(window, window))
         if self.head is None:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxtheory.networks import training
+from jaxtheory.networks import convolution, training
 from tests.example_rows import Example, float32
 
 
@@ -40,6 +40,12 @@ LABELS = "labels are integers always; tests/networks/test_training.py holds inte
 LOSSES = "losses stay in float32, as they are summed over many; tests/networks/test_training.py holds it"
 
 EXAMPLES: list[Example] = [
+    Example(
+        convolution.convolve,
+        lambda rng: (float32(rng, 5, 4, 2), float32(rng, 3, 2, 2, 3)),
+        {"strides": (2, 1)},
+        differentiable=(0, 1),
+    ),
     Example(
         training.init,
         lambda rng: ({"w": float32(rng, 3)}, jax.random.key(0)),
@@ -89,6 +95,7 @@ EXAMPLES: list[Example] = [
 ]
 
 NOT_TRACED: dict[str, str] = {
+    "networks.convolution.general_dilated": "computes what convolve does; tests/networks compares it",
     "networks.bridge.functional": "makes functions of a module; tests/networks transforms them",
     "networks.mlp.activation_function": "a function from its name",
     "networks.mlp.initializers": "makes functions of variances",

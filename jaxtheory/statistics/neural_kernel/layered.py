@@ -188,6 +188,9 @@ def _inlined(program: ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
         if name in CALLS:
             inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
             found = _inlined(inner, operands)
+        elif platforms := equation.params.get("branches_platforms"):
+            # What stands for all platforms beside those named is written as the network's author would.
+            found = _inlined(equation.params["branches"][platforms.index(None)], operands[1:])
         else:
             found = _bound(jaxpr, equation, operands)
         values.update(zip(equation.outvars, found))
