@@ -99,7 +99,8 @@ class Problem(NamedTuple):
         Args:
             found: The best change of each example.
             norm: The norm in which changes are measured.
-            missed: The distance to give where there is no success; by default the one that was gone.
+            missed: The distance of what was not found, for attacks that look for the smallest change, which
+                succeed up to epsilon; by default the one that was gone.
 
         Returns:
             The result.
@@ -108,6 +109,8 @@ class Problem(NamedTuple):
         distance = size(found.x - self.rows.x, norm)
         if missed is not None:
             distance = jnp.where(success, distance, missed)
+            if self.rows.epsilon is not None:
+                success &= distance <= self.rows.epsilon
         loss = found.loss.astype(found.x.dtype)
         leaves = found.x, success, loss, distance, self.valid
         return AttackResult(*(leaf.reshape(*self.batch, *leaf.shape[1:]) for leaf in leaves))
@@ -191,7 +194,7 @@ def take(
     return Problem(rows, limits, _valid(rows, limits, width, number), batch, bounds is not None), back
 
 
-def chance(logits: Logits, params: Any, x: Array) -> Array:
+def logits_of(logits: Logits, params: Any, x: Array) -> Array:
     """Return the logits of examples in at least the precision of the examples."""
     z = logits(params, x)
     return z.astype(jnp.promote_types(z.dtype, x.dtype))
@@ -230,7 +233,7 @@ def seen(logits: Logits, params: Any, rows: Rows, raised: Raised, x: Array) -> t
     Returns:
         One number, whose gradient is that of each example on its own, and the candidate.
     """
-    z = chance(logits, params, x)
+    z = logits_of(logits, params, x)
     sign, classes = (1, rows.label) if rows.target is None else (-1, rows.target)
     height = odds(z, classes, raised)
     loss = sign * (jax.nn.softplus(height) if raised == "cross_entropy" else height)
