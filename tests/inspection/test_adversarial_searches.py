@@ -59,6 +59,7 @@ def test_deepfool_leaves_what_is_answered_wrongly_and_reaches_targets(model):
     assert np.all(wrong.distance == 0)
 
 
+@pytest.mark.beyond
 def test_carlini_wagner_comes_close_to_the_nearest_boundary(model):
     params, x, y = model
     exact = distances(params, x, y, 2)
@@ -107,6 +108,7 @@ def test_without_success_distances_are_infinite(rng):
         np.testing.assert_array_equal(found.x, x)
 
 
+@pytest.mark.beyond
 def test_the_boundary_attack_comes_close_to_the_nearest_boundary(model):
     params, x, y = model
     exact = distances(params, x, y, 2)
