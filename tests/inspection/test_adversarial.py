@@ -278,3 +278,14 @@ def test_under_jit_bad_values_are_flags(small):
     found = attack(x, targets, epsilon)
     assert found.valid.tolist() == [False, False, False, True]
     assert not found.success[:3].any()
+
+
+def test_what_is_known_is_checked_beside_what_is_traced(small, own_errors):
+    params, x, y = small
+
+    def sizes(y):
+        return jax.vmap(lambda size: adversarial.fgsm(network, params, x, y, size).success)(jnp.ones(2) / 4)
+
+    assert sizes(y).shape == (2, 40)
+    with pytest.raises(ValueError, match=r"^y holds 9: take classes from 0 to 3"):
+        sizes(np.full_like(y, 9))

@@ -183,9 +183,7 @@ def take(
     )
     limits, width = Limits(low, high), _width(low, high, event, norm)
     number = _number_of_classes(logits, params, rows.x)
-    given = (x, y, rows.target, epsilon, low, high)
-    if all(checks.known(one) for one in given):
-        _check_values(rows, limits, width, number)
+    _check_values(rows, limits, width, number)
     return Problem(rows, limits, _valid(rows, limits, width, number), batch, bounds is not None), back
 
 
@@ -301,20 +299,37 @@ def _valid(rows: Rows, limits: Limits, width: Array, number: int) -> Array:
 
 
 def _check_values(rows: Rows, limits: Limits, width: Array, number: int) -> None:
-    """Refuse values that are out of their range."""
-    ranges.check_inside(rows.x, *limits)
+    """Refuse values that are out of their range, where they are known."""
+    if _known(rows.x, *limits):
+        x, low, high = map(np.asarray, (rows.x, *limits))
+        outside = ~((low <= x) & (x <= high) & np.isfinite(x))
+        if outside.any():
+            if np.isfinite(low).all():
+                span = f"from {low.min():g} to {high.max():g}, or give their range as bounds="
+            else:
+                span = "that are finite"
+            raise ValueError(f"x holds {x[outside][0]:g}: take numbers {span}")
     for name, classes in (("y", rows.label), ("targets", rows.target)):
-        if classes is not None:
+        if _known(classes):
             found = np.asarray(classes)
             wrong = (found < 0) | (found >= number)
             if wrong.any():
                 raise ValueError(f"{name} holds {found[wrong][0]}: take classes from 0 to {number - 1}")
-    if rows.target is not None:
+    if _known(rows.target, rows.label):
         same = np.flatnonzero(np.asarray(rows.target == rows.label))
         if same.size:
             raise ValueError(
                 f"targets holds {int(rows.target[same[0]])} for example {same[0]}, which is its label: take "
                 "another class"
             )
-    if rows.epsilon is not None:
-        ranges.check_epsilon(rows.epsilon, width)
+    if _known(rows.epsilon, width):
+        epsilon, most = np.asarray(rows.epsilon), float(width)
+        wrong = ~((epsilon >= 0) & (epsilon <= most))
+        if wrong.any():
+            span = f"from 0 to {most:g}, the width of the range" if np.isfinite(most) else "of 0 or more"
+            raise ValueError(f"epsilon is {epsilon[wrong][0]:g}: take a number {span}")
+
+
+def _known(*values: Any) -> bool:
+    """Whether all of these are given, and at hand."""
+    return all(value is not None and checks.known(value) for value in values)
