@@ -58,7 +58,8 @@ def robust_accuracy(
         x: The examples, with the leading axes of `y`; their entries are within the bounds.
         y: The labels, whole numbers from 0.
         attacks: Functions `attack(logits, params, x, y)`, or with a further argument `key`, as
-            `partial(adversarial.pgd, epsilon=0.3)`; they are static, so keep them for the next call.
+            `partial(adversarial.pgd, epsilon=0.3)`; an attack that looks for the smallest change is given
+            the largest that counts, as `epsilon=`. They are static, so keep them for the next call.
         key: The random key, which the number of the attack and of its part of the examples are folded into.
         bounds: The least and the largest value of entries, numbers or arrays of the shape of an example;
             `None` for no bounds.

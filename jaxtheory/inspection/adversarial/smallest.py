@@ -28,6 +28,8 @@ from jaxtheory.inspection.adversarial.problems import (
 )
 from jaxtheory.inspection.ranges import Bounds
 
+NEAREST = 5e-7
+"""The distance from the bounds, in units of their width, at which a search between them begins."""
 MISSED = float("inf")
 """The distance of an example whose answer no change was found to change."""
 
@@ -266,7 +268,7 @@ def _hinged(
         low, width = limits.low, limits.high - limits.low
 
         def example(w: Array) -> Array:
-            return low + width * (1 + jnp.tanh(w)) / 2 if bounded else w
+            return low + width * jax.nn.sigmoid(2 * w) if bounded else w
 
         def look(w: Array, c: Array) -> tuple[Array, tuple[Array, Found]]:
             x = example(w)
@@ -286,9 +288,10 @@ def _hinged(
                 jnp.where(gain, one.loss, found.loss),
             )
 
-        # At the bounds themselves the tangent's argument would be infinite.
-        inside = (2 * (rows.x - low) / width - 1) * (1 - 1e-6) if bounded else None
-        start = jnp.arctanh(inside) if bounded else rows.x
+        # At the bounds themselves the tangent's argument would be infinite. It is written as a logistic
+        # function, whose slope near zero is not lost to rounding.
+        inside = NEAREST + (1 - 2 * NEAREST) * (rows.x - low) / width if bounded else None
+        start = jax.scipy.special.logit(inside) / 2 if bounded else rows.x
 
         def search(_: Any, carry: tuple[Any, ...]) -> tuple[Any, ...]:
             best, c, least, most = carry
