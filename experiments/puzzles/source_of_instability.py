@@ -86,7 +86,7 @@ class Config:
 
 QUICK = Config(
     sides=(7, 28), rivals=(SCATTERING,), norms=("l2",), digits=200, sizes=(600, 1000), draws=3,
-    attacked=40, epsilons=(0.05, 0.1), radii=(0.5, 1.0), attack_steps=8, steps=250, J=2,
+    attacked=40, epsilons=(0.05, 0.1), radii=(0.5, 1.0), attack_steps=6, steps=200, J=2,
 )  # fmt: skip
 
 
@@ -379,7 +379,7 @@ def notes(config: Config, flat: xr.Dataset, found: xr.Dataset, lab: Lab, overlap
                     f"{norm}, {size:g}: {rival} keeps {first:.1f} %, {other} {second:.1f} %: {winner} wins."
                 )
         taken = float(found.taken.sel(network=rival).max())
-        lab.note(f"What was made on that CNN took at most {taken:.1f} points more than {rival}'s own attack.")
+        lab.note(f"Beyond its own attack, examples of a CNN took at most {taken:.1f} points of {rival}.")
 
 
 def figure(config: Config, found: xr.Dataset, lab: Lab) -> None:
