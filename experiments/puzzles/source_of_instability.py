@@ -1,4 +1,4 @@
-"""Small changes of all pixels add up in a linear model; do the theories' networks withstand them better?
+"""Small changes of all pixels add up: in a linear model exactly, and in the theories' networks as well.
 
 Lecture: puzzles, "What is source of instability? Can we robustify network?".
 Source: Goodfellow, Shlens and Szegedy, Explaining and harnessing adversarial examples, ICLR 2015; Romano,
@@ -182,7 +182,7 @@ def layer_norms(params: unfolding.Parameters, key: jax.Array) -> jax.Array:
     for kernel, size, stride in zip(params.filters, params.step_sizes, params.strides):
         options["rhs"], options["window_strides"] = kernel, (stride, stride)
         convolve = partial(jax.lax.conv_general_dilated, **options)
-        product *= size * margins.spectral_norm(convolve, shape, key, tolerance=1e-3)
+        product *= jnp.abs(size) * margins.spectral_norm(convolve, shape, key, tolerance=1e-3)
         shape = jax.eval_shape(convolve, jax.ShapeDtypeStruct(shape, kernel.dtype)).shape
     return product
 
@@ -197,9 +197,8 @@ def slopes(params: unfolding.Parameters, x: Any, y: Any) -> jax.Array:
 def attacked(config: Config, model: Any, x: Any, y: Any, key: Any, norm: str, sizes: Any) -> Any:
     """Attacks through the whole chain on each digit, of sizes (n,) or (n, digits), from random starts."""
     epsilon = np.broadcast_to(np.reshape(sizes, (len(sizes), -1)), (len(sizes), len(y)))
-    many = {"x": np.tile(x, (len(sizes), 1, 1)), "y": np.tile(y, len(sizes)), "key": key}
     options = {"epsilon": epsilon.ravel(), "steps": config.attack_steps, "norm": NORMS[norm]}
-    return adversarial.pgd(*model, **many, **options)
+    return adversarial.pgd(*model, np.tile(x, (len(sizes), 1, 1)), np.tile(y, len(sizes)), key, **options)
 
 
 def examined(config: Config, digits: mnist.Digits, lab: Lab, network: str, draw: int) -> dict[str, Any]:
@@ -214,7 +213,8 @@ def examined(config: Config, digits: mnist.Digits, lab: Lab, network: str, draw:
     *model, split = model_of(network)
     other = model_of(f"CNN, {most} digits") if network in RIVALS else None
     clean = 100 * np.mean(np.argmax(in_blocks(*model, split.test_images), 1) != split.test_labels)
-    x, y = (one[: config.attacked] for one in (split.test_images, split.test_labels))
+    chosen = lab.rng("attacked", draw=draw).permutation(len(split.test_labels))[: config.attacked]
+    x, y = split.test_images[chosen], split.test_labels[chosen]
     robust, taken = [], 0.0
     for norm, sizes in sizes_by_norm(config).items():
         found = attacked(config, model, x, y, key, norm, sizes)
