@@ -12,7 +12,7 @@ sign of the gradient of a soft vote, of all training digits with weights exp(-di
 compared with random signs, clipped like it and scaled to its l2 norm. Attacks and classifiers differ from the
 paper's in strength, so that single cells of its table are context. A second network and two perceptrons learn
 each half of the digits. Draws of the whole MNIST (--data-dir) share neither training nor test digits, and the
-full form then takes about ten minutes on two cores; of the embedded digits, fewer are taken.
+full form then takes about five minutes on two cores; of the embedded digits, fewer are taken.
 """
 
 from dataclasses import dataclass, replace
