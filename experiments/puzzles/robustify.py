@@ -66,8 +66,6 @@ PART = 1000
 """The number of digits that are attacked in one point of a sweep."""
 SHOWN = 10
 """The number of digits in the picture."""
-CURVE = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
-"""The sizes of changes in the figure, in units of that which is certified."""
 ONE_STEP = 0.25
 """The largest change of a pixel by one step along the gradient's sign, as Goodfellow et al. have it."""
 PROJECTED, OTHER, MOMENTUM = "projected gradients", "other steps, on margins", "momentum"
@@ -101,6 +99,8 @@ class Config:
     """Number of steps of projected gradients in the test."""
     restarts: Annotated[int, Range(1)] = 5
     """Number of their random starts."""
+    sizes: Annotated[tuple[float, ...], Range(0, 1)] = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+    """Largest changes of a pixel in the figure of digits that stand and are certified."""
     attacks: tuple[Literal[*LIST], ...] = LIST
     """Attacks that come after projected gradients, on the network trained on attacks."""
     queries: Annotated[int, Range(1)] = 3000
@@ -108,8 +108,8 @@ class Config:
 
 
 QUICK = Config(
-    epochs=2, steps=3, epsilon=0.1, bounded_epochs=3, certified=0.03, ordinary_epochs=1, tested=200,
-    attack_steps=10, restarts=2, attacks=(OTHER, SQUARE), queries=100,
+    epochs=2, steps=3, epsilon=0.1, bounded_epochs=3, certified=0.03, ordinary_epochs=1, tested=100,
+    attack_steps=10, restarts=2, sizes=(0.01, 0.03, 0.1), attacks=(SQUARE,), queries=100,
 )  # fmt: skip
 
 
@@ -254,6 +254,7 @@ def measure(
     def after_one_step(params: Any, x: jax.Array, y: jax.Array) -> np.ndarray:
         return is_right(params, adversarial.fgsm(network()[1], params, x, y, ONE_STEP).x, y)
 
+    tried = (PROJECTED, *(one for one in config.attacks if one == OTHER))
     dims = {"stands": ("place",), "images": ("shown", "row", "column")}
     first = lab.sweep(PROJECTED, projected, network=NETWORKS, **axes | {"dims": dims})
     stood = by_digit(first["stands"])
@@ -263,11 +264,10 @@ def measure(
         stood,
         xr.concat([base, by_digit(lab.sweep("the list", listed, attack=config.attacks, **axes))], "attack"),
         of_all(lambda params, x, y: is_certified(params, config.certified, x, y)),
-        by_digit(lab.sweep("certified digits", against, attack=(PROJECTED, OTHER), **axes)),
+        by_digit(lab.sweep("certified digits", against, attack=tried, **axes)),
         of_all(after_one_step),
     )
-    sizes = tuple(round(config.certified * one, 4) for one in CURVE)
-    by_size = lab.sweep("sizes of changes", of_size, epsilon=sizes, network=NETWORKS)
+    by_size = lab.sweep("sizes of changes", of_size, epsilon=config.sizes, network=NETWORKS)
     images = first["images"].isel(part=0)
     rows = {"digits": np.asarray(parts[0][0][:SHOWN])}
     rows |= {f"attacked, trained {name}": images.sel(network=name).values for name in NETWORKS}
