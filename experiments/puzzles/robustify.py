@@ -79,7 +79,7 @@ MADRY = "Madry et al. 2018, table 1"
 
 @dataclass(frozen=True)
 class Config:
-    epochs: Annotated[int, Range(1)] = 8
+    epochs: Annotated[int, Range(1)] = 10
     """Number of epochs of the training on attacks."""
     steps: Annotated[int, Range(1)] = 7
     """Number of steps of the attack in training."""
