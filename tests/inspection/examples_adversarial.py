@@ -100,7 +100,7 @@ EXAMPLES: list[Example] = [
     ),
     Example(
         _attack(adversarial.carlini_wagner, steps=20, searches=2, weight=1.0), _model, None, (1, 2),
-        integer=PIXELS, grad=SEARCHED, half=HALF, x64="Adam's first steps are signs of gradients, zero among them",
+        integer=PIXELS, grad=SEARCHED, half=HALF, x64="Adam's first steps are signs of gradients, zeros too",
     ),
     Example(_square, _image, None, (1, 2, 4), integer=PIXELS, grad=SEARCHED, **KEYED),
     Example(

@@ -15,7 +15,6 @@ from jaxtheory.core.types import AnyArray, Integers, RandomKey, Reals, RealScala
 from jaxtheory.inspection.adversarial import balls, parts
 from jaxtheory.inspection.adversarial.problems import (
     AttackResult,
-    Bounds,
     Found,
     Limits,
     Logits,
@@ -28,6 +27,7 @@ from jaxtheory.inspection.adversarial.problems import (
     spread,
     take,
 )
+from jaxtheory.inspection.ranges import Bounds
 
 HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
 """The queries, of 10,000, at which the area of squares is halved."""

@@ -13,7 +13,8 @@ from jaxtheory.core import checks
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, Integers, RandomKey
 from jaxtheory.inspection.adversarial import parts
-from jaxtheory.inspection.adversarial.problems import Bounds, Logits, Rows, logits_of, spread, take
+from jaxtheory.inspection.adversarial.problems import Logits, Rows, logits_of, spread, take
+from jaxtheory.inspection.ranges import Bounds
 
 Attack = Callable[..., Any]
 """A function `attack(logits, params, x, y)`, or with a further argument `key`, that returns an

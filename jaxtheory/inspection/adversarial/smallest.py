@@ -13,7 +13,6 @@ from jaxtheory.core.types import AnyArray, Integers, Reals, RealScalar
 from jaxtheory.inspection.adversarial import balls, parts
 from jaxtheory.inspection.adversarial.problems import (
     AttackResult,
-    Bounds,
     Found,
     Limits,
     Logits,
@@ -27,6 +26,7 @@ from jaxtheory.inspection.adversarial.problems import (
     spread,
     take,
 )
+from jaxtheory.inspection.ranges import Bounds
 
 MISSED = float("inf")
 """The distance of an example whose answer no change was found to change."""
