@@ -203,7 +203,9 @@ def targeted(
     others = np.setdiff1d(np.arange(CLASSES), [*sense, clean.argmax(), clean.argmin()])
     targets = np.append(rng.choice(others, config.targets, replace=False), clean.argmin())
     epsilon = np.full(len(targets), config.size * LEVEL, np.float32)
-    changed = np.asarray(projected(weights, x, ~sets(*targets[:, None]), epsilon, steps=config.steps))
+    changed = np.asarray(
+        projected(weights, x, ~sets(*targets[:, None].tolist()), epsilon, steps=config.steps)
+    )
     rounded = np.float32(np.rint(changed / LEVEL) * LEVEL)
 
     def of_targets(x: np.ndarray) -> np.ndarray:
@@ -305,8 +307,8 @@ def claims(config: Config, sizes: xr.Dataset | None, found: xr.Dataset | None) -
         ("Projected steps leave the photograph's sense: the smallest change of a pixel.",
          at_most(16, unit="/255", source=BAR), lambda: rows(sizes[f"{MANY}/{SENSE}"]), (there, sought)),
         ("Projected steps need no larger change than one step to leave the sense: the ratio.",
-         at_most(1, unit="times", source=BAR), lambda: rows(sizes[f"{MANY}/{SENSE}"] / sizes[f"{ONE}/{SENSE}"]),
-         (there, sought)),
+         at_most(1, unit="times", source=BAR),
+         lambda: rows(sizes[f"{MANY}/{SENSE}"] / sizes[f"{ONE}/{SENSE}"]), (there, sought)),
         (f"Changes of at most {config.size:g}/255 reach drawn classes and the least likely one.",
          at_least(100, unit="%", source=BAR), lambda: share("hit"), (there,)),
         (f"Changes of at most {config.size:g}/255 still reach these classes after rounding to 8 bits.",
@@ -372,7 +374,7 @@ def figures(config: Config, sizes: xr.Dataset, found: xr.Dataset, lab: Lab) -> N
         xscale="log", xlabel="smallest change (/255)", xlim=(config.smallest / 1.5, 1.5 * grid(config)[-1])
     )
     ax.set(yticks=range(len(config.photographs)), yticklabels=config.photographs)
-    ax.invert_yaxis()
+    ax.set_ylim(len(config.photographs) - 0.5, -0.5)
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     lab.figure(
         "smallest",
