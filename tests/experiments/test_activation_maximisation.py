@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxtheory.experiments.puzzles import activation_maximisation as experiment
+from jaxtheory.inspection import priors
 from jaxtheory.lab import Lab, Verdict
 from jaxtheory.lab.errors import Usage
 
 TINY = experiment.Config(
     draws=2, digits=100, steps=4, starts=2, units=2, ascent=3, search=3,
-    priors=(experiment.NONE, experiment.BEST, "learned patches"),
+    priors=(experiment.NONE, experiment.BEST),
 )  # fmt: skip
 
 
@@ -70,6 +72,20 @@ def test_claims_follow_from_the_measures(rng):
     assert [claim.verdict for claim in claims[:4]] == [Verdict.FAILS, Verdict.HOLDS] + [Verdict.FAILS] * 2
 
 
+def test_the_prior_is_a_weighted_sum(rng):
+    x, atoms = rng.random((8, 8, 1)), rng.standard_normal((3, 36))
+    parts = [
+        priors.lp_norm(x, 2),
+        priors.total_variation(x, 1),
+        priors.patch_energy(atoms, x, 6, experiment.PENALTY, steps=20),
+    ]
+    weights = np.array([0.5, 2.0, 3.0])
+    found = experiment.weighted(jnp.asarray(atoms), jnp.asarray(weights), jnp.asarray(x))
+    assert float(found) == pytest.approx(float(np.dot(weights, parts)), rel=1e-4)
+    found = experiment.weighted(jnp.zeros((0, 36)), jnp.asarray(weights), jnp.asarray(x))
+    assert float(found) == pytest.approx(float(np.dot(weights[:2], parts[:2])), rel=1e-5)
+
+
 def test_unknown_priors_are_refused():
     with pytest.raises(Usage, match=r"^--priors is .*: take 'no prior', 'variation and shifts' and others"):
         experiment.run(experiment.Config(priors=("no prior",)))
@@ -104,4 +120,4 @@ def test_a_run_in_miniature_measures_every_claim(tmp_path):
     assert all(np.isfinite(one.value) for claim in claims for one in claim.measurements)
     names = {"classes", "units", "recognized", "patterns", "orientation"}
     assert {figure["name"] for figure in lab.figures} == names
-    assert len(lab.notes) == 4
+    assert len(lab.notes) == 3
