@@ -99,8 +99,8 @@ class Config:
 
 
 QUICK = Config(
-    kinds=(PHOTOGRAPHS, NOISE, UNTRAINED), filters=16, patches=300, steps=250, batch=64, rate=4e-3,
-    atoms=36, atom_steps=400, frequencies=5, angles=8, draws=4,
+    kinds=(PHOTOGRAPHS, UNTRAINED), filters=16, atoms=16, patches=300, steps=220, batch=48, rate=5e-3,
+    atom_steps=40, frequencies=5, angles=8, draws=3,
 )  # fmt: skip
 
 
@@ -231,10 +231,12 @@ def run(config: Config, lab: Lab) -> list[Claim]:
     modulation = found.modulation.median("filter")
     notes(config, found, share, of_atoms, modulation, lab)
     figures(found, atoms, share, of_atoms, lab)
-    return claims(share, of_atoms, modulation)
+    return claims(config, share, of_atoms, modulation)
 
 
-def claims(share: xr.DataArray, of_atoms: xr.DataArray, modulation: xr.DataArray) -> list[Claim]:
+def claims(
+    config: Config, share: xr.DataArray, of_atoms: xr.DataArray, modulation: xr.DataArray
+) -> list[Claim]:
     present = share.kind.values
     needed = {
         kind: Need(kind, kind in present, "take them among --kinds") for kind in (PHOTOGRAPHS, *others())
@@ -255,6 +257,9 @@ def claims(share: xr.DataArray, of_atoms: xr.DataArray, modulation: xr.DataArray
             )
         )
     told = needed[PHOTOGRAPHS]
+    enough = Need(
+        "an atom for every two pixels at least", 2 * config.atoms >= config.kernel_size**2, "raise --atoms"
+    )
     changes = pooled = None
     if told.met:
         one = modulation.sel(kind=PHOTOGRAPHS, drop=True).isel(stage=slice(3))
@@ -265,8 +270,8 @@ def claims(share: xr.DataArray, of_atoms: xr.DataArray, modulation: xr.DataArray
         Claim(
             "Atoms of sparse codes are Gabor functions more often still.",
             above(0, unit="points", source="Olshausen and Field 1996, figure 4; the comparison is ours"),
-            average(of_atoms - learned) if told.met else None,
-            told,
+            average(of_atoms - learned) if told.met and enough.met else None,
+            (told, enough),
         ),
         Claim(
             "Pooling makes units blind to phase: the median F1 / F0, less that with smaller blocks.",

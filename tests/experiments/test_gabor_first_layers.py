@@ -87,23 +87,25 @@ def made_up(rng, learned=50.0, noise=0.0, undecayed=20.0, atoms=80.0, pooled=0.5
 
 
 def test_claims_follow_from_shares_and_modulations(rng):
-    claims = experiment.claims(*made_up(rng))
+    claims = experiment.claims(experiment.Config(), *made_up(rng))
     assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 6
     assert [len(claim.measurements) for claim in claims] == [1, 1, 1, 1, 2, 1]
     assert claims[0].measurements[0].value == pytest.approx(50, abs=3)
     assert [one.value for one in claims[4].measurements] == pytest.approx([-0.5, -0.5], abs=0.02)
-    bad = experiment.claims(*made_up(rng, learned=10, noise=30, undecayed=30, atoms=0, pooled=2.0))
+    bad = experiment.claims(
+        experiment.Config(), *made_up(rng, learned=10, noise=30, undecayed=30, atoms=0, pooled=2.0)
+    )
     assert [claim.verdict for claim in bad] == [Verdict.FAILS] * 6
 
 
 def test_kinds_that_are_not_there_are_not_tested(rng):
     share, atoms, modulation = made_up(rng)
     some = {"kind": [experiment.PHOTOGRAPHS, experiment.UNTRAINED]}
-    claims = experiment.claims(share.sel(some), atoms, modulation.sel(some))
+    claims = experiment.claims(experiment.Config(), share.sel(some), atoms, modulation.sel(some))
     told = [claim.verdict == Verdict.UNTESTED for claim in claims]
     assert told == [False, True, True, False, False, False]
     none = {"kind": [experiment.UNTRAINED]}
-    claims = experiment.claims(share.sel(none), atoms, modulation.sel(none))
+    claims = experiment.claims(experiment.Config(), share.sel(none), atoms, modulation.sel(none))
     assert all(claim.verdict == Verdict.UNTESTED for claim in claims)
     with pytest.raises(
         ValueError, match=r"^kinds holds 'noise': take of photographs, no weight decay, white no"
@@ -115,7 +117,7 @@ def test_kinds_that_are_not_there_are_not_tested(rng):
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = experiment.run(TINY, lab)
-    assert [len(claim.measurements) for claim in claims] == [1, 0, 0, 1, 2, 1]
+    assert [len(claim.measurements) for claim in claims] == [1, 0, 0, 0, 2, 1]
     assert all(np.isfinite(one.value) for claim in claims for one in claim.measurements)
     assert {figure["name"] for figure in lab.figures} == {"kernels", "fits_and_phases"}
     assert len(lab.notes) == 3

@@ -11,7 +11,9 @@ from jaxtheory.experiments.puzzles import transferable_layers as experiment
 from jaxtheory.lab import Lab, Verdict
 
 PAIRS = (experiment.HALVES, experiment.DEVICES)
-TINY = experiment.Config(examples=(2, 4), source=200, draws=2, source_steps=20, steps=10, batch=10)
+TINY = experiment.Config(
+    pairs=PAIRS[:1], examples=(2, 4), source=400, draws=2, repeats=2, source_steps=20, steps=10, batch=10
+)
 
 
 def test_digits_of_both_devices_lie_in_one_box():
@@ -26,19 +28,20 @@ def test_digits_of_both_devices_lie_in_one_box():
     small = experiment.halved(digits)
     np.testing.assert_allclose(small.mean((1, 2)), digits.mean((1, 2)), rtol=1e-5)
     ink = experiment.halved(mnist.load().train_images).mean(0)
-    assert ink[2:-2, 2:-2].sum() / ink.sum() > 0.97
+    assert ink[2:-2, 2:-2].sum() / ink.sum() > 0.95
 
 
 def test_sets_have_their_classes_and_disjoint_tests():
     digits = mnist.load()
     rng = np.random.default_rng(0)
     (first, first_test), (second, second_test) = experiment.sets(TINY, digits, experiment.HALVES, rng, 7)
-    assert len(first[1]) + len(second[1]) == 200
-    assert len(first_test[1]) + len(second_test[1]) == 1000
-    for labels in (first[1], second[1], second_test[1]):
-        assert set(labels) == set(range(5))
+    for one, other, total in ((first, second, 400), (first_test, second_test, 1000)):
+        assert one[0].shape == (total, 14, 14)
+        # Each digit has its class in one of the two.
+        assert np.all((one[1] >= 0) != (other[1] >= 0))
+        assert set(one[1]) == set(other[1]) == set(range(-1, 5))
     (whole, _), (other, other_test) = experiment.sets(TINY, digits, experiment.DEVICES, rng, 1)
-    assert len(whole[1]) == 200
+    assert len(whole[1]) == 400
     assert len(other[1]) + len(other_test[1]) == 1797
     folds = [experiment.fold_of(np.arange(20)[:, None], np.arange(20), fold)[1][1] for fold in range(5)]
     assert sorted(np.concatenate(folds)) == list(range(20))
@@ -95,6 +98,14 @@ def test_one_number_of_examples_leaves_many_untested(rng):
     assert told == [False, True, False, True, True]
 
 
+def test_digits_without_a_class_do_not_count():
+    params = experiment.network(5)[0](jax.random.key(0))
+    x = jax.random.uniform(jax.random.key(1), (6, 14, 14))
+    predicted = np.asarray(experiment.network(5)[1](params, x).argmax(-1))
+    labels = np.array([*predicted[:3], (predicted[3] + 1) % 5, -1, -1])
+    assert float(experiment.error(params, (x, labels), classes=5)) == pytest.approx(25)
+
+
 @pytest.mark.beyond
 def test_frozen_layers_stay_as_they_were():
     init, _ = experiment.network(5)
@@ -115,7 +126,7 @@ def test_frozen_layers_stay_as_they_were():
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = experiment.run(TINY, lab)
-    assert [len(claim.measurements) for claim in claims] == [2, 2, 8, 2, 2]
+    assert [len(claim.measurements) for claim in claims] == [1, 1, 4, 1, 1]
     assert all(np.isfinite(one.value) for claim in claims for one in claim.measurements)
     assert {figure["name"] for figure in lab.figures} == {"errors"}
-    assert len(lab.notes) == 2
+    assert len(lab.notes) == 1
