@@ -301,14 +301,7 @@ def _valid(rows: Rows, limits: Limits, width: Array, number: int) -> Array:
 def _check_values(rows: Rows, limits: Limits, width: Array, number: int) -> None:
     """Refuse values that are out of their range, where they are known."""
     if _known(rows.x, *limits):
-        x, low, high = map(np.asarray, (rows.x, *limits))
-        outside = ~((low <= x) & (x <= high) & np.isfinite(x))
-        if outside.any():
-            if np.isfinite(low).all():
-                span = f"from {low.min():g} to {high.max():g}, or give their range as bounds="
-            else:
-                span = "that are finite"
-            raise ValueError(f"x holds {x[outside][0]:g}: take numbers {span}")
+        ranges.check_inside(rows.x, *limits)
     for name, classes in (("y", rows.label), ("targets", rows.target)):
         if _known(classes):
             found = np.asarray(classes)
@@ -323,11 +316,7 @@ def _check_values(rows: Rows, limits: Limits, width: Array, number: int) -> None
                 "another class"
             )
     if _known(rows.epsilon, width):
-        epsilon, most = np.asarray(rows.epsilon), float(width)
-        wrong = ~((epsilon >= 0) & (epsilon <= most))
-        if wrong.any():
-            span = f"from 0 to {most:g}, the width of the range" if np.isfinite(most) else "of 0 or more"
-            raise ValueError(f"epsilon is {epsilon[wrong][0]:g}: take a number {span}")
+        ranges.check_epsilon(rows.epsilon, width)
 
 
 def _known(*values: Any) -> bool:
