@@ -61,7 +61,7 @@ def truth(share, digits=200):
 
 def found(**others):
     """What comes out where all is as it should be, but for what is told otherwise."""
-    shares = {"clean": 0.99, "stands": 0.93, "all": 0.86, "step": 0.95, "certified": 0.92, "against": 0.94}
+    shares = {"clean": 0.99, "stands": 0.93, "all": 0.86, "certified": 0.92, "against": 0.94}
     shares |= {"ordinary": 0.0, "attacked": 0.0} | others
     networks, attacks = list(experiment.NETWORKS), [experiment.PROJECTED, *experiment.LIST]
 
@@ -74,7 +74,6 @@ def found(**others):
         listed=by("attack", attacks, shares["stands"], *[0.9] * 3, shares["all"]),
         certified=by("network", networks, 0, shares["attacked"], shares["certified"]),
         against=by("attack", attacks[:2], 0.95, shares["against"]),
-        one_step=by("network", networks, 0.1, shares["step"], 0.5),
     )
 
 
@@ -82,14 +81,13 @@ def found(**others):
     ("others", "places"),
     [
         ({}, []), ({"ordinary": 0.98}, [0]), ({"attacked": 0.97}, [1]), ({"against": 0.91}, [2]),
-        ({"clean": 0.97}, [3]), ({"stands": 0.9}, [4]), ({"all": 0.83}, [5]), ({"step": 0.8}, [6]),
-        ({"certified": 0.9}, [7]),
+        ({"clean": 0.97}, [3]), ({"stands": 0.9}, [4]), ({"all": 0.83}, [5]), ({"certified": 0.9}, [6]),
     ],
 )  # fmt: skip
 def test_verdicts(others, places):
     verdicts = [one.verdict for one in experiment.claims(found(**others), experiment.Config(), True)]
     assert [k for k, one in enumerate(verdicts) if one == Verdict.FAILS] == places
-    assert verdicts.count(Verdict.HOLDS) == 8 - len(places)
+    assert verdicts.count(Verdict.HOLDS) == 7 - len(places)
 
 
 def test_equal_networks_are_a_tie():
@@ -98,9 +96,15 @@ def test_equal_networks_are_a_tie():
 
 
 def test_bars_are_for_all_digits_and_the_full_forms_attacks():
-    for config, whole in ((experiment.Config(), False), (experiment.QUICK, True)):
+    for config, whole in ((experiment.Config(), False), (experiment.Config(epsilon=0.2), True)):
         verdicts = [one.verdict for one in experiment.claims(found(), config, whole)]
-        assert [one == Verdict.UNTESTED for one in verdicts] == [False] * 3 + [True] * 5
+        assert [one == Verdict.UNTESTED for one in verdicts] == [False] * 3 + [True] * 4
+
+
+def test_without_a_network_trained_on_bounds_its_claims_are_not_tested():
+    claims = experiment.claims(found()._replace(against=None), experiment.QUICK, False)
+    assert [one.verdict == Verdict.UNTESTED for one in claims] == [False] + [True] * 6
+    assert claims[1].reason == "needs a network trained on bounds: run the full form"
 
 
 @pytest.mark.beyond
@@ -122,11 +126,11 @@ def test_a_run_in_miniature_is_resumed(tmp_path, monkeypatch):
     lab = Lab(tmp_path)
     monkeypatch.setattr(lab, "load", lambda source: few(source.load()))
     claims = experiment.run(TINY, lab)
-    assert [len(one.measurements) for one in claims] == [1] * 8
+    assert [len(one.measurements) for one in claims] == [1] * 7
     assert claims[2].verdict == Verdict.HOLDS
-    assert [one.verdict for one in claims[3:]] == [Verdict.UNTESTED] * 5
+    assert [one.verdict for one in claims[3:]] == [Verdict.UNTESTED] * 4
     assert {one["name"] for one in lab.figures} == {"attacks", "sizes", "digits"}
-    assert len(lab.notes) == 5
+    assert len(lab.notes) == 4
     # What is stored is not computed again.
     monkeypatch.setattr(experiment.training, "run", refused)
     monkeypatch.setattr(experiment, "stands", refused)
