@@ -82,15 +82,6 @@ def _shapes(variant: Variant) -> tuple[_Shape, ...]:
     return tuple(blocks)
 
 
-def _convolved(
-    x: Array, kernel: Array, *place: Any, precision: Precision | None = None, **facts: Any
-) -> Array:
-    """A convolution by platform; of single pixels, a product of matrices."""
-    if kernel.shape[:2] == (1, 1):
-        return jnp.matmul(x, kernel[0, 0], precision=precision)
-    return convolution.general_dilated(x, kernel, *place, precision=precision, **facts)
-
-
 class _Normalized(nnx.Module):
     """A convolution without biases, with a batch normalization after it."""
 
@@ -113,7 +104,7 @@ class _Normalized(nnx.Module):
             strides=(stride, stride),
             # XLA's, which is TensorFlow's: with strides the odd pixel goes to the end.
             padding="SAME",
-            conv_general_dilated=_convolved,
+            conv_general_dilated=convolution.general_dilated,
             feature_group_count=groups,
             use_bias=False,
             param_dtype=dtype,

@@ -46,7 +46,7 @@ def worst(weights, x, y, epsilon, norm):
     return moved.reshape(x.shape), (moved * w).sum(1)
 
 
-@pytest.mark.parametrize("norm", ["inf", 2])
+@pytest.mark.parametrize("norm", ["inf", pytest.param(2, marks=pytest.mark.beyond)])
 def test_attacks_of_a_linear_model_find_the_worst_point_of_the_ball(two_classes, norm):
     weights, x, y = two_classes
     expected, margin = worst(weights, x, y, 0.2, norm)
@@ -116,6 +116,7 @@ def test_changes_stay_in_the_ball_and_within_the_bounds(small, attacks, norm):
             np.testing.assert_array_equal(found.success, expected, err_msg=name)
 
 
+@pytest.mark.beyond
 def test_losses_are_those_of_the_points(small):
     params, x, y = small
     key, targets = jax.random.key(0), (y + 2) % 4
@@ -147,6 +148,7 @@ def test_restarts_on_standing_examples_find_the_same_as_on_all(small):
     np.testing.assert_array_equal(standing.x[fallen], once.x[fallen])
 
 
+@pytest.mark.beyond
 def test_chunks_do_not_change_what_is_found(small):
     params, x, y = small
     attack = partial(adversarial.pgd, network, params, key=jax.random.key(3), epsilon=0.15, steps=3)
@@ -160,6 +162,7 @@ def test_chunks_do_not_change_what_is_found(small):
     np.testing.assert_allclose(several.loss[:40], run(restarts=1).loss, rtol=1e-4)
 
 
+@pytest.mark.beyond
 def test_models_and_sizes_are_mapped_over(small):
     params, x, y = small
     other = jax.tree.map(lambda leaf: leaf + 0.1, params)
@@ -187,6 +190,7 @@ def test_a_schedule_and_an_optimizer_are_step_rules(two_classes):
     np.testing.assert_allclose(adam.x, expected, atol=1e-5)
 
 
+@pytest.mark.beyond
 def test_entries_have_bounds_of_their_own(small):
     params, x, y = small
     low, high = np.linspace(-1, 0, 12), np.linspace(1, 2, 12)

@@ -14,7 +14,6 @@ from jaxtheory.inspection.adversarial.climbing import GIVEN, RELATIVE, Climb, cl
 from jaxtheory.inspection.adversarial.problems import (
     RAISED,
     AttackResult,
-    Bounds,
     Found,
     Limits,
     Logits,
@@ -27,6 +26,7 @@ from jaxtheory.inspection.adversarial.problems import (
     spread,
     take,
 )
+from jaxtheory.inspection.ranges import Bounds
 
 PATH = 2.5
 """The length of all steps together in units of epsilon, where no step is given."""

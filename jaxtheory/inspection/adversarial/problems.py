@@ -12,16 +12,14 @@ from jaxtyping import Array, Bool, Float
 from jaxtheory.core import checks, trees
 from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.records import record
-from jaxtheory.core.types import Reals
+from jaxtheory.inspection import ranges
+from jaxtheory.inspection.ranges import Bounds
 
 Logits = Callable[[Any, Any], Any]
 """A function of parameters and examples, `(n, ...)`, that returns their logits, `(n, classes)`."""
 
 Norm = Literal["inf", 2]
 """The norm in which a change of an example is measured: the largest entry, or the Euclidean norm."""
-
-Bounds = tuple[Reals, Reals] | None
-"""The least and the largest value of each entry; without bounds all values are allowed."""
 
 Raised = Literal["cross_entropy", "margin"]
 """What an attack raises: the cross entropy of the label, or the largest other logit minus the label's."""
@@ -99,7 +97,8 @@ class Problem(NamedTuple):
         Args:
             found: The best change of each example.
             norm: The norm in which changes are measured.
-            missed: The distance to give where there is no success; by default the one that was gone.
+            missed: The distance of what was not found, for attacks that look for the smallest change, which
+                succeed up to epsilon; by default the one that was gone.
 
         Returns:
             The result.
@@ -108,6 +107,8 @@ class Problem(NamedTuple):
         distance = size(found.x - self.rows.x, norm)
         if missed is not None:
             distance = jnp.where(success, distance, missed)
+            if self.rows.epsilon is not None:
+                success &= distance <= self.rows.epsilon
         loss = found.loss.astype(found.x.dtype)
         leaves = found.x, success, loss, distance, self.valid
         return AttackResult(*(leaf.reshape(*self.batch, *leaf.shape[1:]) for leaf in leaves))
@@ -164,7 +165,7 @@ def take(
     if isinstance(norm, bool) or norm not in ("inf", 2):
         raise ValueError(f"norm is {norm!r:.40}: take 'inf' or 2")
     trees.check_numbers("params", params)
-    low, high = _ends(bounds)
+    low, high = ranges.ends(bounds)
     (x, low, high, epsilon), back = real_arrays(
         x=x, low=low, high=high, epsilon=epsilon, optional=("epsilon",)
     )
@@ -172,10 +173,7 @@ def take(
     batch, event = y.shape, x.shape[y.ndim :]
     if x.shape[: y.ndim] != batch:
         raise ValueError(f"y has the shape {batch}: take that of the leading axes of x, {x.shape}")
-    for name, value in (("the lower of bounds", low), ("the upper of bounds", high)):
-        fits = zip(value.shape[::-1], event[::-1])
-        if value.ndim > len(event) or any(one not in (1, other) for one, other in fits):
-            raise ValueError(f"{name} has the shape {value.shape}: take one number, or shape {event}")
+    ranges.check_ends(low, high, event)
     rows = Rows(
         x.reshape(y.size, *event),
         y.reshape(-1),
@@ -191,7 +189,7 @@ def take(
     return Problem(rows, limits, _valid(rows, limits, width, number), batch, bounds is not None), back
 
 
-def chance(logits: Logits, params: Any, x: Array) -> Array:
+def logits_of(logits: Logits, params: Any, x: Array) -> Array:
     """Return the logits of examples in at least the precision of the examples."""
     z = logits(params, x)
     return z.astype(jnp.promote_types(z.dtype, x.dtype))
@@ -230,7 +228,7 @@ def seen(logits: Logits, params: Any, rows: Rows, raised: Raised, x: Array) -> t
     Returns:
         One number, whose gradient is that of each example on its own, and the candidate.
     """
-    z = chance(logits, params, x)
+    z = logits_of(logits, params, x)
     sign, classes = (1, rows.label) if rows.target is None else (-1, rows.target)
     height = odds(z, classes, raised)
     loss = sign * (jax.nn.softplus(height) if raised == "cross_entropy" else height)
@@ -254,20 +252,6 @@ def nothing(rows: Rows) -> Found:
     """Return the examples as they are, as a change that any other is better than."""
     n = len(rows.x)
     return Found(rows.x, jnp.zeros(n, bool), jnp.full(n, -jnp.inf, rows.x.dtype))
-
-
-def _ends(bounds: Bounds) -> tuple[Any, Any]:
-    """The two ends of a range."""
-    if bounds is None:
-        return -np.inf, np.inf
-    ends = checks.entries("bounds", bounds, "the least and the largest value, as (0, 1), or None")
-    if len(ends) != 2:
-        raise ValueError(f"bounds has {len(ends)} entries: take the least and the largest value, as (0, 1)")
-    if all(map(checks.known, ends)):
-        low, high = (np.asarray(as_array("bounds", one)) for one in ends)
-        if not (low < high).all():
-            raise ValueError(f"bounds is {bounds!r:.60}: take the least value first, below the largest")
-    return ends
 
 
 def _classes(name: str, value: Any) -> Array:
@@ -318,14 +302,7 @@ def _valid(rows: Rows, limits: Limits, width: Array, number: int) -> Array:
 
 def _check_values(rows: Rows, limits: Limits, width: Array, number: int) -> None:
     """Refuse values that are out of their range."""
-    x, low, high = map(np.asarray, (rows.x, *limits))
-    outside = ~((low <= x) & (x <= high) & np.isfinite(x))
-    if outside.any():
-        if np.isfinite(low).all():
-            span = f"from {low.min():g} to {high.max():g}, or give their range as bounds="
-        else:
-            span = "that are finite"
-        raise ValueError(f"x holds {x[outside][0]:g}: take numbers {span}")
+    ranges.check_inside(rows.x, *limits)
     for name, classes in (("y", rows.label), ("targets", rows.target)):
         if classes is not None:
             found = np.asarray(classes)
@@ -340,8 +317,4 @@ def _check_values(rows: Rows, limits: Limits, width: Array, number: int) -> None
                 "another class"
             )
     if rows.epsilon is not None:
-        epsilon, most = np.asarray(rows.epsilon), float(width)
-        wrong = ~((epsilon >= 0) & (epsilon <= most))
-        if wrong.any():
-            span = f"from 0 to {most:g}, the width of the range" if np.isfinite(most) else "of 0 or more"
-            raise ValueError(f"epsilon is {epsilon[wrong][0]:g}: take a number {span}")
+        ranges.check_epsilon(rows.epsilon, width)

@@ -18,10 +18,9 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.types import AnyArray, Integers, Reals
+from jaxtheory.inspection import ranges
 from jaxtheory.inspection.certify.layers import Convolution, Layer, affine, check_inputs, pooled
-
-Bounds = tuple[Reals, Reals] | None
-"""The least and the largest value of each entry; without bounds all values are allowed."""
+from jaxtheory.inspection.ranges import Bounds
 
 
 def interval(
@@ -113,7 +112,7 @@ def margins(
     if isinstance(last, Convolution):
         # It is what stands last that is wrong, not the kind of it.
         raise ValueError(  # noqa: TRY004
-            f"layers[{len(layers) - 1}] is a convolution: take a dense layer as the last one"
+            f"layers[{len(arguments[0]) - 1}] is a convolution: take a dense layer as the last one"
         )
     y = as_array("y", y)
     if not np.issubdtype(y.dtype, np.integer):
@@ -203,8 +202,9 @@ def _before(
 
 def _taken(layers: Any, x: Any, epsilon: Any, bounds: Bounds) -> tuple[tuple[Any, ...], tuple[int, ...], Any]:
     """Layers, inputs, epsilons and bounds, checked; the leading axes; and what restores the dtype."""
-    named = _arrays(checks.entries("layers", layers, "a list of pairs (kernel, bias) and of Convolutions"))
-    low, high = _ends(bounds)
+    layers = checks.entries("layers", layers, "a list of pairs (kernel, bias) and of Convolutions")
+    named = _arrays(layers)
+    low, high = ranges.ends(bounds)
     arrays, back = real_arrays(**named, x=x, epsilon=epsilon, low=low, high=high)
     *parts, x, epsilon, low, high = arrays
     taken = tuple(_rebuilt(layers[k], *parts[2 * k : 2 * k + 2]) for k in range(len(parts) // 2))
@@ -216,14 +216,11 @@ def _taken(layers: Any, x: Any, epsilon: Any, bounds: Bounds) -> tuple[tuple[Any
     batch, event = x.shape[: x.ndim - len(names)], x.shape[x.ndim - len(names) :]
     if epsilon.shape not in ((), batch):
         raise ValueError(f"epsilon has the shape {epsilon.shape}: take one number, or {batch}, those of x")
-    for name, end in (("the lower of bounds", low), ("the upper of bounds", high)):
-        if end.ndim > len(event) or any(
-            one not in (1, size) for one, size in zip(end.shape[::-1], event[::-1])
-        ):
-            raise ValueError(f"{name} has the shape {end.shape}: take one number, or shape {event}")
+    ranges.check_ends(low, high, event)
     epsilon = jnp.broadcast_to(epsilon, batch)
     if all(map(checks.known, (x, epsilon, low, high))):
-        _check_values(*map(np.asarray, (x, epsilon, low, high)))
+        ranges.check_inside(x, low, high)
+        ranges.check_epsilon(epsilon, np.max(np.subtract(high, low)))
     return (taken, x, epsilon, low, high), batch, back
 
 
@@ -260,29 +257,3 @@ def _rebuilt(layer: Any, kernel: Array, bias: Array) -> Layer:
     checks.one_of("pooling of a Convolution", layer.pooling, ("max", "average"))
     checks.count("window of a Convolution", layer.window)
     return jax.tree.unflatten(jax.tree.structure(layer), [kernel, bias])
-
-
-def _ends(bounds: Bounds) -> tuple[Any, Any]:
-    """The two ends of a range, infinite where there is none."""
-    if bounds is None:
-        return -np.inf, np.inf
-    ends = checks.entries("bounds", bounds, "the least and the largest value, as (0, 1), or None")
-    if len(ends) != 2:
-        raise ValueError(f"bounds has {len(ends)} entries: take the least and the largest value, as (0, 1)")
-    return ends
-
-
-def _check_values(x: np.ndarray, epsilon: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Refuse values that are out of their range."""
-    if not (low < high).all():
-        raise ValueError(f"bounds go from {low.max():g} to {high.min():g}: take the least value first")
-    outside = ~((low <= x) & (x <= high) & np.isfinite(x))
-    if outside.any():
-        bounded = np.isfinite(low).all() and np.isfinite(high).all()
-        span = f"from {low.min():g} to {high.max():g}, the bounds" if bounded else "that are finite"
-        raise ValueError(f"x holds {x[outside][0]:g}: take numbers {span}")
-    most = (high - low).max()
-    wrong = ~((epsilon >= 0) & (epsilon <= most))
-    if wrong.any():
-        span = f"from 0 to {most:g}, the width of the bounds" if np.isfinite(most) else "of 0 or more"
-        raise ValueError(f"epsilon is {epsilon[wrong][0]:g}: take a number {span}")
