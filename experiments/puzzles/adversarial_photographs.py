@@ -376,6 +376,7 @@ def figures(config: Config, sizes: xr.Dataset, found: xr.Dataset, lab: Lab) -> N
             look = {"mfc": "none", "mew": 1.6, "color": color, "label": f"{attack}, {goal}"}
             ax.plot(values, range(len(names)), mark, **look)
     ax.set(xscale="log", xlabel="smallest change (/255)", xlim=ends * [0.7, 1.4])
+    ax.xaxis.set_minor_formatter("")
     ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     lab.figure(
