@@ -19,7 +19,7 @@ from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.types import AnyArray, Integers, Reals
 from jaxtheory.inspection import ranges
-from jaxtheory.inspection.certify.layers import Convolution, Layer, affine, check_inputs, pooled
+from jaxtheory.inspection.certify.relu_layers import Convolution, Layer, affine, check_inputs, pooled
 from jaxtheory.inspection.ranges import Bounds
 
 
