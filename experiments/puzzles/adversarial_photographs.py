@@ -53,6 +53,8 @@ LEVEL = 1 / 255
 """One step of 8 bits."""
 MARGIN = imagenet.PADDING // 2
 """The pixels beyond each side of an image, by which it can be moved."""
+PATH = 2.5
+"""The length of all projected steps together, in units of the size."""
 BATCH = 8
 """The number of images that are classified at a time."""
 PERIOD = 4
@@ -86,8 +88,8 @@ class Config:
 
 
 QUICK = Config(
-    photographs=("chelsea", "coffee"), goals=(SENSE,), per_octave=2, targets=1, steps=8,
-    shifts=(0, 1, 2, 4, 5, 8),
+    photographs=("chelsea", "coffee"), goals=(SENSE,), smallest=0.25, octaves=3, per_octave=2, targets=1,
+    steps=8, shifts=(0, 1, 2, 4),
 )  # fmt: skip
 
 
@@ -111,16 +113,31 @@ def two_answers(model: Any, x: Any) -> jax.Array:
     )
 
 
-@partial(jax.jit, static_argnames="steps")
-def projected(weights: Any, x: Any, members: Any, epsilon: Any, *, steps: int) -> jax.Array:
-    """The photograph after steps away from each of several sets of classes, within its size."""
+@jax.jit
+def climbed(weights: Any, x: Any, members: Any, epsilon: Any, lengths: Any) -> jax.Array:
+    """The photograph after steps of such lengths away from each of several sets, within its size."""
 
-    def one(members: Any, epsilon: Any) -> jax.Array:
+    def one(members: Any, epsilon: Any, lengths: Any) -> jax.Array:
         label, key = jnp.zeros(1, int), jax.random.key(0)
-        options = {"epsilon": epsilon, "steps": steps, "restarts": 0}
+        options = {"epsilon": epsilon, "step": lengths, "steps": len(lengths), "restarts": 0}
         return adversarial.pgd(two_answers, (weights, members), x[None], label, key, **options).x[0]
 
-    return jax.vmap(one)(members, epsilon)
+    return jax.vmap(one)(members, epsilon, lengths)
+
+
+def projected(weights: Any, x: np.ndarray, members: np.ndarray, sizes: Any, steps: int) -> np.ndarray:
+    """The photograph after equal steps away from each of several sets, within a size in units of 1/255."""
+    epsilon = np.float32(sizes * LEVEL)
+    lengths = np.repeat(PATH * epsilon[:, None] / steps, steps, axis=1)
+    return np.asarray(climbed(weights, x, members, epsilon, lengths))
+
+
+def signs(weights: Any, x: np.ndarray, members: np.ndarray, steps: int) -> np.ndarray:
+    """The signs of the gradient, as of `adversarial.fgsm`, by a first step that is all of the path."""
+    # So one program does for both attacks; to compile another would take longer.
+    epsilon = np.full(len(members), LEVEL, np.float32)
+    lengths = epsilon[:, None] * (np.arange(steps) == 0)
+    return np.sign(np.asarray(climbed(weights, x, members, epsilon, lengths))[0] - x)
 
 
 @jax.jit
@@ -158,29 +175,25 @@ def bisected(leaves: Callable[[np.ndarray], np.ndarray], number: int, width: int
     return high
 
 
-def smallest(
-    config: Config, weights: Any, seen: imagenet.Photographs, frames: np.ndarray, photograph: str
-) -> dict[str, Any]:
+def smallest(config: Config, weights: Any, seen: imagenet.Photographs, photograph: str) -> dict[str, Any]:
     """The smallest sizes of changes of one photograph, and the answers there."""
     place = seen.names.index(photograph)
-    x, sense = inside(frames[place]), seen.senses[place]
+    x, sense = inside(seen.images[place]), seen.senses[place]
     clean = answers(weights, x[None])[0]
     label = int(clean.argmax())
     sizes = grid(config)
-    step = adversarial.fgsm(logits, weights, x[None], np.array([label]), 8 * LEVEL, bounds=None)
-    sign = np.sign(np.asarray(step.x[0]) - x)
-    along = answers(weights, np.clip(x + sizes[:, None, None, None] * LEVEL * sign, 0, 1))
-    found: dict[str, Any] = {"label": label, "right": label in sense, "clean": clean[label]}
     width = config.targets + 1
+    sign = signs(weights, x, sets(*[(label,)] * width), config.steps)
+    along = answers(weights, np.clip(x + np.float32(sizes * LEVEL)[:, None, None, None] * sign, 0, 1))
+    found: dict[str, Any] = {"label": label, "right": label in sense, "clean": clean[label]}
     for goal, members in ((LABEL, (label,)), (SENSE, sense)):
         left = ~np.isin(along.argmax(1), members)
         found[f"{ONE}/{goal}"] = sizes[np.argmax(left)] if left.any() else np.inf
         found[f"confidence/{goal}"] = along[np.argmax(left)].max() if left.any() else np.nan
 
         def leaves(places: np.ndarray, members: Any = members) -> np.ndarray:
-            epsilon = np.float32(sizes[places] * LEVEL)
-            moved = projected(weights, x, sets(*[members] * width), epsilon, steps=config.steps)
-            return ~np.isin(answers(weights, np.asarray(moved)).argmax(1), members)
+            moved = projected(weights, x, sets(*[members] * width), sizes[places], config.steps)
+            return ~np.isin(answers(weights, moved).argmax(1), members)
 
         first = bisected(leaves, len(sizes), width) if goal in config.goals else len(sizes)
         found[f"{MANY}/{goal}"] = np.append(sizes, np.inf)[first]
@@ -188,38 +201,31 @@ def smallest(
 
 
 def targeted(
-    config: Config,
-    weights: Any,
-    seen: imagenet.Photographs,
-    frames: np.ndarray,
-    photograph: str,
-    rng: np.random.Generator,
+    config: Config, weights: Any, seen: imagenet.Photographs, photograph: str, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Changes of one photograph towards drawn classes and the least likely one, and what moves leave."""
     place = seen.names.index(photograph)
-    frame, sense = frames[place], seen.senses[place]
+    frame, sense = seen.images[place], seen.senses[place]
     x = inside(frame)
     clean = answers(weights, x[None])[0]
     others = np.setdiff1d(np.arange(CLASSES), [*sense, clean.argmax(), clean.argmin()])
     targets = np.append(rng.choice(others, config.targets, replace=False), clean.argmin())
-    epsilon = np.full(len(targets), config.size * LEVEL, np.float32)
-    changed = np.asarray(
-        projected(weights, x, ~sets(*targets[:, None].tolist()), epsilon, steps=config.steps)
-    )
+    members = ~sets(*targets[:, None].tolist())
+    changed = projected(weights, x, members, np.full(len(targets), config.size), config.steps)
     rounded = np.float32(np.rint(changed / LEVEL) * LEVEL)
 
     def of_targets(x: np.ndarray) -> np.ndarray:
         return answers(weights, x)[np.arange(len(x)), np.resize(targets, len(x))]
 
-    def moved(shift: int) -> tuple[np.ndarray, np.ndarray]:
+    def moved(shift: int) -> np.ndarray:
         """Both kinds of moves, each down and to the right, and the mean of these two."""
-        downs = [(shift, 0), (0, shift)]
-        changes = np.concatenate([shifted(changed - x, *one) for one in downs])
-        windows = np.concatenate([np.repeat(inside(frame, *one)[None], len(targets), 0) for one in downs])
-        kinds = (of_targets(np.clip(base + changes, 0, 1)) for base in (x, windows))
-        return tuple(kind.reshape(2, -1).mean(0) for kind in kinds)
+        moves = [(shift, 0), (0, shift)]
+        changes = np.stack([shifted(changed - x, *one) for one in moves])
+        bases = np.stack([[x, inside(frame, *one)] for one in moves], axis=1)
+        images = np.clip(bases[:, :, None] + changes, 0, 1).reshape(-1, *x.shape)
+        return of_targets(images).reshape(2, 2, -1).mean(1)
 
-    alone, together = map(np.stack, zip(*map(moved, config.shifts)))
+    alone, together = np.stack([moved(shift) for shift in config.shifts], axis=1)
     return {
         "class": targets,
         "probability": of_targets(changed),
@@ -264,11 +270,9 @@ def run(config: Config, lab: Lab) -> list[Claim]:
         f"published weights of EfficientNet-{VARIANT} (SHA-256 {hashlib.sha256(content).hexdigest()[:12]})"
     )
     placed = jax.device_put(weights)
-    sizes = lab.sweep(
-        "smallest", partial(smallest, config, placed, seen, seen.images), photograph=config.photographs
-    )
+    sizes = lab.sweep("smallest", partial(smallest, config, placed, seen), photograph=config.photographs)
     found = lab.sweep(
-        "targets", partial(targeted, config, placed, seen, seen.images), photograph=config.photographs,
+        "targets", partial(targeted, config, placed, seen), photograph=config.photographs,
         dims={
             **dict.fromkeys(("class", "probability", "hit", "rounded"), ("target",)),
             **dict.fromkeys((ALONE, TOGETHER), ("shift", "target")),
@@ -363,18 +367,17 @@ def figures(config: Config, sizes: xr.Dataset, found: xr.Dataset, lab: Lab) -> N
         f"Photographs, changes of at most {config.size:g}/255 towards the class that was the least likely, "
         "and the sum, which the network takes for that class.",
     )
-    figure, ((ax,),) = plots.canvas(1, size=(7.5, 0.9 + 0.36 * len(config.photographs)))
-    tried, ends = [(attack, goal) for attack in (ONE, MANY) for goal in (LABEL, SENSE)], grid(config)[[0, -1]]
+    names, ends = config.photographs, grid(config)[[0, -1]]
+    figure, ((ax,),) = plots.canvas(1, size=(7.5, 0.9 + 0.36 * len(names)))
+    tried = [(attack, goal) for attack in (ONE, MANY) for goal in (LABEL, SENSE)]
     for (attack, goal), mark, color in zip(tried, "DDoo", 2 * plots.PALETTE[:2]):
         values = sizes[f"{attack}/{goal}"].values
         if np.isfinite(values).any():
-            label = f"{attack}, {goal}"
-            ax.plot(values, range(len(values)), mark, mfc="none", mew=1.6, color=color, label=label)
-    ax.set(
-        xscale="log", xlabel="smallest change (/255)", xlim=(config.smallest / 1.5, 1.5 * grid(config)[-1])
-    )
-    ax.set(yticks=range(len(config.photographs)), yticklabels=config.photographs)
-    ax.set_ylim(len(config.photographs) - 0.5, -0.5)
+            look = {"mfc": "none", "mew": 1.6, "color": color, "label": f"{attack}, {goal}"}
+            ax.plot(values, range(len(names)), mark, **look)
+    ax.set(xscale="log", xlabel="smallest change (/255)", xlim=ends * [0.7, 1.4])
+    ax.xaxis.set_minor_formatter("")
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     lab.figure(
         "smallest",

@@ -42,13 +42,17 @@ def test_two_answers_are_climbed_as_a_label_and_a_target_are(monkeypatch, rng):
     target = (label + 1) % 5
     others = np.arange(5) != target
     members = np.stack([np.arange(5) == label, others])
-    moved = experiment.projected(weights, x, members, np.float32([0.1, 0.1]), steps=5)
+    moved = experiment.projected(weights, x, members, np.full(2, 25.5), 5)
     options = {"epsilon": 0.1, "steps": 5, "restarts": 0}
     given = logits, weights, x[None], label[None], jax.random.key(0)
     free = adversarial.pgd(*given, **options)
     aimed = adversarial.pgd(*given, targets=target, **options)
     np.testing.assert_allclose(moved, np.concatenate([free.x, aimed.x]), atol=1e-6)
     assert np.abs(moved - x).max() == pytest.approx(0.1, rel=1e-5)
+    step = adversarial.fgsm(logits, weights, x[None], label[None], 0.1, bounds=None)
+    np.testing.assert_array_equal(
+        experiment.signs(weights, x, members[[0, 0]], 5), np.sign(np.asarray(step.x[0]) - x)
+    )
 
 
 def test_moves_take_changes_and_photographs_alike(rng):

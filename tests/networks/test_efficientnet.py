@@ -23,7 +23,7 @@ LOGITS = {
         "camera": {872: 8.116797, 593: 4.99581, 447: 4.361375, 650: 3.913847, 0: 1.286014, 999: 0.000322},
     },
 }
-"""Of efficientnet-lite-pytorch 0.1.0 with PyTorch 2.13, in double precision: the four largest, two others."""
+"""Of efficientnet-lite-pytorch 0.1.0 with PyTorch 2.14, in double precision: the four largest, two others."""
 SMALL = 32
 """The side of images that are fast."""
 
