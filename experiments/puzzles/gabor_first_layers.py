@@ -311,10 +311,12 @@ def notes(
     for kind in found.kind.values:
         one = found.sel(kind=kind)
         ratios = ", ".join(f"{float(value):.2f}" for value in modulation.sel(kind=kind).mean("draw"))
+        oriented = one.circular_variance.isel(stage=0).median()
         lab.note(
             f"{kind}: {float(share.sel(kind=kind).mean()):.0f} % of the filters have R² > {WELL}, the median "
             f"is {float(one.explained.median()):.2f}; {float(one.accuracy.mean()):.0f} % of the patches to "
-            f"test on are told, by chance {chance:.0f} %. The median F1 / F0 by stages: {ratios}."
+            f"test on are told, by chance {chance:.0f} %. The median F1 / F0 by stages: {ratios}; the median "
+            f"circular variance of first-layer units: {float(oriented):.2f}."
         )
     lab.note(f"{ATOMS}: {float(of_atoms.mean()):.0f} % of the atoms have R² > {WELL}.")
 
