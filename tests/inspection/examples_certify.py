@@ -53,5 +53,5 @@ EXAMPLES: list[Example] = [
 ]  # fmt: skip
 
 NOT_TRACED: dict[str, str] = {
-    "inspection.certify.layers.layers_of": "it rearranges parameters; tests/inspection trains through it",
+    "inspection.certify.relu_layers.layers_of": "rearranges parameters; tests/inspection trains through it",
 }

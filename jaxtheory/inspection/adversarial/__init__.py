@@ -4,7 +4,7 @@ A model is a function `logits(params, x)` of examples `(n, ...)` that returns `(
 labels have any leading axes, which are put together into one. An attack is one compiled program for each
 such function: keep it for the next call, and map over `params` or `epsilon` for several models or sizes.
 
-- `ascent`: steps along gradients in a ball, `fgsm`, `pgd` and `momentum`;
+- `gradients`: steps along gradients in a ball, `fgsm`, `pgd` and `momentum`;
 - `smallest`: changes as small as possible, `deepfool` and `carlini_wagner`;
 - `queries`: attacks of models without gradients, `square` by logits and `boundary` by answers;
 - `robustness`: accuracy under the worst of several attacks.
@@ -24,7 +24,7 @@ Example:
     (True, True)
 """
 
-from jaxtheory.inspection.adversarial.ascent import fgsm, momentum, pgd
+from jaxtheory.inspection.adversarial.gradients import fgsm, momentum, pgd
 from jaxtheory.inspection.adversarial.problems import AttackResult
 from jaxtheory.inspection.adversarial.queries import boundary, square
 from jaxtheory.inspection.adversarial.robustness import RobustAccuracy, robust_accuracy

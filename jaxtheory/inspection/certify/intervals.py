@@ -19,7 +19,7 @@ from jaxtheory.core.dtypes import as_array, real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.types import AnyArray, Integers, Reals
 from jaxtheory.inspection import ranges
-from jaxtheory.inspection.certify.layers import Convolution, Layer, affine, check_inputs, pooled
+from jaxtheory.inspection.certify.relu_layers import Convolution, Layer, affine, check_inputs, pooled
 from jaxtheory.inspection.ranges import Bounds
 
 
@@ -112,7 +112,7 @@ def margins(
     if isinstance(last, Convolution):
         # It is what stands last that is wrong, not the kind of it.
         raise ValueError(  # noqa: TRY004
-            f"layers[{len(layers) - 1}] is a convolution: take a dense layer as the last one"
+            f"layers[{len(arguments[0]) - 1}] is a convolution: take a dense layer as the last one"
         )
     y = as_array("y", y)
     if not np.issubdtype(y.dtype, np.integer):
@@ -202,7 +202,8 @@ def _before(
 
 def _taken(layers: Any, x: Any, epsilon: Any, bounds: Bounds) -> tuple[tuple[Any, ...], tuple[int, ...], Any]:
     """Layers, inputs, epsilons and bounds, checked; the leading axes; and what restores the dtype."""
-    named = _arrays(checks.entries("layers", layers, "a list of pairs (kernel, bias) and of Convolutions"))
+    layers = checks.entries("layers", layers, "a list of pairs (kernel, bias) and of Convolutions")
+    named = _arrays(layers)
     low, high = ranges.ends(bounds)
     arrays, back = real_arrays(**named, x=x, epsilon=epsilon, low=low, high=high)
     *parts, x, epsilon, low, high = arrays

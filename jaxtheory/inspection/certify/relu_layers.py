@@ -152,11 +152,9 @@ def pooled(layer: Layer, x: Array) -> Array:
 
 
 def _correlated(layer: Convolution, place: str, lower: Array, upper: Array) -> tuple[Array, Array]:
-    """The ends after a convolution: positive weights keep lower and upper, negative ones exchange them.
-
-    Both are channels of one convolution. The gradients of two, of centers and radii, take a processor several
-    times as long, as it computes their sums of shifted maps anew for each use.
-    """
+    """The ends after a convolution: positive weights keep lower and upper, negative ones exchange them."""
+    # Both are channels of one convolution. The gradients of two, of centers and radii, take a processor
+    # several times as long, as it computes their sums of shifted maps anew for each use.
     kernel, outputs = layer.kernel, layer.kernel.shape[3]
     if kernel.shape[2] != lower.shape[-1]:
         raise ValueError(
