@@ -352,6 +352,7 @@ def figures(
     of_stages = found.modulation.rename("F1 / F0, median over units").median("filter")
     plots.dots(of_stages, x="stage", hue="kind", levels={"rectified": np.pi / 2, "simple": 1}, axes=axes[1])
     axes[1].tick_params(axis="x", labelsize=8)
+    axes[1].set_ylim(-0.1, 2.3)
     lab.figure(
         "fits_and_phases",
         drawing,
