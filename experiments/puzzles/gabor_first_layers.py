@@ -311,10 +311,12 @@ def notes(
     for kind in found.kind.values:
         one = found.sel(kind=kind)
         ratios = ", ".join(f"{float(value):.2f}" for value in modulation.sel(kind=kind).mean("draw"))
+        oriented = one.circular_variance.isel(stage=0).median()
         lab.note(
             f"{kind}: {float(share.sel(kind=kind).mean()):.0f} % of the filters have R² > {WELL}, the median "
             f"is {float(one.explained.median()):.2f}; {float(one.accuracy.mean()):.0f} % of the patches to "
-            f"test on are told, by chance {chance:.0f} %. The median F1 / F0 by stages: {ratios}."
+            f"test on are told, by chance {chance:.0f} %. The median F1 / F0 by stages: {ratios}; the median "
+            f"circular variance of first-layer units: {float(oriented):.2f}."
         )
     lab.note(f"{ATOMS}: {float(of_atoms.mean()):.0f} % of the atoms have R² > {WELL}.")
 
@@ -350,6 +352,7 @@ def figures(
     of_stages = found.modulation.rename("F1 / F0, median over units").median("filter")
     plots.dots(of_stages, x="stage", hue="kind", levels={"rectified": np.pi / 2, "simple": 1}, axes=axes[1])
     axes[1].tick_params(axis="x", labelsize=8)
+    axes[1].set_ylim(-0.1, 2.3)
     lab.figure(
         "fits_and_phases",
         drawing,
