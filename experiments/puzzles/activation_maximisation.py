@@ -94,7 +94,7 @@ class Config:
     """The priors under which images of classes are searched, of which the first and the fourth are needed."""
 
 
-QUICK = Config(draws=3, digits=1000, steps=150, starts=3, units=3, ascent=60, search=25, priors=(NONE, BEST))
+QUICK = Config(draws=4, digits=1000, steps=150, starts=3, units=3, ascent=60, search=25, priors=(NONE, BEST))
 
 
 @cache
