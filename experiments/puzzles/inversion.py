@@ -69,7 +69,7 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class Config:
-    draws: Annotated[int, Range(2)] = 6
+    draws: Annotated[int, Range(2)] = 8
     """The number of networks of each source, each with images of its own to find again."""
     training: Annotated[int, Range(100, 4000)] = 4000
     """The number of images that each network is trained with."""
@@ -81,13 +81,13 @@ class Config:
     """The number of steps of a descent from a stage."""
     scattered: Annotated[int, Range(1)] = 200
     """The number of steps of a descent from scattering coefficients."""
-    J: Annotated[int, Range(1, 3)] = 3
+    J: Annotated[int, Range(1, 2)] = 2
     """The number of scales: scattering coefficients are averaged over 2**J pixels."""
     L: Annotated[int, Range(2)] = 8
     """The number of angles of the wavelets."""
 
 
-QUICK = Config(draws=4, training=800, steps=60, images=6, descent=15, scattered=40, L=2)
+QUICK = Config(draws=3, training=1000, steps=100, images=5, descent=15, scattered=40, L=4)
 
 
 @cache
@@ -185,15 +185,13 @@ def found_again(
 @jax.jit
 def moved(network: Any, x: jax.Array) -> jax.Array:
     """How much the codes of images change when these are shifted by a pixel, relative to the codes."""
-
-    def change(chosen: jax.Array) -> jax.Array:
-        def flat(x: jax.Array) -> jax.Array:
-            return jnp.concatenate([part.ravel() for part in code((network, chosen), x).values()])
-
-        here, there = (jax.vmap(flat)(one) for one in (x, jnp.roll(x, 1, axis=-2)))
-        return jnp.sqrt(jnp.sum((there - here) ** 2) / jnp.sum(here**2))
-
-    return jnp.stack([change(chosen) for chosen in jnp.eye(len(STAGES))])
+    every = (network, jnp.ones(len(STAGES)))
+    here, there = (jax.vmap(partial(code, every))(one) for one in (x, jnp.roll(x, 1, axis=-2)))
+    squares = [
+        jnp.sum((there[name] - here[name]) ** 2) / jnp.maximum(jnp.sum(here[name] ** 2), 1e-12)
+        for name in STAGES
+    ]
+    return jnp.sqrt(jnp.stack(squares))
 
 
 def lost(found: np.ndarray, x: np.ndarray, average: np.ndarray) -> dict[str, float]:
