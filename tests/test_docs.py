@@ -210,6 +210,34 @@ def test_the_page_on_statistics_goes_from_noise_to_certificates():
     assert certificate.risk < certificate.bound < 0.5
 
 
+@pytest.mark.beyond
+def test_the_page_on_inspection_attacks_certifies_and_looks_into_three_models():
+    found = {}
+    for block in blocks("docs/inspection.md"):
+        assert sum(map(bool, block.splitlines())) <= 10
+        exec(block, found)
+    assert found["clean"] > 0.95
+    assert found["attacked"] < 0.5
+    assert found["attack"].distance.max() <= 0.1 * (1 + 1e-5)
+    # No attack of that size leaves less than what is certified.
+    assert 0.5 < found["certified"] <= found["clean"]
+    assert found["scores"](found["params"], found["seen"].x[3]).argmax() == 3
+    assert np.all(found["seen"].activation > found["logits"](found["params"], found["images"]).max())
+    assert found["step"].success.mean() > 0.5
+    assert np.median(found["smallest"].distance) < 0.05
+    outputs = found["answers"](found["arrays"], found["step"].x)
+    assert np.all((found["lower"] <= outputs + 1e-5) & (outputs <= found["upper"] + 1e-5))
+    assert found["found"].residual < 0.6
+    kept = 1 - found["through"].success.mean()
+    assert kept < (found["chain"](found["fitted"], found["images"]).argmax(1) == found["labels"]).mean()
+    assert np.all(found["voted"].label == found["labels"][:4])
+    assert np.all(found["voted"].radius > 0)
+    assert np.all(found["tuning"].modulation < 0.1)
+    angles = np.asarray(found["tuning"].angle) % np.pi
+    turned = np.abs(np.diff(np.concatenate([angles[:4], angles[:1]])) % np.pi - np.pi / 4)
+    np.testing.assert_allclose(turned, 0, atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("page", "folder"),
     [("approximation", "approximation"), ("scattering", "harmonic"), ("statistics", "statistics")],

@@ -248,7 +248,7 @@ def test_dtypes_that_are_not_computed_in_are_refused(row, own_errors):
     assert places
     signature = inspect.signature(row.function).parameters.values()
     optional = {i for i, one in enumerate(signature) if "None" in str(one.annotation)}
-    if row.id.startswith("landscape."):
+    if row.id.startswith(("landscape.", "inspection.")):
         optional |= set(places)  # parameters and batches of any structure: `None` is a pytree without a leaf
     for place in places:
         shape = np.shape(args[place])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +83,7 @@ def convolve(
             f"{kernel.shape[0]} x {kernel.shape[1]}, or padding"
         )
     flat = x.reshape(-1, *x.shape[-3:])
-    maps = _by_platform(flat, kernel, strides, pads, groups, precision)
+    maps = _by_platform(flat, kernel, _Facts(strides, pads, groups, precision))
     return back(maps.reshape(*x.shape[:-3], *maps.shape[1:]))
 
 
@@ -146,102 +146,77 @@ def general_dilated(
             **options,
         )
     pads = _pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
-    return _by_platform(lhs, rhs, tuple(window_strides), pads, feature_group_count, precision)
+    return _by_platform(lhs, rhs, _Facts(tuple(window_strides), pads, feature_group_count, precision))
 
 
-def _by_platform(
-    x: Array,
-    kernel: Array,
-    strides: tuple[int, ...],
-    pads: tuple[tuple[int, int], ...],
-    groups: int,
-    precision: Precision | None,
-) -> Array:
-    if 1 < groups < x.shape[-1]:
-        return _of_xla(x, kernel, strides, pads, precision, groups)
+class _Facts(NamedTuple):
+    """The options of a convolution."""
+
+    strides: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    groups: int
+    precision: Precision | None
+
+
+def _by_platform(x: Array, kernel: Array, facts: _Facts) -> Array:
+    if 1 < facts.groups < x.shape[-1]:
+        return _of_xla(x, kernel, facts)
+    on_processors = _on_processors if facts.groups == 1 else _of_shifts
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=lambda x, kernel: (_on_processors if groups == 1 else _of_shifts)(
-            x, kernel, strides, pads, precision
-        ),
-        default=lambda x, kernel: _of_xla(x, kernel, strides, pads, precision, groups),
+        cpu=lambda x, kernel: on_processors(x, kernel, facts),
+        default=lambda x, kernel: _of_xla(x, kernel, facts),
     )
 
 
-def _of_xla(
-    x: Array,
-    kernel: Array,
-    strides: tuple[int, ...],
-    pads: tuple[tuple[int, int], ...],
-    precision: Precision | None,
-    groups: int = 1,
-) -> Array:
+def _of_xla(x: Array, kernel: Array, facts: _Facts) -> Array:
     return lax.conv_general_dilated(
-        x, kernel, strides, pads, dimension_numbers=AXES, feature_group_count=groups, precision=precision
+        x,
+        kernel,
+        facts.strides,
+        facts.pads,
+        dimension_numbers=AXES,
+        feature_group_count=facts.groups,
+        precision=facts.precision,
     )
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
-def _on_processors(
-    x: Array,
-    kernel: Array,
-    strides: tuple[int, ...],
-    pads: tuple[tuple[int, int], ...],
-    precision: Precision | None,
-) -> Array:
-    """XLA's convolution, with derivatives that are products of patches."""
-    return _of_xla(x, kernel, strides, pads, precision)
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _on_processors(x: Array, kernel: Array, facts: _Facts) -> Array:
+    """XLA's convolution, with derivatives that are products of patches; of single pixels such a product."""
+    return (_of_patches if kernel.shape[:2] == (1, 1) else _of_xla)(x, kernel, facts)
 
 
 @_on_processors.defjvp
 def _derivative(
-    strides: tuple[int, ...],
-    pads: tuple[tuple[int, int], ...],
-    precision: Precision | None,
-    primals: tuple[Array, Array],
-    tangents: tuple[Array, Array],
+    facts: _Facts, primals: tuple[Array, Array], tangents: tuple[Array, Array]
 ) -> tuple[Array, Array]:
     (x, kernel), (moved, turned) = primals, tangents
-    maps = _on_processors(x, kernel, strides, pads, precision)
-    change = _of_patches(moved, kernel, strides, pads, precision)
-    return maps, change + _of_patches(x, turned, strides, pads, precision)
+    change = _of_patches(moved, kernel, facts) + _of_patches(x, turned, facts)
+    return _on_processors(x, kernel, facts), change
 
 
-def _of_patches(
-    x: Array,
-    kernel: Array,
-    strides: tuple[int, ...],
-    pads: tuple[tuple[int, int], ...],
-    precision: Precision | None,
-) -> Array:
-    shifted = _shifted(x, kernel.shape[:2], strides, pads)
-    return jnp.matmul(jnp.concatenate(shifted, -1), kernel.reshape(-1, kernel.shape[3]), precision=precision)
+def _of_patches(x: Array, kernel: Array, facts: _Facts) -> Array:
+    shifted = _shifted(x, kernel, facts)
+    patches = jnp.concatenate(shifted, axis=-1)
+    return jnp.matmul(patches, kernel.reshape(-1, kernel.shape[3]), precision=facts.precision)
 
 
-def _of_shifts(
-    x: Array,
-    kernel: Array,
-    strides: tuple[int, ...],
-    pads: tuple[tuple[int, int], ...],
-    precision: Precision | None,
-) -> Array:
+def _of_shifts(x: Array, kernel: Array, facts: _Facts) -> Array:
     """The depthwise convolution; sums of products in full precision, whatever is asked for."""
-    del precision
     weights = kernel.reshape(-1, x.shape[-1], kernel.shape[3] // x.shape[-1])
-    shifted = _shifted(x, kernel.shape[:2], strides, pads)
-    maps = sum(one[..., None] * weight for one, weight in zip(shifted, weights))
+    maps = sum(one[..., None] * weight for one, weight in zip(_shifted(x, kernel, facts), weights))
     return maps.reshape(*maps.shape[:-2], -1)
 
 
-def _shifted(
-    x: Array, sides: Sequence[int], strides: Sequence[int], pads: tuple[tuple[int, int], ...]
-) -> list[Array]:
+def _shifted(x: Array, kernel: Array, facts: _Facts) -> list[Array]:
     """The pixels that each weight of a kernel meets, in the order of the weights."""
-    padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    ends = [(size - side) // step * step + 1 for size, side, step in zip(padded.shape[1:3], sides, strides)]
+    padded = jnp.pad(x, ((0, 0), *facts.pads, (0, 0)))
+    sides, steps = kernel.shape[:2], facts.strides
+    ends = [(size - side) // step * step + 1 for size, side, step in zip(padded.shape[1:3], sides, steps)]
     return [
-        padded[:, row : row + ends[0] : strides[0], column : column + ends[1] : strides[1]]
+        padded[:, row : row + ends[0] : steps[0], column : column + ends[1] : steps[1]]
         for row in range(sides[0])
         for column in range(sides[1])
     ]

@@ -11,13 +11,10 @@ from jaxtyping import Array, PyTree
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array, real_arrays
-from jaxtheory.core.types import RealScalar
 from jaxtheory.inspection import priors
 
 Place = Literal["center"] | Sequence[int] | None
 """The place in a map at which a unit is taken; `None` for the average over all."""
-Bounds = tuple[RealScalar, RealScalar] | None
-"""The smallest and the largest value of an input."""
 
 
 class Problem(NamedTuple):
@@ -29,8 +26,8 @@ class Problem(NamedTuple):
     """Its parameters."""
     prior: Partial
     """The function of one input that is subtracted."""
-    bounds: tuple[Array, Array] | None
-    """The smallest and the largest value of an input."""
+    bounds: tuple[Any, Any]
+    """The least and the largest value of an input."""
 
 
 class Facts(NamedTuple):
@@ -54,18 +51,6 @@ def as_partial(name: str, function: Any, takes: str) -> Partial:
     if not callable(function):
         raise TypeError(f"{name} is a {type(function).__name__}: take a function of {takes}")
     return function if isinstance(function, Partial) else Partial(function)
-
-
-def checked_bounds(bounds: Bounds) -> tuple[Array, Array] | None:
-    """Bounds as arrays, in order."""
-    if bounds is None:
-        return None
-    ends = checks.entries("bounds", bounds, "two numbers, as (0, 1), or None")
-    (pair,), _ = real_arrays(bounds=list(ends))
-    fits = pair.shape == (2,)
-    if not fits or (checks.known(pair) and not pair[0] < pair[1]):
-        raise ValueError(f"bounds is {ends}: take a lower number and a higher one, as (0, 1)")
-    return pair[0], pair[1]
 
 
 def checked_start(

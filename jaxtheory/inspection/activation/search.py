@@ -12,17 +12,17 @@ from jaxtyping import Array, Float, Int, PyTree, Real, UInt32
 from jaxtheory.core import checks
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, Integers, RandomKey
+from jaxtheory.inspection import ranges
 from jaxtheory.inspection.activation.problems import (
-    Bounds,
     Facts,
     Place,
     Problem,
     as_partial,
-    checked_bounds,
     checked_start,
     no_prior,
     objective,
 )
+from jaxtheory.inspection.ranges import Bounds
 
 RATE = 0.05
 """The step size of Adam, the default optimizer."""
@@ -134,7 +134,7 @@ def ascent(
         as_partial("features", features, "parameters and an input"),
         params,
         as_partial("prior", no_prior if prior is None else prior, "an input"),
-        checked_bounds(bounds),
+        ranges.ends(bounds),
     )
     facts = Facts(place, jitter, optimizer or _adam())
     return Ascent(partial(_init, problem, facts), partial(_step, problem, facts))
@@ -230,8 +230,7 @@ def _init(problem: Problem, facts: Facts, x: Any, units: Any, key: Any = None) -
 def _started(problem: Problem, facts: Facts, x: Array, units: Array, key: Array) -> AscentState:
     words, implementation = jax.random.key_data(key), str(jax.random.key_impl(key))
     step = jnp.zeros((), jnp.int32)
-    if problem.bounds is not None:
-        x = jnp.clip(x, *(one.astype(x.dtype) for one in problem.bounds))
+    x = jnp.clip(x, *(jnp.asarray(one, x.dtype) for one in problem.bounds))
     value, slope = _slope(problem, facts, x, units, _shift_key(words, implementation, step))
     memory = _over_units(facts.optimizer.init, units)(x)
     return AscentState(x, units, value, slope, memory, step, words, implementation)
@@ -274,8 +273,7 @@ def _step(problem: Problem, facts: Facts, state: AscentState) -> AscentState:
     x, memory = _over_units(move, state.units)(
         state.x, state.units, state.objective, state.slope, state.optimizer
     )
-    if problem.bounds is not None:
-        x = jnp.clip(x, *(one.astype(x.dtype) for one in problem.bounds))
+    x = jnp.clip(x, *(jnp.asarray(one, x.dtype) for one in problem.bounds))
     step = state.step + 1
     value, slope = _slope(problem, facts, x, state.units, _shift_key(state.key, state.implementation, step))
     return AscentState(x, state.units, value, slope, memory, step, state.key, state.implementation)
