@@ -45,6 +45,8 @@ SHRUNK = 3
 """Photographs are averaged over squares of this side, so that a piece shows more than a surface."""
 RATE = 3e-3
 """Adam's step size at the start; it falls to zero along half a cosine."""
+BATCH = 25
+"""The number of images in a training step."""
 WEIGHTS = {"stages": 1e-4, "scattering": 1e-5}
 """The weight of the gradient's energy, and of the squared distance from the average image."""
 NOISE = 0.05
@@ -73,7 +75,7 @@ class Config:
     """The number of networks of each source, each with images of its own to find again."""
     training: Annotated[int, Range(100, 4000)] = 4000
     """The number of images that each network is trained with."""
-    steps: Annotated[int, Range(1)] = 600
+    steps: Annotated[int, Range(1)] = 1000
     """The number of training steps of each network."""
     images: Annotated[int, Range(2)] = 12
     """The number of images that are found again from each stage of a network."""
@@ -87,7 +89,7 @@ class Config:
     """The number of angles of the wavelets."""
 
 
-QUICK = Config(draws=3, training=1000, steps=100, images=5, descent=15, scattered=40, L=4)
+QUICK = Config(draws=4, training=1000, steps=100, images=8, descent=15, scattered=40, L=4)
 
 
 @cache
@@ -103,7 +105,7 @@ def trained(x: jax.Array, y: jax.Array, key: jax.Array, *, steps: int) -> Any:
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, steps))
     state = training.init(network().init(start)[0], order, optimizer=optimizer)
     objective = training.objective(network().apply, training.cross_entropy)
-    options = {"objective": objective, "optimizer": optimizer, "steps": steps, "batch": 50}
+    options = {"objective": objective, "optimizer": optimizer, "steps": steps, "batch": BATCH}
     return training.run(state, (x, y), **options)[0].params
 
 
@@ -349,7 +351,7 @@ def figures(found: xr.Dataset, scattered: xr.Dataset, lab: Lab) -> None:
             plots.image_rows({name: row.values for name, row in rows.items()}, cmap="gray"),
             f"Gray {source}, and what is found again from scattering coefficients up to an order.",
         )
-    for name in ("error", "phase", "moved"):
+    for name in ("error", "phase"):
         values = found[name].rename(MEASURES[name])
         lab.figure(
             f"{name}_by_stage",

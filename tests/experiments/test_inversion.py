@@ -119,5 +119,5 @@ def test_a_run_in_miniature_measures_every_claim(tmp_path):
     claims = experiment.run(TINY, lab)
     assert [len(claim.measurements) for claim in claims] == [6, 2, 4, 1, 1, 2]
     assert all(np.isfinite(one.value) for claim in claims for one in claim.measurements)
-    assert len(lab.figures) == 9
+    assert len(lab.figures) == 8
     assert len(lab.notes) == 2
