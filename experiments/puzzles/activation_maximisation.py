@@ -66,6 +66,8 @@ PATCHES = 2500
 """The number of patches from which atoms are learned."""
 RATE = 3e-3
 """Adam's step size at the start; it falls to zero along half a cosine."""
+BATCH = 25
+"""The number of digits in a training step."""
 NOISE = 0.5
 """The standard deviation of the noise from which units are searched."""
 SIMONYAN = (
@@ -80,7 +82,7 @@ class Config:
     """The number of times that the networks are trained."""
     digits: Annotated[int, Range(100)] = 2000
     """The number of training digits of each network."""
-    steps: Annotated[int, Range(1)] = 400
+    steps: Annotated[int, Range(1)] = 800
     """The number of training steps of each network."""
     starts: Annotated[int, Range(2)] = 8
     """The number of starts from which the image of a class, or of a unit, is searched."""
@@ -94,7 +96,7 @@ class Config:
     """The priors under which images of classes are searched, of which the first and the fourth are needed."""
 
 
-QUICK = Config(draws=3, digits=1000, steps=150, starts=3, units=3, ascent=60, search=25, priors=(NONE, BEST))
+QUICK = Config(draws=4, digits=1000, steps=200, starts=5, units=2, ascent=60, search=25, priors=(NONE, BEST))
 
 
 @cache
@@ -113,10 +115,8 @@ def trained(x: jax.Array, y: jax.Array, key: jax.Array, *, kind: str, steps: int
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, steps))
     state = training.init(network(kind).init(start)[0], order, optimizer=optimizer)
     objective = training.objective(network(kind).apply, training.cross_entropy)
-    data = (shaped(kind, x), y)
-    return training.run(state, data, objective=objective, optimizer=optimizer, steps=steps, batch=50)[
-        0
-    ].params
+    options = {"objective": objective, "optimizer": optimizer, "steps": steps, "batch": BATCH}
+    return training.run(state, (shaped(kind, x), y), **options)[0].params
 
 
 def shaped(kind: str, x: Any) -> Any:
