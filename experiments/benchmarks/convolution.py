@@ -23,7 +23,7 @@ CASES = [
     Case(TRAINING, {"task": "training"}, [faster(1.0, aim=2.0)], tolerance=1e-3),
     Case(DEPTHWISE, {"task": "depthwise"}, [faster(1.0)], tolerance=1e-3),
 ]
-SMALL = 1e-4
+SMALL = 0.01
 """The step of the training."""
 Arrays = list[np.ndarray]
 

@@ -26,7 +26,7 @@ def photographs(number: int) -> np.ndarray:
     """Photographs with intensities in [0, 1], of which one is of a person, for whom ImageNet has no class."""
     from jaxtheory.data import imagenet, images
 
-    person = imagenet.prepare(images.load("astronaut"), size=SIDE)
+    person = imagenet.crop(images.load("astronaut"), size=SIDE)
     return np.concatenate([imagenet.load(size=SIDE).images, person[None]])[:number]
 
 

@@ -56,12 +56,12 @@ class Photographs:
 
 
 def load(*names: str, size: int = 224, padding: int = PADDING) -> Photographs:
-    """Read photographs, cut and resized by `prepare`.
+    """Read photographs, cut and resized by `crop`.
 
     Args:
         *names: The names of the photographs, of `SENSES`; none for all.
         size: The width and height in pixels.
-        padding: The pixels that `prepare` cuts off.
+        padding: The pixels that `crop` cuts off.
 
     Returns:
         The photographs; a gray one has three equal colors.
@@ -79,7 +79,7 @@ def load(*names: str, size: int = 224, padding: int = PADDING) -> Photographs:
     names = names or tuple(SENSES)
     if unknown := [name for name in names if name not in SENSES]:
         raise DataError(f"there is no photograph '{unknown[0]}': there are {', '.join(SENSES)}")
-    pixels = np.stack([prepare(_read(name), size=size, padding=padding) for name in names])
+    pixels = np.stack([crop(_read(name), size=size, padding=padding) for name in names])
     origins = [MOTORCYCLE if name == "motorcycle" else images.ORIGINS[name] for name in names]
     told = [f"{name} ({one.credit}; {one.library})" for name, one in zip(names, origins)]
     digest = hashlib.sha256(str(pixels.shape).encode())
@@ -93,7 +93,7 @@ def load(*names: str, size: int = 224, padding: int = PADDING) -> Photographs:
     )
 
 
-def prepare(
+def crop(
     image: Float[np.ndarray, "H W"] | Float[np.ndarray, "H W 3"], *, size: int = 224, padding: int = PADDING
 ) -> Float[np.ndarray, "size size 3"]:
     """Cut the middle out of an image and resize it, as EfficientNet's authors do before a test.
@@ -115,7 +115,7 @@ def prepare(
 
     Example:
         >>> import numpy as np
-        >>> prepare(np.full((300, 400), 0.2), size=4)[0, 0]
+        >>> crop(np.full((300, 400), 0.2), size=4)[0, 0]
         array([0.2, 0.2, 0.2], dtype=float32)
     """
     try:

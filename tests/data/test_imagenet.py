@@ -27,7 +27,7 @@ def test_the_middle_is_cut_out_and_resized_to_8_bits():
 
 def test_without_padding_the_whole_shorter_side_is_seen():
     ramp = np.repeat(np.linspace(0, 1, 8)[:, None], 12, axis=1)
-    np.testing.assert_allclose(imagenet.prepare(ramp, size=8, padding=0)[..., 1], ramp[:, :8], atol=0.5 / 255)
+    np.testing.assert_allclose(imagenet.crop(ramp, size=8, padding=0)[..., 1], ramp[:, :8], atol=0.5 / 255)
 
 
 def test_every_photograph_is_inside_a_package_and_has_classes():
@@ -52,13 +52,13 @@ def test_bad_input_is_refused(own_errors):
     ):
         imagenet.load("chelsea", "moon")
     with pytest.raises(ValueError, match=r"^image has the shape \(4, 4, 4\): take \(H, W\) or \(H, W, 3\)$"):
-        imagenet.prepare(np.zeros((4, 4, 4)))
+        imagenet.crop(np.zeros((4, 4, 4)))
     with pytest.raises(ValueError, match=r"^image holds 0 to 255: take intensities from 0 to 1$"):
-        imagenet.prepare(255 * np.eye(4))
+        imagenet.crop(255 * np.eye(4))
     with pytest.raises(ValueError, match=r"^image holds nan to nan: take intensities from 0 to 1$"):
-        imagenet.prepare(np.nan * image)
+        imagenet.crop(np.nan * image)
     with pytest.raises(ValueError, match=r"^size is 0 and padding 32: take at least 1 pixel, and 0 or more$"):
-        imagenet.prepare(image, size=0)
+        imagenet.crop(image, size=0)
 
 
 def test_what_is_not_there_is_named(monkeypatch, tmp_path):
@@ -69,7 +69,7 @@ def test_what_is_not_there_is_named(monkeypatch, tmp_path):
         imagenet.load("motorcycle")
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingDataError, match=r"^images are resized by Pillow, which cannot be imported"):
-        imagenet.prepare(np.zeros((4, 4)))
+        imagenet.crop(np.zeros((4, 4)))
     monkeypatch.setitem(sys.modules, "skimage.io", None)
     with pytest.raises(
         MissingDataError, match=r"^the photograph 'motorcycle' comes with scikit-image, which"
