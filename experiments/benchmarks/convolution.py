@@ -47,7 +47,8 @@ def loss(convolve: Callable[..., Any], weights: Any, x: Any) -> Any:
     first, second, dense = weights
     maps = jax.nn.relu(convolve(x, first, (2, 2)))
     maps = jax.nn.relu(convolve(maps, second, (1, 1)))
-    return jnp.sum((maps.reshape(len(x), -1) @ dense) ** 2) / len(x)
+    outputs = jnp.matmul(maps.reshape(len(x), -1), dense, precision="highest")
+    return jnp.sum(outputs**2) / len(x)
 
 
 def stepped(convolve: Callable[..., Any], task: str) -> Callable[[Any, Any], Any]:
@@ -77,16 +78,16 @@ def by_platform(x: Any, kernel: Any, strides: tuple[int, int], groups: int = 1) 
     """This package's convolution."""
     from jaxtheory.networks import convolution
 
-    return convolution.convolve(x, kernel, strides=strides, groups=groups)
+    return convolution.convolve(x, kernel, strides=strides, groups=groups, precision="highest")
 
 
 def of_xla(x: Any, kernel: Any, strides: tuple[int, int], groups: int = 1) -> Any:
     """XLA's convolution."""
     from jax import lax
 
-    return lax.conv_general_dilated(
-        x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=groups
-    )
+    axes = ("NHWC", "HWIO", "NHWC")
+    options = {"dimension_numbers": axes, "feature_group_count": groups, "precision": "highest"}
+    return lax.conv_general_dilated(x, kernel, strides, "SAME", **options)
 
 
 def with_jax(convolve: Callable[..., Any]) -> Callable[[str], Callable[[], Any]]:
