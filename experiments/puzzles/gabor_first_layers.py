@@ -268,7 +268,8 @@ def claims(
     return [
         *compared,
         Claim(
-            "Atoms of sparse codes are Gabor functions more often still.",
+            "Atoms of sparse codes are Gabor functions more often than first-layer filters are: the "
+            "difference in share.",
             above(0, unit="points", source="Olshausen and Field 1996, figure 4; the comparison is ours"),
             average(of_atoms - learned) if told.met and enough.met else None,
             (told, enough),

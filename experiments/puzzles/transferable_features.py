@@ -217,18 +217,18 @@ def claims(found: xr.DataArray) -> list[Claim]:
             less(SCATTERING, PIXELS),
         ),
         Claim(
-            "So do centroids that were learned without classes.",
+            "Centroids of patches, learned without classes, err less than pixels: the difference.",
             above(0, unit="points", source="Coates, Lee and Ng 2011: filters learned without supervision"),
             less(CENTROIDS, PIXELS),
         ),
         Claim(
-            "What was learned on ImageNet errs less than pixels.",
+            "Features that were learned on ImageNet err less than pixels: the difference.",
             above(0, unit="points", source="Yosinski et al. 2014: features transfer to distant tasks"),
             less(IMAGENET, PIXELS) if there.met else None,
             there,
         ),
         Claim(
-            "It errs less than scattering, too.",
+            "Features that were learned on ImageNet err less than scattering: the difference.",
             above(
                 0, unit="points", source="the lecture's question, whether filters must be learned; no figure"
             ),

@@ -266,7 +266,8 @@ def claims(config: Config, found: xr.Dataset, overlap: float) -> list[Claim]:
             average(gain.sel(examples=few)),
         ),
         Claim(
-            "With many they still do.",
+            "With many examples, networks whose first layers are copied and tuned still err less than one "
+            "trained from scratch: the difference, mean over the number of layers.",
             above(0, unit="points", source=f"{YOSINSKI}: a boost that lingers after tuning", looked_up=True),
             average(gain.sel(examples=many)) if several.met else None,
             several,
@@ -285,7 +286,8 @@ def claims(config: Config, found: xr.Dataset, overlap: float) -> list[Claim]:
             several,
         ),
         Claim(
-            "Later layers are specific: with many examples, three frozen ones from other digits cost more.",
+            "Later layers are specific: with many examples, three frozen ones from other digits cost more "
+            "than one.",
             above(0, unit="points", source=f"{YOSINSKI}: from general to specific", looked_up=True),
             average((cost.sel(layers=LAYERS, drop=True) - cost.sel(layers=1, drop=True)).sel(examples=many))
             if several.met
