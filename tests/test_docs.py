@@ -240,7 +240,12 @@ def test_the_page_on_inspection_attacks_certifies_and_looks_into_three_models():
 
 @pytest.mark.parametrize(
     ("page", "folder"),
-    [("approximation", "approximation"), ("scattering", "harmonic"), ("statistics", "statistics")],
+    [
+        ("approximation", "approximation"),
+        ("inspection", "puzzles"),
+        ("scattering", "harmonic"),
+        ("statistics", "statistics"),
+    ],
 )
 def test_figures_on_a_page_are_those_of_full_verdicts(page, folder):
     page = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ gradient: as in the paper without clipping, and with pixels clipped to the range
 are changed by random signs of the same size. Confidences are the mean largest probability of wrong answers.
 The maxout network is trained without dropout, the regressions with a small weight decay. A draw has training
 digits, initial weights and signs of its own. With the whole MNIST, where --data-dir gives it, the full form
-takes about ten minutes on two cores, otherwise about one.
+takes about three minutes on two cores, otherwise about one.
 """
 
 from dataclasses import dataclass
