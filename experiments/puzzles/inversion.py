@@ -89,7 +89,7 @@ class Config:
     """The number of angles of the wavelets."""
 
 
-QUICK = Config(draws=4, training=1000, steps=100, images=8, descent=15, scattered=40, L=4)
+QUICK = Config(draws=4, training=1000, steps=100, images=4, descent=15, scattered=40, L=4)
 
 
 @cache
