@@ -16,7 +16,7 @@ classifier has seen turned.
 The full form takes about six minutes on two cores.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -29,6 +29,7 @@ from jaxtheory.data import images as real_images
 from jaxtheory.data import mnist
 from jaxtheory.harmonic import deformation, rototranslation, scattering2d
 from jaxtheory.lab import Claim, Lab, Need, Range, at_most, below, between, experiment, mean, plots
+from jaxtheory.lab.blocks import in_blocks
 from jaxtheory.statistics import linear_probe
 
 TEXTURES = ("brick", "grass", "gravel")
@@ -97,14 +98,6 @@ QUICK = Config(
 )  # fmt: skip
 
 
-def in_blocks(program: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
-    """What a program makes of images and what belongs to each, so many at a time that it is compiled once."""
-    number = len(arrays[0])
-    # The last block is filled up with what is there.
-    places = np.arange(number + -number % BLOCK).reshape(-1, BLOCK) % number
-    return np.concatenate([np.asarray(program(*(one[part] for one in arrays))) for part in places])[:number]
-
-
 def transformed(x: np.ndarray, angles: np.ndarray, factors: np.ndarray, *, boundary: str) -> np.ndarray:
     """Images turned by angles in radians and enlarged by factors, about their middles."""
 
@@ -113,7 +106,7 @@ def transformed(x: np.ndarray, angles: np.ndarray, factors: np.ndarray, *, bound
         moves = turn + deformation.dilation(1 - 1 / factors, x.shape[-2:])
         return deformation.warp(x, moves, boundary=boundary)
 
-    return in_blocks(program, x, np.float32(angles), np.float32(factors))
+    return in_blocks(program, x, np.float32(angles), np.float32(factors), each=BLOCK)
 
 
 def middle(x: np.ndarray, size: int) -> np.ndarray:
@@ -165,7 +158,7 @@ def coefficients(
     flat = scattering2d.filter_bank(shape, J, L, boundary=boundary)
     bank = rototranslation.filter_bank(shape, J, L, boundary=boundary)
     found = [
-        in_blocks(program, x).mean((-2, -1), keepdims=True)
+        in_blocks(program, x, each=BLOCK).mean((-2, -1), keepdims=True)
         for program in (
             partial(scattering2d.scatter, flat),
             partial(rototranslation.scatter, bank, harmonics=harmonics),

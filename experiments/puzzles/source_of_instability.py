@@ -27,6 +27,7 @@ from jaxtheory.data import mnist
 from jaxtheory.harmonic import scattering2d
 from jaxtheory.inspection import adversarial
 from jaxtheory.lab import Claim, Lab, Measured, Need, Range, above, at_most, below, experiment, mean, plots
+from jaxtheory.lab.blocks import in_blocks
 from jaxtheory.networks import training
 from jaxtheory.sparse.unrolled import unfolding
 from jaxtheory.statistics import margins, softmax
@@ -152,19 +153,12 @@ def scattering_logits(params: Any, x: Any) -> jax.Array:
     return softmax.logits(model, scattered(bank, x) / scale)
 
 
-def in_blocks(function: Any, params: Any, x: Any) -> np.ndarray:
-    """What a function gives for digits, some at a time: blocks of one shape need one compiled program."""
-    x = np.asarray(x)
-    blocks = np.pad(x, ((0, -len(x) % BLOCK), (0, 0), (0, 0))).reshape(-1, BLOCK, *x.shape[1:])
-    return np.concatenate([function(params, one) for one in blocks])[: len(x)]
-
-
 def fitted(config: Config, split: mnist.Split, network: str, key: jax.Array) -> tuple[Any, Any]:
     """The logits and the parameters of a network after its training."""
     x, y = jnp.asarray(split.train_images), jnp.asarray(split.train_labels)
     if network == SCATTERING:
         bank = scattering2d.filter_bank((SIZE, SIZE), config.J, ANGLES)
-        features = in_blocks(scattered, bank, x)
+        features = in_blocks(partial(scattered, bank), split.train_images, each=BLOCK)
         scale = np.sqrt(np.mean(np.var(features, axis=0)))
         options = {"classes": mnist.CLASSES, "penalty": PENALTIES[SCATTERING], "tolerance": 1e-3}
         return scattering_logits, (bank, scale, softmax.fit(features / scale, y, **options))
@@ -212,7 +206,8 @@ def examined(config: Config, digits: mnist.Digits, lab: Lab, network: str, draw:
 
     *model, split = model_of(network)
     other = model_of(f"CNN, {most} digits") if network in RIVALS else None
-    clean = 100 * np.mean(np.argmax(in_blocks(*model, split.test_images), 1) != split.test_labels)
+    answers = partial(in_blocks, partial(*model), each=BLOCK)
+    clean = 100 * np.mean(np.argmax(answers(split.test_images), 1) != split.test_labels)
     chosen = lab.rng("attacked", draw=draw).permutation(len(split.test_labels))[: config.attacked]
     x, y = split.test_images[chosen], split.test_labels[chosen]
     robust, taken = [], 0.0
@@ -221,7 +216,7 @@ def examined(config: Config, digits: mnist.Digits, lab: Lab, network: str, draw:
         own = broken = np.asarray(found.success).reshape(len(sizes), -1)
         if other is not None:
             made = attacked(config, other[:2], x, y, key, norm, sizes).x
-            broken = own | (np.argmax(in_blocks(*model, made), 1).reshape(len(sizes), -1) != y)
+            broken = own | (np.argmax(answers(np.asarray(made)), 1).reshape(len(sizes), -1) != y)
             taken = max(taken, 100 * float((broken & ~own).mean(1).max()))
         robust.append(100 * np.mean(~broken, axis=1))
     told = {"clean error": clean, "robust accuracy": np.stack(robust), "taken": taken}
@@ -231,7 +226,7 @@ def examined(config: Config, digits: mnist.Digits, lab: Lab, network: str, draw:
 def distances(config: Config, model: Any, network: str, x: Any, y: Any, key: Any) -> dict[str, Any]:
     """Distances to the boundary in l2: found by attacks, and from margins over two Lipschitz constants."""
     logits, params = model
-    outputs, own = in_blocks(logits, params, x), np.eye(mnist.CLASSES, dtype=bool)[y]
+    outputs, own = in_blocks(partial(logits, params), x, each=BLOCK), np.eye(mnist.CLASSES, dtype=bool)[y]
     gaps = np.where(own, np.inf, outputs[own][:, None] - outputs)
     margin, predicted = gaps.min(axis=1), dict.fromkeys(PREDICTED, np.full(len(y), np.nan))
     if network != PURSUIT:

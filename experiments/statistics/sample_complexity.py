@@ -31,6 +31,7 @@ from jaxtheory.data import mnist
 from jaxtheory.experiments.harmonic import scattering_mnist
 from jaxtheory.harmonic import decorrelation, scattering2d
 from jaxtheory.lab import Claim, Lab, Need, Range, above, at_least, below, equal_to, experiment, mean, plots
+from jaxtheory.lab.blocks import in_blocks
 from jaxtheory.networks import training
 from jaxtheory.networks.cnn import CNN
 from jaxtheory.networks.mlp import MLP
@@ -103,7 +104,7 @@ def scattered(config: Config, images: np.ndarray) -> np.ndarray:
     def program(some: np.ndarray) -> jax.Array:
         return decorrelation.cosines(scattering2d.scatter(bank, some), J=config.J, L=config.L)
 
-    found = in_blocks(program, images)
+    found = in_blocks(program, images, each=BLOCK)
     return found.reshape(*found.shape[:2], -1)
 
 
@@ -124,12 +125,6 @@ def pooled(atoms: jax.Array, images: jax.Array) -> jax.Array:
     codes = pursuit.lasso(atoms, some, PENALTY, tolerance=1e-2, nonnegative=True).codes
     sums = kmeans.pool(codes, GRID).reshape(len(images), -1, len(atoms))
     return jnp.swapaxes(sums, 1, 2)
-
-
-def in_blocks(program: Callable[[np.ndarray], Any], x: np.ndarray) -> np.ndarray:
-    """What a program makes of digits, so many at a time that it is compiled once."""
-    places = np.arange(len(x) + -len(x) % BLOCK).reshape(-1, BLOCK) % len(x)
-    return np.concatenate([np.asarray(program(x[some])) for some in places])[: len(x)]
 
 
 def classified(
@@ -159,7 +154,7 @@ def fixed(
         train, test = (coefficients[some] for some in places)
     elif representation == CODES:
         atoms = dictionary(config, split.train_images, for_atoms)
-        train, test = (in_blocks(partial(pooled, atoms), digits.images[some]) for some in places)
+        train, test = (in_blocks(partial(pooled, atoms), digits.images[some], each=BLOCK) for some in places)
     else:
         train, test = (digits.images[some].reshape(len(some), 1, -1) for some in places)
     options = {"folds": config.folds, "tuning": 1000 if digits.embedded else 10_000}
@@ -198,7 +193,7 @@ def trained(
         state, metrics = step(state, (images[chosen], split.train_labels[chosen]))
         losses.append(metrics["loss"])
     predict = partial(training.predictor(apply), state.params)
-    logits = in_blocks(predict, split.test_images[: config.tested].reshape(shape))
+    logits = in_blocks(predict, split.test_images[: config.tested].reshape(shape), each=BLOCK)
     wrong = logits.argmax(-1) != split.test_labels[: config.tested]
     return {"error": 100 * wrong.mean(), "loss": float(np.mean(losses[-20:]))}
 

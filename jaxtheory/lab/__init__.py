@@ -7,7 +7,7 @@ An experiment needs these names only; everything else is loaded by what uses it:
   `published`;
 - `Measured`, made by `mean` of a sweep's results, by `exact` for what is not random, and by `proportion`;
 - `Range` for the fields of a configuration; `Training`, what `Lab.train` returns;
-- the module `jaxtheory.lab.plots`.
+- the modules `jaxtheory.lab.plots`, and `jaxtheory.lab.blocks` for programs on many images.
 """
 
 from jaxtheory.lab.record.claims import Claim, Claims, Need, Verdict

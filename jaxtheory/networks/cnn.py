@@ -1,10 +1,9 @@
 """Small convolutional networks."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Real
 
@@ -12,9 +11,8 @@ from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array
 from jaxtheory.core.types import AnyArray, Boundary, Precision
 from jaxtheory.networks import convolution
+from jaxtheory.networks.convolution import PerLayer, Pooling
 from jaxtheory.networks.mlp import MLP, Activation, activation_function, initializers
-
-PerLayer = int | Sequence[int]
 
 PADDINGS = {"zero": "SAME", "periodic": "CIRCULAR", "reflect": "REFLECT", None: "VALID"}
 """What Flax calls the boundaries."""
@@ -70,7 +68,7 @@ class CNN(nnx.Module):
         kernel_size: PerLayer = 3,
         strides: PerLayer = 1,
         window: PerLayer = 2,
-        pooling: Literal["max", "average"] = "max",
+        pooling: Pooling = "max",
         boundary: Boundary | None = "zero",
         activation: Activation = "relu",
         bias: bool = True,
@@ -88,11 +86,11 @@ class CNN(nnx.Module):
             raise ValueError("channels are (): take the number of maps of at least one convolution")
         head = checks.counts("head", head, each="dense layer")
         layers = len(channels)
-        kernels = _for_each(layers, "kernel_size", kernel_size)
-        steps = _for_each(layers, "strides", strides)
+        kernels = convolution.for_each(layers, "kernel_size", kernel_size)
+        steps = convolution.for_each(layers, "strides", strides)
         self.shape = shape
-        self.windows = _for_each(layers, "window", window)
-        self.pool = jnp.max if pooling == "max" else jnp.mean
+        self.windows = convolution.for_each(layers, "window", window)
+        self.pooling = pooling
         self.activation = activation_function(activation)
         options = {
             "use_bias": bias,
@@ -160,24 +158,7 @@ class CNN(nnx.Module):
         for layer, window in zip(self.convolutions, self.windows):
             x = self.activation(layer(x))
             if window > 1:
-                x = self.pool(_blocks(x, window), axis=(2, 4))
+                x = convolution.pooled(x, window, self.pooling)
         if self.head is None:
             return x.reshape(*batch, *x.shape[1:])
         return self.head(x.reshape(*batch, -1))
-
-
-def _blocks(x: Array, window: int) -> Array:
-    """Square blocks of maps; the derivative of a maximum over axes takes a third of that of a moving one."""
-    n, *sizes, channels = x.shape
-    height, width = (size // window for size in sizes)
-    kept = x[:, : height * window, : width * window]
-    return kept.reshape(n, height, window, width, window, channels)
-
-
-def _for_each(layers: int, name: str, value: PerLayer) -> tuple[int, ...]:
-    """One value for each layer."""
-    several = np.ndim(value) and not isinstance(value, str)
-    values = checks.counts(name, value if several else (value,) * layers, each="convolution")
-    if len(values) != layers:
-        raise ValueError(f"{name} is {values}: take one number, or one for each of the {layers} convolutions")
-    return values

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ AXES = ("NHWC", "HWIO", "NHWC")
 """The order of the axes of images, kernels and maps."""
 
 Padding = str | Sequence[tuple[int, int]]
+PerLayer = int | Sequence[int]
+Pooling = Literal["max", "average"]
 
 
 def convolve(
@@ -147,6 +149,50 @@ def general_dilated(
         )
     pads = _pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     return _by_platform(lhs, rhs, _Facts(tuple(window_strides), pads, feature_group_count, precision))
+
+
+def pooled(x: Array, window: int, pooling: Pooling) -> Array:
+    """Return the largest values or the averages of square blocks of maps.
+
+    The derivative of a maximum over axes takes a third of the time of that of a moving maximum.
+
+    Args:
+        x: The maps, (..., H, W, channels).
+        window: The side of the blocks; what is left over at the border is dropped.
+        pooling: What is kept of a block.
+
+    Returns:
+        The maps, (..., H // window, W // window, channels).
+    """
+    if window == 1:
+        return x
+    *batch, height, width, channels = x.shape
+    height, width = height // window, width // window
+    kept = x[..., : height * window, : width * window, :]
+    blocks = kept.reshape(*batch, height, window, width, window, channels)
+    return (jnp.max if pooling == "max" else jnp.mean)(blocks, axis=(-4, -2))
+
+
+def for_each(layers: int, name: str, value: PerLayer) -> tuple[int, ...]:
+    """Return one number for each convolution, of one for all or of as many.
+
+    Args:
+        layers: The number of convolutions.
+        name: The parameter's name.
+        value: The argument, as the caller gave it.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        TypeError: If a number is not a whole number.
+        ValueError: If there are neither one nor as many, or one is below 1.
+    """
+    several = np.ndim(value) and not isinstance(value, str)
+    values = checks.counts(name, value if several else (value,) * layers, each="convolution")
+    if len(values) != layers:
+        raise ValueError(f"{name} is {values}: take one number, or one for each of the {layers} convolutions")
+    return values
 
 
 class _Facts(NamedTuple):

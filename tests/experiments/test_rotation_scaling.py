@@ -41,19 +41,6 @@ def test_patches_are_of_one_half_of_each_texture(rng):
         np.testing.assert_array_equal(found, np.ones((3, 16, 16)) * (10 * labels + half)[:, None, None])
 
 
-def test_programs_in_blocks_see_each_image_once(monkeypatch):
-    monkeypatch.setattr(experiment, "BLOCK", 4)
-    seen = []
-
-    def program(x, factors):
-        seen.append(x)
-        return x * factors[:, None]
-
-    x, factors = np.arange(12.0).reshape(6, 2), np.arange(6.0)
-    np.testing.assert_array_equal(experiment.in_blocks(program, x, factors), x * factors[:, None])
-    assert [one.shape for one in seen] == [(4, 2)] * 2
-
-
 def test_coefficients_leave_order_0_out(monkeypatch, rng):
     monkeypatch.setattr(experiment, "BLOCK", 3)
     x = np.float32(rng.standard_normal((3, 16, 16)))

@@ -101,10 +101,7 @@ def _one_step(params: PyTree, rows: Rows, limits: Limits, facts: Climb) -> Found
         move = spread(rows.epsilon, rows.x) * balls.steepest(gradient, facts.norm)
         return look(limits.clip(rows.x + move))[1]
 
-    def all_of(rows: Rows, each: int) -> Found:
-        return parts.where_standing(step, rows, nothing(rows), None, each)
-
-    return parts.by_platform(all_of, rows, None)
+    return parts.all_of(step, rows, nothing, None)
 
 
 def pgd(
@@ -297,10 +294,7 @@ def _averaged(
 ) -> Found:
     facts, chunk = static
 
-    def all_of(rows: Rows, each: int) -> Found:
-        def attacked(rows: Rows, _: Found) -> Found:
-            return climbed(params, rows, limits, rows.x, sizes, decay, facts)
+    def attacked(rows: Rows, _: Found) -> Found:
+        return climbed(params, rows, limits, rows.x, sizes, decay, facts)
 
-        return parts.where_standing(attacked, rows, nothing(rows), None, each)
-
-    return parts.by_platform(all_of, rows, chunk)
+    return parts.all_of(attacked, rows, nothing, chunk)

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from jaxtheory.core import checks
-
 State = TypeVar("State")
 
 CHUNK = 100
@@ -30,13 +28,34 @@ def by_platform(program: Callable[[Any, int], Any], rows: Any, chunk: int | None
     """
     n = len(jax.tree.leaves(rows)[0])
     if chunk is not None:
-        return program(rows, min(checks.count("chunk", chunk), max(n, 1)))
+        return program(rows, min(chunk, max(n, 1)))
     if n <= CHUNK:
         return program(rows, max(n, 1))
     # The platform is known at lowering only: ahead of time it is not the process's own.
     return lax.platform_dependent(
         rows, cpu=lambda rows: program(rows, CHUNK), default=lambda rows: program(rows, n)
     )
+
+
+def all_of(
+    function: Callable[[Any, State], State], rows: Any, begin: Callable[[Any], State], chunk: int | None
+) -> State:
+    """Run a function on all examples, some at a time, as suits the platform.
+
+    Args:
+        function: A function of a part of the examples and of their state, which returns the new state.
+        rows: The examples, a pytree of arrays with one leading axis.
+        begin: The function of the examples that returns their state before.
+        chunk: The number of examples at a time, as `by_platform` takes it.
+
+    Returns:
+        The state of all.
+    """
+
+    def program(rows: Any, each: int) -> State:
+        return where_standing(function, rows, begin(rows), None, each)
+
+    return by_platform(program, rows, chunk)
 
 
 def where_standing(

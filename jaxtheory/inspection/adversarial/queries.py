@@ -322,7 +322,4 @@ def _walked(
         end = look(jnp.where(kept, rows.x, point))
         return end._replace(success=end.success & (plain.success | exists))
 
-    def all_of(rows: Rows, each: int) -> Found:
-        return parts.where_standing(attacked, rows, nothing(rows), None, each)
-
-    return parts.by_platform(all_of, rows, chunk)
+    return parts.all_of(attacked, rows, nothing, chunk)

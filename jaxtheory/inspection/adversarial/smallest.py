@@ -137,10 +137,7 @@ def _over_boundaries(
         start = (jnp.zeros((), int), look(rows.x)[1], jnp.ones((), bool))
         return lax.while_loop(goes_on, step, start)[1]
 
-    def all_of(rows: Rows, each: int) -> Found:
-        return parts.where_standing(attacked, rows, nothing(rows), None, each)
-
-    return parts.by_platform(all_of, rows, chunk)
+    return parts.all_of(attacked, rows, nothing, chunk)
 
 
 def _to_boundary(logits: Logits, params: PyTree, rows: Rows, x: Array, norm: Norm, candidates: int) -> Array:
@@ -320,7 +317,4 @@ def _hinged(
         carry = ((far, found), first, jnp.zeros(n, dtype), jnp.full(n, jnp.inf, dtype))
         return lax.fori_loop(0, searches, search, carry)[0][1]
 
-    def all_of(rows: Rows, each: int) -> Found:
-        return parts.where_standing(attacked, rows, nothing(rows), None, each)
-
-    return parts.by_platform(all_of, rows, chunk)
+    return parts.all_of(attacked, rows, nothing, chunk)

@@ -1,7 +1,7 @@
 """ReLU networks as lists of layers: pairs of arrays for dense ones, records for convolutions."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,13 +12,10 @@ from jaxtheory.core import checks
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, Boundary
-from jaxtheory.networks.convolution import convolve
-
-Pooling = Literal["max", "average"]
+from jaxtheory.networks import convolution
+from jaxtheory.networks.convolution import PerLayer, Pooling, convolve
 
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
-
-PerLayer = int | Sequence[int]
 
 MODES = {"periodic": "wrap", "reflect": "reflect"}
 """What NumPy calls the boundaries that are not zeros."""
@@ -96,8 +93,10 @@ def layers_of(
         )
     options = {"pooling": pooling, "boundary": "zero" if boundary is None else boundary}
     found: list[Layer] = []
-    steps = _for_each(len(convolutions), "strides", strides)
-    for one, step, block in zip(convolutions, steps, _for_each(len(convolutions), "window", window)):
+    steps = convolution.for_each(len(convolutions), "strides", strides)
+    for one, step, block in zip(
+        convolutions, steps, convolution.for_each(len(convolutions), "window", window)
+    ):
         kernel, bias = _parts(one)
         padding = "VALID" if boundary is None else "SAME"
         if boundary in MODES:
@@ -142,13 +141,7 @@ def check_inputs(kernel: Array, place: str, x: Array) -> None:
 
 def pooled(layer: Layer, x: Array) -> Array:
     """Return the maps of a convolution after its pooling; what is left over at the border is dropped."""
-    if not isinstance(layer, Convolution) or layer.window == 1:
-        return x
-    side = layer.window
-    rows, columns = (size // side for size in x.shape[-3:-1])
-    blocks = x[..., : rows * side, : columns * side, :]
-    blocks = blocks.reshape(*x.shape[:-3], rows, side, columns, side, x.shape[-1])
-    return (jnp.max if layer.pooling == "max" else jnp.mean)(blocks, axis=(-4, -2))
+    return convolution.pooled(x, layer.window, layer.pooling) if isinstance(layer, Convolution) else x
 
 
 def _correlated(layer: Convolution, place: str, lower: Array, upper: Array) -> tuple[Array, Array]:
@@ -190,11 +183,3 @@ def _parts(layer: Mapping[str, Any]) -> tuple[Array, Array]:
     """The kernel and the bias of a layer of Flax's."""
     kernel = layer["kernel"]
     return kernel, layer["bias"] if "bias" in layer else jnp.zeros(kernel.shape[-1], kernel.dtype)
-
-
-def _for_each(layers: int, name: str, value: Any) -> tuple[int, ...]:
-    """One value for each layer."""
-    values = checks.counts(name, value if np.ndim(value) else (value,) * layers, each="convolution")
-    if len(values) != layers:
-        raise ValueError(f"{name} is {values}: take one number, or one for each of the {layers} convolutions")
-    return values
