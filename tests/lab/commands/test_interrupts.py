@@ -123,7 +123,9 @@ def are_free(folder, files):
 WAITING = """
 import sys, time
 from jaxtheory.lab.commands import interrupts
-with interrupts.stopping(lambda: "the last words", lambda: sys.stderr.write("cleaned up ")):
+def clean_up():
+    print("cleaned up ", end="", file=sys.stderr, flush=True)
+with interrupts.stopping(lambda: "the last words", clean_up):
     print("ready", flush=True)
     time.sleep(60)
 """
