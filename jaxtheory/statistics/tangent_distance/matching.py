@@ -9,10 +9,12 @@ from jaxtyping import Array, Int, Real
 
 from jaxtheory.core import checks
 from jaxtheory.core.dtypes import as_array, real_arrays
+from jaxtheory.core.linalg import matmul
 from jaxtheory.core.types import AnyArray
-from jaxtheory.statistics import labeled, neighbors
+from jaxtheory.statistics import labeled
 from jaxtheory.statistics.neighbors import Neighbors
 from jaxtheory.statistics.tangent_distance.geometry import (
+    BLOCK,
     TangentPlanes,
     check_planes,
     plane_distances,
@@ -69,7 +71,11 @@ def search(
 @partial(jax.jit, static_argnums=(2, 3))
 def _search(planes: TangentPlanes, queries: Array, wanted: int, candidates: int) -> Neighbors:
     asked = tangent_planes(queries.reshape(-1, *planes.shape), planes.smoothing, planes.spring)
-    near = neighbors.search(planes.points, asked.points, neighbors=candidates).indices
+    points = lax.stop_gradient(planes.points)
+    lengths = jnp.sum(points**2, axis=1)
+
+    def near(point: Array) -> Array:
+        return lax.top_k(2 * matmul(points, point) - lengths, candidates)[1]
 
     def nearest(one: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         point, own, rows = one
@@ -78,7 +84,8 @@ def _search(planes: TangentPlanes, queries: Array, wanted: int, candidates: int)
         )
         return -values, rows[places]
 
-    found, indices = lax.map(nearest, (asked.points, asked.directions, near))
+    rows = lax.map(near, lax.stop_gradient(asked.points), batch_size=BLOCK)
+    found, indices = lax.map(nearest, (asked.points, asked.directions, rows))
     shape = (*queries.shape[:-2], wanted)
     return Neighbors(found.reshape(shape), indices.reshape(shape))
 
