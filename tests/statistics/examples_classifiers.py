@@ -76,7 +76,7 @@ EXAMPLES: list[Example] = [
         (0, 1),
     ),
     Example(radial_basis.predict, _network, None, (1,), grad=CLASSES, devices=True),
-    Example(tangent_distance.tangents, lambda rng: (float32(rng, 5, 4),)),
+    Example(tangent_distance.tangent_vectors, lambda rng: (float32(rng, 5, 4),)),
     Example(tangent_distance.planes, lambda rng: (float32(rng, 5, 4),), {"spring": 0.1}, export=True),
     Example(tangent_distance.distances, _planes, None, (1,), (0, 1), export=True, devices=True),
     Example(

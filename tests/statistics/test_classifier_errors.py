@@ -112,7 +112,7 @@ QUERY = np.zeros(4, np.float32)
             OTHER_SIZE,
         ),
         (
-            lambda: tangent_distance.tangents(QUERY),
+            lambda: tangent_distance.tangent_vectors(QUERY),
             r"^images has the shape \(4,\): take \(\.\.\., height, width\) for",
         ),
         (
@@ -120,7 +120,7 @@ QUERY = np.zeros(4, np.float32)
             r"^images has the shape \(4, 0, 6\): take at least one pixel$",
         ),
         (
-            lambda: tangent_distance.tangents(IMAGES, smoothing=0.0),
+            lambda: tangent_distance.tangent_vectors(IMAGES, smoothing=0.0),
             r"^smoothing is 0\.0: take a positive number$",
         ),
         (

@@ -21,7 +21,7 @@ def blobs(rng, n: int):
 
 def test_derivatives_are_those_of_scipy(rng, x64):
     image = rng.standard_normal(SHAPE)
-    across, down = tangent_distance.tangents(image, smoothing=0.9)[:2]
+    across, down = tangent_distance.tangent_vectors(image, smoothing=0.9)[:2]
     options = {"sigma": 0.9, "mode": "constant"}
     np.testing.assert_allclose(across, ndimage.gaussian_filter(image, order=(0, 1), **options), atol=1e-12)
     np.testing.assert_allclose(down, ndimage.gaussian_filter(image, order=(1, 0), **options), atol=1e-12)
@@ -43,7 +43,7 @@ def test_tangents_are_the_differences_of_deformed_images(rng, x64):
         np.exp(-0.5 * (((rows - y) / 6) ** 2 + ((columns - x) / 5) ** 2))
         for x, y in rng.uniform(-4, 4, (2, 2))
     )
-    found = np.asarray(tangent_distance.tangents(image, smoothing=0.9))
+    found = np.asarray(tangent_distance.tangent_vectors(image, smoothing=0.9))
     smooth, step = ndimage.gaussian_filter(image, 0.9, mode="constant"), 1e-3
 
     def differences(matrix, offset):
@@ -71,7 +71,7 @@ def test_distances_are_those_of_dense_least_squares(rng, x64, spring):
     found = tangent_distance.distances(planes, queries)
 
     def plane(image):
-        rows = np.asarray(tangent_distance.tangents(image)).reshape(7, -1)
+        rows = np.asarray(tangent_distance.tangent_vectors(image)).reshape(7, -1)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return ndimage.gaussian_filter(image, 0.9, mode="constant").ravel(), rows
 

@@ -18,6 +18,6 @@ Example:
 
 from jaxtheory.statistics.tangent_distance.geometry import TangentPlanes, distances, planes
 from jaxtheory.statistics.tangent_distance.matching import predict, search
-from jaxtheory.statistics.tangent_distance.vectors import tangents
+from jaxtheory.statistics.tangent_distance.vectors import tangent_vectors
 
-__all__ = ["TangentPlanes", "distances", "planes", "predict", "search", "tangents"]
+__all__ = ["TangentPlanes", "distances", "planes", "predict", "search", "tangent_vectors"]

@@ -16,9 +16,9 @@ from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray
 from jaxtheory.statistics.tangent_distance.vectors import (
     check_images,
+    deformation_derivatives,
     known_number,
     smoothed,
-    tangent_vectors,
 )
 
 TANGENTS = 7
@@ -95,7 +95,10 @@ def tangent_planes(images: Array, smoothing: float, spring: float) -> TangentPla
     limits = jnp.finfo(images.dtype)
 
     def plane(image: Array) -> tuple[Array, Array]:
-        point, rows = smoothed(image, smoothing)[0], tangent_vectors(image, smoothing).reshape(TANGENTS, -1)
+        point, rows = (
+            smoothed(image, smoothing)[0],
+            deformation_derivatives(image, smoothing).reshape(TANGENTS, -1),
+        )
         # The root of zero has no derivative; the tangent vectors of a blank image stay zero.
         squares = jnp.sum(rows**2, axis=1, keepdims=True)
         rows = rows * jnp.where(squares > limits.tiny, lax.rsqrt(jnp.maximum(squares, limits.tiny)), 0)

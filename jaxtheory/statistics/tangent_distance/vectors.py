@@ -16,7 +16,7 @@ REACH = 4
 """Standard deviations after which a Gaussian filter ends, as SciPy's do."""
 
 
-def tangents(
+def tangent_vectors(
     images: Real[AnyArray, "... height width"], *, smoothing: float = 0.9
 ) -> Float[Array, "... tangents height width"]:
     r"""Return the seven tangent vectors of images: their derivatives along small deformations.
@@ -41,7 +41,7 @@ def tangents(
         >>> import numpy as np
         >>> from jaxtheory.statistics import tangent_distance
         >>> ramp = np.tile(np.arange(9.0), (9, 1))
-        >>> tangent_distance.tangents(ramp)[:2, 4, 4].round(3).tolist()
+        >>> tangent_distance.tangent_vectors(ramp)[:2, 4, 4].round(3).tolist()
         [1.0, 0.0]
 
     References:
@@ -51,7 +51,7 @@ def tangents(
     smoothing = known_number("smoothing", smoothing, positive=True)
     (images,), back = real_arrays(images=images)
     check_images("images", images)
-    return back(tangent_vectors(images, smoothing))
+    return back(deformation_derivatives(images, smoothing))
 
 
 def known_number(name: str, value: float, *, positive: bool) -> float:
@@ -88,7 +88,7 @@ def smoothed(images: Array, smoothing: float) -> tuple[Array, Array, Array]:
 
 
 @partial(jax.jit, static_argnums=1)
-def tangent_vectors(images: Array, smoothing: float) -> Array:
+def deformation_derivatives(images: Array, smoothing: float) -> Array:
     """Return the tangent vectors of images that were checked."""
     _, along_x, along_y = smoothed(images, smoothing)
     height, width = images.shape[-2:]
