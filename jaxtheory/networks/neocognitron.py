@@ -358,7 +358,6 @@ def _windows(planes: Array, pads: tuple[int, int]) -> Array:
     rows, columns = (size - SIDE + 1 for size in padded.shape[-3:-1])
     tall = jnp.stack([padded[..., place : place + rows, :, :] for place in range(SIDE)], -2)
     windows = jnp.stack([tall[..., place : place + columns, :, :] for place in range(SIDE)], -2)
-    windows = jnp.swapaxes(windows, -3, -2)
     return windows.reshape(*windows.shape[:-3], -1)
 
 
