@@ -25,7 +25,6 @@ import xarray as xr
 from jaxtheory.data import mnist
 from jaxtheory.lab import Claim, Lab, Range, above, at_least, below, equal_to, exact, experiment, mean, plots
 from jaxtheory.networks import neocognitron
-from jaxtheory.sparse import kmeans, learning
 
 DRAWN = """
 ..###.. ...#... ..###.. ..###.. ....#.. ####### ...###. ####### ..###.. ..###..
@@ -196,8 +195,10 @@ def classed(groups: np.ndarray, labels: np.ndarray, tested: np.ndarray) -> np.nd
     return np.where(tested < 0, -1, classes[tested])
 
 
-def of_real_digits(config: Config, digits: Any, count: int, draw: int, rng: Any, key: Any) -> dict[str, Any]:
+def of_real_digits(config: Config, digits: Any, count: int, draw: int, rng: Any) -> dict[str, Any]:
     """What a network makes of real digits, and what as many centers of k-means make of them."""
+    from sklearn.cluster import KMeans
+
     split = digits.draw(len(digits.train_labels), rng, fold=draw if digits.embedded else 0)
     places = np.stack([np.flatnonzero(split.train_labels == k)[: config.digits] for k in range(count)], 1)
     x, y = retinas(split.train_images[places.ravel()]), split.train_labels[places.ravel()]
@@ -207,12 +208,10 @@ def of_real_digits(config: Config, digits: Any, count: int, draw: int, rng: Any,
     seen, found = answers(params, x), answers(params, asked)
     groups = [np.where(one.any(-1), one.argmax(-1), -1) for one in (seen, found)]
     told = classed(groups[0][groups[0] >= 0], y[groups[0] >= 0], groups[1])
-    cells = found.shape[-1]
-    flat = x.reshape(len(x), -1)
-    state = kmeans.lloyd().init(flat[rng.permutation(len(x))[:cells]])
-    state, _ = learning.run(kmeans.lloyd(), state, flat, key, steps=30, batch=len(flat))
-    centers = np.asarray(state.centroids)
-    nearest = [((one.reshape(len(one), 1, -1) - centers) ** 2).sum(-1).argmin(-1) for one in (x, asked)]
+    means = KMeans(found.shape[-1], n_init=4, random_state=int(rng.integers(2**31))).fit(
+        x.reshape(len(x), -1)
+    )
+    nearest = [means.predict(one.reshape(len(one), -1)) for one in (x, asked)]
     return {
         "single": 100 * (alone(found) >= 0).mean(),
         "used": float(len(set(groups[1]) - {-1})),
@@ -305,7 +304,7 @@ def claims(
             mean(ten.whole - five.whole, over="draw", paired=True),
         ),
         Claim(
-            "Cells tell real digits better than as many centers of k-means do: the difference in digits told.",
+            "Cells tell more real digits than as many centers of k-means do: the difference.",
             above(0, unit="points", source="the lecture's praise; the paper makes no such claim"),
             mean(real.right - real["k-means"], over="draw", paired=True, overlap=shared),
         ),
@@ -327,8 +326,8 @@ def notes(still: xr.Dataset, found: xr.Dataset, other: xr.Dataset, real: xr.Data
         )
         lab.note(
             f"Real digits of {count} classes: {float(digits.single):.0f} % drive one cell alone; "
-            f"{float(digits.used):.0f} cells answer most to some digit; {float(digits.right):.0f} % are told by "
-            f"the class of the cell that answers most, {float(digits['k-means']):.0f} % by k-means, "
+            f"{float(digits.used):.0f} cells answer most to some digit; {float(digits.right):.0f} % are told "
+            f"by the class of the cell that answers most, {float(digits['k-means']):.0f} % by k-means, "
             f"{float(digits.chance):.0f} % by the largest class."
         )
     shares = ", ".join(
@@ -357,8 +356,8 @@ def figures(config: Config, found: xr.Dataset, other: xr.Dataset, lab: Lab) -> N
     lab.figure(
         "networks",
         drawing,
-        "Networks in which each pattern drives one cell of the last layer that no other drives: by the shifts "
-        "at presentation, and with what the paper leaves open chosen otherwise.",
+        "Networks in which each pattern drives one cell of the last layer that no other drives: by the "
+        "shifts at presentation, and with what the paper leaves open chosen otherwise.",
     )
     maps = found.maps.sel(count=5).isel(pattern=slice(5)).mean("draw")
     rows = {"pattern": STENCILS[:5]} | {
@@ -372,17 +371,20 @@ def figures(config: Config, found: xr.Dataset, other: xr.Dataset, lab: Lab) -> N
     )
     rng = lab.rng("pictures")
     params = organized(shown(5, config.middle, config.presentations, rng))
-    found = neocognitron.responses(params, placed(STENCILS[4], *MIDDLE))
-    learned = np.moveaxis(np.asarray(params.excitatory[0])[:, :, 0], -1, 0)
-    rows = {"learned by S1": learned / learned.max((1, 2), keepdims=True)}
-    for k, pair in enumerate(zip(found.simple, found.complex), 1):
-        rows |= {
-            f"{name}{k}": np.moveaxis(np.asarray(one / one.max()), -1, 0) for name, one in zip("SC", pair)
-        }
+    seen = neocognitron.responses(params, placed(STENCILS[4], *MIDDLE))
+    tiles = {"learned by S1": params.excitatory[0][:, :, 0]}
+    for k, pair in enumerate(zip(seen.simple, seen.complex), 1):
+        tiles |= {f"answers of {name}{k}": maps for name, maps in zip("SC", pair)}
+    drawing, grid = plots.canvas(4, 2, size=(2.8, 2.9))
+    for ax in grid.flat:
+        ax.axis("off")
+    for ax, (title, planes) in zip(grid.flat, tiles.items()):
+        ax.imshow(plots.mosaic(np.moveaxis(np.asarray(planes), -1, 0)), cmap="gray_r", vmin=0, vmax=1)
+        ax.set_title(title, fontsize=9)
     lab.figure(
         "layers",
-        plots.image_rows(rows, titles=[str(k) for k in range(1, 25)], size=0.5),
-        'What the planes of S1 learned, each with its own scale, and what the planes of all layers answer to "4".',
+        drawing,
+        'What the 24 planes of S1 learned, and what all layers answer to "4"; each plane with its own scale.',
     )
     pictures = {}
     for digit, stencil in enumerate(STENCILS[:5]):

@@ -27,6 +27,7 @@ from jaxtheory.core.dtypes import real_arrays
 from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record, static
 from jaxtheory.core.types import AnyArray, RealScalar
+from jaxtheory.networks.convolution import convolve
 
 MODULES = 3
 """The number of pairs of S-layer and C-layer."""
@@ -295,7 +296,7 @@ def _presented(params: Parameters, x: Array) -> Parameters:
 
 @jax.jit
 def _answers(params: Parameters, x: Array) -> tuple[Responses, list[tuple[Array, Array]]]:
-    """All answers; and for each module the windows of its S-cells, and what inhibits them."""
+    """All answers; and for each module the planes that its S-cells see, and what inhibits them."""
     planes = x[..., None]
     simple, complexes, seen = [], [], []
     for module in range(MODULES):
@@ -304,9 +305,7 @@ def _answers(params: Parameters, x: Array) -> tuple[Responses, list[tuple[Array,
         silent = energy <= 0
         # The root has no slope at zero, where nothing is seen.
         norm = jnp.where(silent, 0, jnp.sqrt(jnp.where(silent, 1, energy)))
-        windows = _windows(planes, beyond)
-        excitatory = params.excitatory[module]
-        found = matmul(windows, excitatory.reshape(-1, excitatory.shape[-1]))
+        found = convolve(planes, params.excitatory[module], padding=(beyond,) * 2, precision="highest")
         r = params.selectivity[module]
         shunt = 2 * r / (1 + r) * params.inhibitory[module] * norm[..., None]
         # (1 + a) / (1 + b) - 1, without the digits that the ones would take.
@@ -314,9 +313,9 @@ def _answers(params: Parameters, x: Array) -> tuple[Responses, list[tuple[Array,
         gathered = _gathered(simple[-1], params.pooling[module], AHEAD[module], 2)
         average = gathered.mean(-1, keepdims=True)
         passed = jax.nn.relu((gathered - average) / (1 + average))
+        seen.append((planes, norm))
         planes = passed / (params.saturation + passed)
         complexes.append(planes)
-        seen.append((windows, norm))
     return Responses(tuple(simple), tuple(complexes)), seen
 
 
@@ -324,18 +323,19 @@ def _answers(params: Parameters, x: Array) -> tuple[Responses, list[tuple[Array,
 def _learned(params: Parameters, x: Array) -> Parameters:
     found, seen = _answers(params, x)
     excitatory, inhibitory = [], []
-    for module, (answers, (windows, norm)) in enumerate(zip(found.simple, seen)):
-        place, present = _representatives(lax.stop_gradient(answers))
-        chosen = windows.reshape(-1, SIDE**2, windows.shape[-1] // SIDE**2)[place]
+    for module, (answers, (planes, norm)) in enumerate(zip(found.simple, seen)):
+        (row, column), present = _representatives(lax.stop_gradient(answers))
+        padded = jnp.pad(planes, (*((BEYOND[module],) * 2,) * 2, (0, 0)))
+        window = partial(lax.dynamic_slice, padded, slice_sizes=(SIDE, SIDE, planes.shape[-1]))
+        windows = jax.vmap(lambda row, column, cut=window: cut((row, column, 0)), out_axes=-1)(row, column)
         amount = params.reinforcement[module] * present
-        weights = params.surround[module].ravel()[:, None]
-        more = jnp.moveaxis(amount[:, None, None] * weights * chosen, 0, -1)
-        excitatory.append(params.excitatory[module] + more.reshape(params.excitatory[module].shape))
-        inhibitory.append(params.inhibitory[module] + amount / 2 * norm.reshape(-1)[place])
+        weights = params.surround[module][..., None, None]
+        excitatory.append(params.excitatory[module] + amount * weights * windows)
+        inhibitory.append(params.inhibitory[module] + amount / 2 * norm[row, column])
     return dataclasses.replace(params, excitatory=tuple(excitatory), inhibitory=tuple(inhibitory))
 
 
-def _representatives(answers: Array) -> tuple[Array, Array]:
+def _representatives(answers: Array) -> tuple[tuple[Array, ...], Array]:
     """For each plane the place of its representative, and whether there is one."""
     highest = answers.max(-1)
     column = tuple(min(SIDE, size) for size in highest.shape)
@@ -348,17 +348,8 @@ def _representatives(answers: Array) -> tuple[Array, Array]:
     chosen = candidate[..., None] & (jnp.arange(answers.shape[-1]) == level[..., None])
     counted = jnp.where(chosen, answers, 0).reshape(-1, answers.shape[-1])
     largest = counted.max(0)
-    return (counted >= (1 - TIED) * largest).argmax(0), (largest > 0).astype(answers.dtype)
-
-
-def _windows(planes: Array, pads: tuple[int, int]) -> Array:
-    """All windows: (..., rows, columns, what is in the window)."""
-    free = ((0, 0),) * (planes.ndim - 3)
-    padded = jnp.pad(planes, (*free, pads, pads, (0, 0)))
-    rows, columns = (size - SIDE + 1 for size in padded.shape[-3:-1])
-    tall = jnp.stack([padded[..., place : place + rows, :, :] for place in range(SIDE)], -2)
-    windows = jnp.stack([tall[..., place : place + columns, :, :] for place in range(SIDE)], -2)
-    return windows.reshape(*windows.shape[:-3], -1)
+    place = (counted >= (1 - TIED) * largest).argmax(0)
+    return jnp.unravel_index(place, highest.shape), (largest > 0).astype(answers.dtype)
 
 
 def _gathered(planes: Array, weights: Array, pads: tuple[int, int], stride: int) -> Array:
