@@ -73,7 +73,7 @@ class Config:
     """The largest random shift of a presented pattern from the middle, in pixels."""
     middle: Annotated[int, Range(1, 4)] = 2
     """The one of these shifts at which networks are looked at closely."""
-    draws: Annotated[int, Range(2)] = 20
+    draws: Annotated[int, Range(2)] = 10
     """The number of networks at each shift."""
     presentations: Annotated[int, Range(1)] = 20
     """How often each pattern is presented."""
@@ -118,7 +118,8 @@ def moved(stencil: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """A stencil whose strokes went through a linear map, in the middle of the retina."""
     points = np.argwhere(stencil)
     near = [(p, q) for p in points for q in points if abs(p - q).max() <= 1]
-    strokes = np.concatenate([p + np.linspace(0, 1, 5)[:, None] * (q - p) for p, q in near])
+    # No point of a stroke lies halfway between pixels, so that the identity changes nothing.
+    strokes = np.concatenate([p + np.linspace(0, 1, 4)[:, None] * (q - p) for p, q in near])
     center = (np.array(stencil.shape) - 1) / 2
     pixels = np.rint((strokes - center) @ matrix.T + MIDDLE + center).astype(int)
     retina = np.zeros((SIDE, SIDE), np.float32)
