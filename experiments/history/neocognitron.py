@@ -94,7 +94,7 @@ class Config:
 QUICK = Config(shifts=(2, 4), draws=3, stride=2, copies=2, choices=("as here",), folds=2, tested=200)
 
 
-def placed(stencil: np.ndarray, row: int, column: int) -> np.ndarray:
+def placed(stencil: np.ndarray, row: int | np.integer, column: int | np.integer) -> np.ndarray:
     """A retina with a stencil at a place."""
     retina = np.zeros((SIDE, SIDE), np.float32)
     retina[row : row + stencil.shape[0], column : column + stencil.shape[1]] = stencil
