@@ -137,6 +137,7 @@ def test_a_trained_cell_answers_where_the_cosine_is_above_r_over_1_plus_r(r):
     np.testing.assert_allclose(answers, np.maximum((1 + r) * cosine - r, 0), atol=1e-3)
 
 
+@pytest.mark.beyond
 def test_an_empty_image_teaches_nothing_and_has_a_gradient():
     params, nothing = neocognitron.init((12, 12), planes=3), jnp.zeros((12, 12))
     for one, other in zip(jax.tree.leaves(neocognitron.step(params, nothing)), jax.tree.leaves(params)):
@@ -145,6 +146,7 @@ def test_an_empty_image_teaches_nothing_and_has_a_gradient():
     assert np.isfinite(jax.grad(lambda x: neocognitron.apply(params, x).sum())(nothing)).all()
 
 
+@pytest.mark.beyond
 def test_rounding_does_not_choose_representatives():
     # A cross has many windows that are equal, or equal but for a reflection.
     cross = np.zeros((2, 12, 12), np.float32)
