@@ -31,6 +31,13 @@ class Tensor(NamedTuple):
     """Channels, rows and columns of the maps that a dense layer sees, which PyTorch has in this order."""
 
 
+class _Undrawn:
+    """Stands for random streams where nothing is drawn."""
+
+    def params(self) -> None:
+        """The key of an initializer that needs none."""
+
+
 class Convolution(nnx.Module):
     """A convolution of square kernels, with zeros beyond the border, and its batch normalization.
 
@@ -39,7 +46,6 @@ class Convolution(nnx.Module):
     Args:
         inputs: The number of channels.
         outputs: The number of maps.
-        rngs: The random streams from which the parameters are drawn.
         kernel_size: The side of the kernels.
         stride: The step between the places at which kernels are applied.
         padding: The number of zeros on each side; by default half the kernel's side, rounded down.
@@ -53,7 +59,6 @@ class Convolution(nnx.Module):
         self,
         inputs: int,
         outputs: int,
-        rngs: nnx.Rngs,
         *,
         kernel_size: int = 3,
         stride: int = 1,
@@ -76,10 +81,10 @@ class Convolution(nnx.Module):
             param_dtype=dtype,
             precision=precision,
             kernel_init=nnx.initializers.zeros,
-            rngs=rngs,
+            rngs=_Undrawn(),
         )
         self.normalization = (
-            nnx.BatchNorm(outputs, momentum=MOMENTUM, epsilon=EPSILON, param_dtype=dtype, rngs=rngs)
+            nnx.BatchNorm(outputs, momentum=MOMENTUM, epsilon=EPSILON, param_dtype=dtype, rngs=_Undrawn())
             if normalization
             else None
         )
@@ -100,13 +105,16 @@ class Convolution(nnx.Module):
         return found
 
 
-def dense(
-    inputs: int, outputs: int, rngs: nnx.Rngs, dtype: Any = None, precision: Precision | None = None
-) -> nnx.Linear:
+def dense(inputs: int, outputs: int, dtype: Any = None, precision: Precision | None = None) -> nnx.Linear:
     """Return a dense layer, whose weights are zeros until `draw` draws those of a whole network."""
-    dtype = jnp.result_type(dtype or float)
-    zeros = nnx.initializers.zeros
-    return nnx.Linear(inputs, outputs, kernel_init=zeros, param_dtype=dtype, precision=precision, rngs=rngs)
+    return nnx.Linear(
+        inputs,
+        outputs,
+        kernel_init=nnx.initializers.zeros,
+        param_dtype=jnp.result_type(dtype or float),
+        precision=precision,
+        rngs=_Undrawn(),
+    )
 
 
 def draw(network: nnx.Module, rngs: nnx.Rngs) -> None:

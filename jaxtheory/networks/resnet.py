@@ -172,18 +172,16 @@ class ResNet(nnx.Module):
         options = {"dtype": dtype, "precision": precision}
         bottleneck = depth >= BOTTLENECKS
         self.depth, self.skips = depth, skips
-        self.stem = Convolution(3, CHANNELS[0], rngs, kernel_size=7, stride=2, **options)
+        self.stem = Convolution(3, CHANNELS[0], kernel_size=7, stride=2, **options)
         self.stages, inputs = nnx.List(), CHANNELS[0]
         for stage, (blocks, channels) in enumerate(zip(STAGES[depth], CHANNELS)):
             outputs = channels * (EXPANSION if bottleneck else 1)
             self.stages.append(nnx.List())
             for block in range(blocks):
                 stride = 2 if stage and not block else 1
-                self.stages[-1].append(
-                    _Block(inputs, channels, outputs, stride, rngs, skips=skips, **options)
-                )
+                self.stages[-1].append(_Block(inputs, channels, outputs, stride, skips=skips, **options))
                 inputs = outputs
-        self.classifier = layers.dense(inputs, classes, rngs, **options)
+        self.classifier = layers.dense(inputs, classes, **options)
         layers.draw(self, rngs)
 
     def __call__(self, x: Real[AnyArray, "*batch height width 3"]) -> Float[Array, "*batch classes"]:
@@ -263,12 +261,12 @@ class SmallResNet(nnx.Module):
         blocks = (depth - 2) // 6
         self.inputs = inputs
         form = {"normalization": normalization, "bias": not normalization, **options}
-        self.stem = Convolution(inputs, channels[0], rngs, **form)
+        self.stem = Convolution(inputs, channels[0], **form)
         self.stages, before = nnx.List(), channels[0]
         for stage, one in enumerate(channels):
-            self.stages.append(_Stage(before, one, 2 if stage else 1, blocks, rngs, skips=skips, **form))
+            self.stages.append(_Stage(before, one, 2 if stage else 1, blocks, skips=skips, **form))
             before = one
-        self.classifier = layers.dense(before, classes, rngs, **options)
+        self.classifier = layers.dense(before, classes, **options)
         layers.draw(self, rngs)
 
     def __call__(self, x: Real[AnyArray, "*batch height width inputs"]) -> Float[Array, "*batch classes"]:
@@ -302,7 +300,6 @@ class _Block(nnx.Module):
         channels: int,
         outputs: int,
         stride: int,
-        rngs: nnx.Rngs,
         *,
         skips: bool,
         option_a: bool = False,
@@ -311,22 +308,22 @@ class _Block(nnx.Module):
         if outputs == channels:
             self.layers = nnx.List(
                 [
-                    Convolution(inputs, channels, rngs, stride=stride, **options),
-                    Convolution(channels, channels, rngs, **options),
+                    Convolution(inputs, channels, stride=stride, **options),
+                    Convolution(channels, channels, **options),
                 ]
             )
         else:
             self.layers = nnx.List(
                 [
-                    Convolution(inputs, channels, rngs, kernel_size=1, **options),
-                    Convolution(channels, channels, rngs, stride=stride, **options),
-                    Convolution(channels, outputs, rngs, kernel_size=1, **options),
+                    Convolution(inputs, channels, kernel_size=1, **options),
+                    Convolution(channels, channels, stride=stride, **options),
+                    Convolution(channels, outputs, kernel_size=1, **options),
                 ]
             )
         self.skips, self.stride, self.more = skips, stride, outputs - inputs
         projects = skips and not option_a and (stride > 1 or self.more)
         self.projection = (
-            Convolution(inputs, outputs, rngs, kernel_size=1, stride=stride, **options) if projects else None
+            Convolution(inputs, outputs, kernel_size=1, stride=stride, **options) if projects else None
         )
 
     def __call__(self, x: Array) -> Array:
@@ -346,17 +343,16 @@ class _Block(nnx.Module):
 class _Stage(nnx.Module):
     """Blocks, of which the first one may halve the images; the others are one with a leading axis."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, blocks: int, rngs: nnx.Rngs, **options: Any):
+    def __init__(self, inputs: int, outputs: int, stride: int, blocks: int, **options: Any):
         alike = blocks if stride == 1 else blocks - 1
 
-        @nnx.split_rngs(splits=alike)
-        @nnx.vmap
-        def drawn(rngs: nnx.Rngs) -> _Block:
-            return _Block(outputs, outputs, outputs, 1, rngs, option_a=True, **options)
+        @partial(nnx.vmap, axis_size=alike)
+        def repeated() -> _Block:
+            return _Block(outputs, outputs, outputs, 1, option_a=True, **options)
 
-        start = partial(_Block, inputs, outputs, outputs, stride, rngs, option_a=True, **options)
+        start = partial(_Block, inputs, outputs, outputs, stride, option_a=True, **options)
         self.start = start() if alike < blocks else None
-        self.rest = drawn(rngs) if alike else None
+        self.rest = repeated() if alike else None
 
     def __call__(self, x: Array) -> Array:
         x = x if self.start is None else self.start(x)

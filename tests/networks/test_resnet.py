@@ -123,7 +123,7 @@ def test_outputs_are_the_sums_written_out(depth, skips, normalization, train, rn
 @pytest.mark.beyond
 def test_blocks_of_large_networks_are_the_sums_written_out(rng):
     """The bottleneck with its projection, which no small network has."""
-    network = resnet._Block(3, 2, 8, 2, nnx.Rngs(0), skips=True)
+    network = resnet._Block(3, 2, 8, 2, skips=True)
     network.eval()
     layers.draw(network, nnx.Rngs(0))
     x = np.float32(rng.standard_normal((2, 5, 5, 3)))
