@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
-from jaxtheory.core.dtypes import as_array
-from jaxtheory.core.types import Precision
+from jaxtheory.core.dtypes import as_array, real_arrays
+from jaxtheory.core.types import AnyArray, Precision, RealScalar
 from jaxtheory.networks import convolution
 
 EPSILON, MOMENTUM = 1e-5, 0.9
@@ -23,7 +23,7 @@ NORMALIZATION = {"weight": "scale", "bias": "bias", "running_mean": "mean", "run
 
 
 class Tensor(NamedTuple):
-    """Where an array of torchvision's has its place here."""
+    """The place of an array of torchvision's."""
 
     path: tuple[str, ...]
     """The keys in the parameters, or in the state."""
@@ -49,6 +49,7 @@ class Convolution(nnx.Module):
         kernel_size: The side of the kernels.
         stride: The step between the places at which kernels are applied.
         padding: The number of zeros on each side; by default half the kernel's side, rounded down.
+        groups: The number of groups of channels, each of which meets its own kernels only.
         bias: Whether there are biases.
         normalization: Whether a batch normalization follows.
         dtype: The dtype of the parameters.
@@ -63,6 +64,7 @@ class Convolution(nnx.Module):
         kernel_size: int = 3,
         stride: int = 1,
         padding: int | None = None,
+        groups: int = 1,
         bias: bool = False,
         normalization: bool = True,
         dtype: Any = None,
@@ -77,6 +79,7 @@ class Convolution(nnx.Module):
             strides=(stride, stride),
             padding=((zeros, zeros), (zeros, zeros)),
             conv_general_dilated=convolution.general_dilated,
+            feature_group_count=groups,
             use_bias=bias,
             param_dtype=dtype,
             precision=precision,
@@ -117,6 +120,24 @@ def dense(inputs: int, outputs: int, dtype: Any = None, precision: Precision | N
     )
 
 
+def dense_tensors(numbers: tuple[int, int, int], maps: tuple[int, int, int]) -> dict[str, Tensor]:
+    """Return the places of the arrays of three dense layers.
+
+    Args:
+        numbers: Their numbers in torchvision's list.
+        maps: Channels, rows and columns of the maps that the first one sees.
+
+    Returns:
+        The places by torchvision's names.
+    """
+    found = {}
+    for number, path in zip(numbers, (("dense", "0"), ("dense", "1"), ("classifier",))):
+        seen = maps if number == numbers[0] else None
+        found[f"classifier.{number}.weight"] = Tensor((*path, "kernel"), seen)
+        found[f"classifier.{number}.bias"] = Tensor((*path, "bias"))
+    return found
+
+
 def draw(network: nnx.Module, rngs: nnx.Rngs) -> None:
     r"""Draw the weights of all convolutions and dense layers of a network.
 
@@ -143,23 +164,51 @@ def draw(network: nnx.Module, rngs: nnx.Rngs) -> None:
         kernel.set_value(part * np.sqrt(gain / inputs).astype(dtype))
 
 
-def colored(x: Any) -> tuple[Array, tuple[int, ...]]:
+def colored(x: Any, *, least: int = 1) -> tuple[Array, tuple[int, ...]]:
     """Return images with the averages and spreads of ImageNet's colors, as one batch, and their batch axes.
 
     Args:
         x: The images, (..., H, W, 3), with intensities in [0, 1].
+        least: The smallest height and width that the network can take.
 
     Returns:
         The images, (n, H, W, 3), and the leading axes that they had.
 
     Raises:
         TypeError: If the images are not an array of numbers.
-        ValueError: If they have no three channels.
+        ValueError: If they have no three channels, or are too small.
     """
     x = jnp.asarray(as_array("x", x))
     checks.axes("x", x, "...", "H", "W", "C", sizes=(None, None, 3))
+    if min(x.shape[-3:-1]) < least:
+        found = f"{x.shape[-3]} x {x.shape[-2]}"
+        raise ValueError(f"x has images of {found} pixels: take {least} x {least} or more")
     mean, deviation = (jnp.asarray(one, jnp.result_type(x, jnp.bfloat16)) for one in (MEAN, DEVIATION))
     return ((x - mean) / deviation).reshape(-1, *x.shape[-3:]), x.shape[:-3]
+
+
+def averaged(x: Array, side: int) -> Array:
+    """Return averages over as many rows and columns of windows as are asked for, whatever the maps' size.
+
+    Args:
+        x: The maps, (n, H, W, channels).
+        side: The number of rows and of columns; windows overlap where it does not divide the maps' size.
+
+    Returns:
+        The maps, (n, side, side, channels).
+    """
+    if x.shape[1:3] == (side, side):
+        return x
+    rows, columns = (jnp.asarray(_windows(size, side), x.dtype) for size in x.shape[1:3])
+    return jnp.einsum("rh,sw,nhwc->nrsc", rows, columns, x, precision="highest")
+
+
+def _windows(size: int, side: int) -> np.ndarray:
+    """The weights of pixels in averages, (side, size)."""
+    ends = np.arange(side + 1) * size
+    pixels, starts, stops = np.arange(size), ends[:-1] // side, -(-ends[1:] // side)
+    inside = (pixels >= starts[:, None]) & (pixels < stops[:, None])
+    return inside / inside.sum(1, keepdims=True)
 
 
 def largest(x: Array, window: int, stride: int, padding: int = 0) -> Array:
@@ -176,3 +225,50 @@ def largest(x: Array, window: int, stride: int, padding: int = 0) -> Array:
     """
     pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), pads)
+
+
+def local_response(
+    x: Real[AnyArray, "... channels"],
+    *,
+    window: int = 5,
+    offset: RealScalar = 2.0,
+    scale: RealScalar = 1e-4,
+    power: RealScalar = 0.75,
+) -> Float[Array, "... channels"]:
+    r"""Normalize each value by those of the neighboring channels at the same place.
+
+    $$y_c = x_c \, \Bigl(k + \alpha \sum_{|d - c| \le n / 2} x_d^2 \Bigr)^{-\beta}$$
+
+    Args:
+        x: The maps.
+        window: The number of channels $n$ in the sum, odd.
+        offset: The constant $k$, positive.
+        scale: The factor $\alpha$, at least 0; where PyTorch's function divides its by the window, this is
+            the paper's.
+        power: The exponent $\beta$.
+
+    Returns:
+        The normalized maps.
+
+    Raises:
+        TypeError: If an argument is complex or not an array of numbers, or the window is not a whole number.
+        ValueError: If the window is even, or a number is out of range.
+
+    Example:
+        >>> local_response(jnp.full(3, 10.0), window=3, offset=1.0, scale=0.01, power=1.0)
+        Array([3.333, 2.5  , 3.333], dtype=float32)
+
+    References:
+        Alex Krizhevsky, Ilya Sutskever and Geoffrey E. Hinton, "ImageNet classification with deep
+        convolutional neural networks", 2012.
+    """
+    if checks.count("window", window) % 2 == 0:
+        raise ValueError(f"window is {window}: take an odd number of channels")
+    checks.positive("offset", offset, one=True)
+    checks.nonnegative("scale", scale, one=True)
+    (x, offset, scale, power), back = real_arrays(x=x, offset=offset, scale=scale, power=power)
+    checks.axes("x", x, "...", "channels")
+    half = window // 2
+    squares = jnp.pad(x**2, [(0, 0)] * (x.ndim - 1) + [(half, half)])
+    sums = sum(squares[..., shift : shift + x.shape[-1]] for shift in range(window))
+    return back(x * (offset + scale * sums) ** -power)

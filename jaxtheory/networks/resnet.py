@@ -171,7 +171,7 @@ class ResNet(nnx.Module):
     ):
         options = {"dtype": dtype, "precision": precision}
         bottleneck = depth >= BOTTLENECKS
-        self.depth, self.skips = depth, skips
+        self.title, self.skips = f"ResNet-{depth}", skips
         self.stem = Convolution(3, CHANNELS[0], kernel_size=7, stride=2, **options)
         self.stages, inputs = nnx.List(), CHANNELS[0]
         for stage, (blocks, channels) in enumerate(zip(STAGES[depth], CHANNELS)):
