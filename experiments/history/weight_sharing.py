@@ -4,11 +4,12 @@ Lecture: history, "Convolutional neural networks: shift invariances and locality
 Source: LeCun, Generalization and network design strategies, technical report CRG-TR-89-4, University of
 Toronto, 1989.
 
-Three networks of two hidden layers have as many units: one is convolutional, in one each unit sees as large a
-square of the layer below through weights of its own, and in one it sees all of it. They learn the same digits
-in the same order. The gradient by a shared kernel is the sum over places of the gradients by kernels that are
-not shared, so that sharing is a constraint on the same network. Test digits are shifted by whole pixels before
-they are averaged to 14 x 14, in all eight directions. The full form takes about five minutes on two cores.
+Three networks of two hidden layers have as many units: one is convolutional, in one each unit sees as large
+a square of the layer below through weights of its own, and in one it sees all of it. They learn the same
+digits in the same order. The gradient by a shared kernel is the sum over places of the gradients by kernels
+that are not shared, so that sharing is a constraint on the same network. Test digits are shifted by whole
+pixels before they are averaged to 14 x 14, in all eight directions. The full form takes about five minutes
+on two cores.
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ MAKERS = {
     LOCAL: partial(LocallyConnected, (SIDE, SIDE), CHANNELS, **OPTIONS),
     FULL: partial(MLP, (SIDE**2, *UNITS, mnist.CLASSES)),
 }
-RATE = 2e-3
+RATE = 5e-3
 """Adam's step size at the start; it falls to zero along a cosine."""
 DIRECTIONS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
 IMAGES = 4
@@ -129,7 +130,9 @@ def gradients(digits: mnist.Digits, key: jax.Array) -> float:
         x, y = np.float64(shifted(digits.train_images[:50], 0, 0)), digits.train_labels[:50]
         params = shared.init(key)[0]
         like = jax.eval_shape(local.init, key)[0]["layers"]
-        layers = jax.tree.map(lambda one, leaf: jnp.broadcast_to(leaf, one.shape), like, params["convolutions"])
+        layers = jax.tree.map(
+            lambda one, leaf: jnp.broadcast_to(leaf, one.shape), like, params["convolutions"]
+        )
         spread = {"layers": layers, "head": params["head"]}
         slopes = [
             jax.grad(training.loss(one.apply, training.cross_entropy))(at, (x, y))
@@ -243,7 +246,9 @@ def notes(found: xr.Dataset, lab: Lab) -> None:
         one = found.sel(network=name).mean("draw")
         told = "; ".join(
             f"{int(size):,} digits: training {float(one.train.sel(size=size)):.2f} %, test by shift "
-            + ", ".join(f"{int(shift)}: {float(one.test.sel(size=size, shift=shift)):.1f}" for shift in one["shift"])
+            + ", ".join(
+                f"{int(shift)}: {float(one.test.sel(size=size, shift=shift)):.1f}" for shift in one["shift"]
+            )
             + " %"
             for size in one["size"]
         )

@@ -1,11 +1,12 @@
 """Mazes that are connected or not, in pairs that no counting of small windows tells apart.
 
-A maze of n x n cells is drawn on 2 n - 1 x 2 n - 1 pixels: cells are the pixels at even rows and columns, all of
-them in the figure; a passage is the pixel between two neighboring cells. What is left of a random spanning tree
-when one passage is closed has two parts. One passage that is opened elsewhere rejoins them, or closes a cycle
-within one of them. The two mazes have as many pixels and the same Euler number, one: a part without a hole, or
-two parts, one of which has a hole. The two places where a passage is opened look the same as far as any window
-that contains them reaches, so that both mazes show the same windows equally often.
+A maze of n x n cells is drawn on 2 n - 1 x 2 n - 1 pixels: cells are the pixels at even rows and columns,
+all of them in the figure; a passage is the pixel between two neighboring cells. What is left of a random
+spanning tree when one passage is closed has two parts. One passage that is opened elsewhere rejoins them,
+or closes a cycle within one of them. The two mazes have as many pixels and the same Euler number, one: a
+part without a hole, or two parts, one of which has a hole. The two places where a passage is opened look
+the same as far as any window that contains them reaches, so that both mazes show the same windows equally
+often.
 
 Conventions: images are float32, 1 in the figure and 0 in the ground.
 """
