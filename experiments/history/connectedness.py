@@ -314,6 +314,7 @@ def figures(found: xr.Dataset, lab: Lab) -> None:
     every = xr.concat([accuracy, flood], "classifier").assign_attrs(unit="%")
     plots.panel(every, x="cells", hue="classifier", over="draw", levels={"chance": 50}, axes=[axes[0]])
     steps = found["flooding/steps"].rename("steps of the recurrent network")
+    steps.cells.attrs["long_name"] = "cells along a side"
     plots.panel(steps, x="cells", over="draw", log="xy", axes=[axes[1]])
     lab.figure("accuracy", figure, "Accuracy on test mazes by their size, and the time that flooding takes.")
     lengths = by_length(found).sel(classifier=list(DEEP)).assign_attrs(unit="%")
