@@ -72,6 +72,7 @@ def test_claims_follow_from_the_measures(rng):
     assert [claim.verdict for claim in claims[:4]] == [Verdict.FAILS, Verdict.HOLDS] + [Verdict.FAILS] * 2
 
 
+@pytest.mark.beyond
 def test_the_prior_is_a_weighted_sum(rng):
     x, atoms = rng.random((8, 8, 1)), rng.standard_normal((3, 36))
     parts = [

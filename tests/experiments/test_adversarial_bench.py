@@ -6,6 +6,7 @@ import pytest
 from jaxtheory.experiments.benchmarks import adversarial as bench
 
 
+@pytest.mark.beyond
 def test_the_small_problem_has_a_closed_form():
     [check] = bench.checks().values()
     weights, x = check.arguments

@@ -12,6 +12,7 @@ from jaxtheory.lab import Lab, Verdict
 TINY = experiment.Config(digits=500, units=8, pieces=2, epochs=20, draws=2)
 
 
+@pytest.mark.beyond
 def test_a_maxout_unit_is_the_largest_of_its_pieces(rng):
     params = experiment.init(jax.random.key(0), 6, 3)
     assert [layer["kernel"].shape for layer in params] == [(784, 6, 3), (6, 6, 3), (6, 10, 1)]
@@ -32,6 +33,7 @@ def test_errors_and_confidences_are_those_of_wrong_answers(rng):
     assert np.isnan(experiment.judged(z, z.argmax(1))[1])
 
 
+@pytest.mark.beyond
 def test_a_linear_model_is_attacked_as_the_closed_form_says(rng):
     weights = np.float32(rng.standard_normal((784, 2)))
     bias = np.float32([0.5, -0.5])

@@ -45,6 +45,7 @@ def test_products_of_norms_spoil_a_layer_where_norms_of_products_do_not(rng, x64
         assert (error < 1e-6) == exact
 
 
+@pytest.mark.beyond
 def test_trainings_lower_the_loss_and_weights_of_dark_pixels_vanish():
     images, labels = experiment.digits()
     assert images.shape == (1797, 64)

@@ -89,6 +89,7 @@ def test_assets_are_correlated_as_told(rng):
     np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.02)
 
 
+@pytest.mark.beyond
 def test_antithetic_pairs_are_means_that_vary_less():
     key, direction = jax.random.key(0), jnp.ones(1)
     x, pairs = experiment.averaged(experiment.WAVE, key, direction, 4000, 1)
@@ -109,6 +110,7 @@ def test_the_linear_fit_is_that_of_least_squares(rng):
     np.testing.assert_allclose(experiment.linear_fit(x, y), LinearRegression().fit(x, y).predict(x))
 
 
+@pytest.mark.beyond
 def test_networks_learn_from_paths_alone(rng):
     config = experiment.Config(width=20, steps=300, batch=64, pairs=4, rate=0.2, tested=500, draws=2)
     made = {1: experiment.network_of(config.width, 1)}

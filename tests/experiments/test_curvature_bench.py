@@ -53,6 +53,7 @@ def test_vectors_find_their_way_to_torch_and_back():
     np.testing.assert_array_equal(kernel[0].reshape(300, 784).T.ravel(), rows[0, 300:235_500])
 
 
+@pytest.mark.beyond
 def test_the_small_problem_is_solved(x64):
     [check] = bench.checks().values()
     params, (x, labels), vectors = jax.tree.map(jnp.asarray, check.arguments)

@@ -72,6 +72,7 @@ def test_the_wrong_tree_joins_no_neighbors():
     assert all(abs(one - other) == 4 for one, other in leaves)
 
 
+@pytest.mark.beyond
 def test_samples_are_values_at_fresh_points_in_units_of_the_spread():
     graph = compositional.shared(6, experiment.SETS)
     targets = jax.vmap(lambda key: compositional.init(key, graph))(jax.random.split(KEY, 2))
@@ -92,6 +93,7 @@ def linear(params, x):
     return x @ params["a"] + params["b"]
 
 
+@pytest.mark.beyond
 def test_training_fits_each_function_from_each_start_at_each_rate():
     points = jax.vmap(lambda step: experiment.fresh(KEY, step, 8, jnp.ones(2)))(jnp.arange(400))
     slopes = jnp.float32([[1, -2], [0.5, 3]])
@@ -107,6 +109,7 @@ def test_training_fits_each_function_from_each_start_at_each_rate():
     np.testing.assert_allclose(errors[:, 1], still, rtol=1e-5)
 
 
+@pytest.mark.beyond
 def test_neurons_without_weights_change_nothing():
     config = experiment.Config(steps=20, batch=16, draws=2, dimensions=(5, 7), widths=(3, 6))
     small = experiment.by_width(config, 5, KEY)

@@ -48,6 +48,7 @@ def test_rows_of_zeros_are_left_out_of_a_fit(rng, x64):
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-9)
 
 
+@pytest.mark.beyond
 def test_units_beyond_a_width_take_no_part(rng):
     data = np.float32(rng.random((20, 196))), np.float32(rng.random((20, 10)))
     units = np.float32(np.arange(6) < np.array([[2], [6]]))

@@ -19,6 +19,7 @@ def quadratic(params, batch):
     return jnp.mean(batch @ params**2) / 2
 
 
+@pytest.mark.beyond
 def test_descent_is_that_of_a_quadratic():
     """The losses are sums of powers, the sharpness is the largest curvature, until the target."""
     data, rate = jnp.asarray(np.tile(CURVATURES, (40, 1)), jnp.float32), 0.3

@@ -9,6 +9,7 @@ from jaxtheory.experiments.benchmarks import ensembles as bench
 SMALL = {"widths": (3, 4, 1), "batch": 5, "steps": 3}
 
 
+@pytest.mark.beyond
 def test_our_losses_are_those_of_plain_gradients_by_adam(monkeypatch):
     monkeypatch.setattr(bench, "NETWORKS", 2)
     (first, hidden), (last, outer) = ((kernel[1], bias[1]) for kernel, bias in bench.weights(SMALL["widths"]))

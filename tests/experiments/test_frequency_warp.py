@@ -29,6 +29,7 @@ def test_distances_are_relative_to_the_first():
     np.testing.assert_allclose(experiment.distances(features), [0, np.sqrt(2)])
 
 
+@pytest.mark.beyond
 def test_the_second_order_is_the_modulation_spectrum(rng):
     config = experiment.Config(bits=14, depth=0.3, modulations=4)
     found = experiment.modulated(config, 4, rng)

@@ -44,6 +44,7 @@ def test_the_number_of_samples_is_interpolated_or_the_largest():
     assert experiment.needed(lambda _: 0.9, 10) == 10
 
 
+@pytest.mark.beyond
 def test_training_fits_the_first_samples_only():
     def apply(params, x):
         return params["a"] * x[:, 0] + params["b"]

@@ -35,6 +35,7 @@ def test_digits_are_those_of_the_first_classes(digits, rng):
         experiment.draw(digits, experiment.Config(digits=5000), "MLP", 2, False, rng)
 
 
+@pytest.mark.beyond
 def test_outputs_that_are_not_used_do_not_count(digits, rng):
     functional, loss, accuracy = experiment.functions("small MLP")
     params, _ = functional.init(jax.random.key(0))

@@ -11,6 +11,7 @@ from jaxtheory.lab import Lab, Verdict
 TINY = experiment.Config(size=32, scales=(1, 2), L=2, crops=1, all_paths=1, texture=16, training=30, draws=2)
 
 
+@pytest.mark.beyond
 def test_energies_add_up(rng):
     images = np.float32(rng.standard_normal((2, 32, 32)))
     found = experiment.energies(TINY, images, 2)
@@ -25,6 +26,7 @@ def test_energies_add_up(rng):
     assert found["share"][0, :4].sum() < everything[0] < 100 + 1e-3
 
 
+@pytest.mark.beyond
 def test_a_shift_moves_fine_coefficients_more(rng):
     images = np.float32(rng.standard_normal((2, 32, 32)))
     fine, coarse = (experiment.moved(experiment.Config(size=32, L=2, shift=1.0), images, J) for J in (1, 4))
@@ -46,6 +48,7 @@ def test_crops_are_of_one_half_and_of_each_texture(monkeypatch, rng):
         np.testing.assert_allclose(crops.mean((1, 2)), 2 * half - 1, atol=0.01)
 
 
+@pytest.mark.beyond
 def test_averages_leave_order_0_out(rng):
     bank = scattering2d.filter_bank((16, 16), J=2, L=2)
     x = np.float32(rng.standard_normal((3, 16, 16)))

@@ -17,6 +17,7 @@ TINY = experiment.Config(
 MEAN = partial(mean, over="draw", overlap=0.2)
 
 
+@pytest.mark.beyond
 def test_patches_are_as_large_as_what_atoms_cover():
     config = experiment.Config()
     assert list(experiment.clustered(config).values()) == [(10,), (14,), (6, 14)]

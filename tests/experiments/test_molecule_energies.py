@@ -107,6 +107,7 @@ def test_kernels_are_of_products_and_of_distances(rng):
         np.testing.assert_allclose(others, laplacian_kernel(features[6:], features[:6], gamma=gamma))
 
 
+@pytest.mark.beyond
 def test_coefficients_are_of_each_molecule_and_channel(tmp_path):
     config = experiment.Config(shape=(16, 16, 16), J=1, L=1, batch=4)
     charges = np.stack([WATER[0], [0, 2, 0], [1, 8, 1]])

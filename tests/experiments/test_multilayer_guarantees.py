@@ -12,6 +12,7 @@ from jaxtheory.sparse import multilayer
 TINY = guarantees.Config(channels=10, places=64, entries=3, noises=(1e-4, 1e-6), signals=6, batches=2)
 
 
+@pytest.mark.beyond
 def test_the_model_is_as_coherent_as_it_was_asked_to_be(x64):
     dictionaries, strides = guarantees.model(guarantees.Config(), jax.random.key(0))
     found = multilayer.coherences(dictionaries, strides=strides)

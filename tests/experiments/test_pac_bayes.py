@@ -14,6 +14,7 @@ TINY = experiment.Config(
 )
 
 
+@pytest.mark.beyond
 def test_the_smooth_error_is_the_probability_of_the_wrong_class(rng):
     logits, labels = np.float32(rng.standard_normal((6, 2))), np.array([0, 1, 1, 0, 0, 1])
     expected = scipy.special.softmax(3 * logits, axis=1)[np.arange(6), 1 - labels]

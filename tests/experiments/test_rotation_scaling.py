@@ -13,6 +13,7 @@ TINY = experiment.Config(
 )  # fmt: skip
 
 
+@pytest.mark.beyond
 def test_images_are_turned_and_enlarged_about_their_middles(rng):
     x = np.float32(rng.standard_normal((2, 9, 9)))
     found = experiment.transformed(x, np.array([np.pi / 2, 0]), np.ones(2), boundary="periodic")

@@ -25,6 +25,7 @@ def test_the_transforms_that_are_counted_are_those_of_the_program():
         assert found[real] == sum(size * many for (size, kind), many in needed.items() if kind is real)
 
 
+@pytest.mark.beyond
 def test_the_gradient_is_that_of_the_projection():
     x, v = bench.signals(2, 64), bench.projection(2, 64, 3, 2)
     bank = scattering1d.filter_bank(64, 3, 2)

@@ -35,6 +35,7 @@ def test_the_gradient_is_that_of_the_projection():
     assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-3)
 
 
+@pytest.mark.beyond
 def test_the_limit_counts_every_field_of_every_path():
     whole, fewer = (6, 6, 6), (5, 5, 5)
     # The finest wavelets have three imaginary parts; those twice as wide do not see the highest frequency.

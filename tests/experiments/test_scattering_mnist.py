@@ -60,6 +60,7 @@ def test_the_svm_agrees_with_libsvm_on_rescaled_features(rng):
     assert 0 <= error <= 100
 
 
+@pytest.mark.beyond
 def test_the_affine_classifier_separates_affine_classes(rng):
     labels = np.arange(200) % 10
     centers = 5 * rng.standard_normal((10, 6, 4))

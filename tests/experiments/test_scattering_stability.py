@@ -120,6 +120,7 @@ def test_prepared_images_fade_and_have_mean_zero(rng):
     np.testing.assert_allclose((x**2).mean((1, 2)), 1, rtol=1e-5)
 
 
+@pytest.mark.beyond
 def test_a_shift_moves_coarse_coefficients_less():
     x = stability.prepared(np.random.default_rng(0).standard_normal((3, 32, 32)))
     coarse, fine = (stability.shifted(TINY, {"noise": x}, J)["noise"] for J in (3, 1))

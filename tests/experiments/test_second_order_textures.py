@@ -33,6 +33,7 @@ def test_copies_come_with_the_error_of_their_spectrum(kind):
         np.testing.assert_array_equal(np.sort(copies[0], axis=None), np.sort(x, axis=None))
 
 
+@pytest.mark.beyond
 def test_features_are_averages_and_their_ratios(rng):
     bank = scattering2d.filter_bank((16, 16), J=2, L=2, boundary="periodic")
     x = np.float32(rng.standard_normal((16, 16)))

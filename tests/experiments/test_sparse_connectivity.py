@@ -17,6 +17,7 @@ def image():
     return experiment.image_of(jax.random.key(3), 64)
 
 
+@pytest.mark.beyond
 def test_images_are_those_of_a_boundary(image):
     assert image.min() == 0
     assert image.max() == 1

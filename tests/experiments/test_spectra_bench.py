@@ -20,6 +20,7 @@ def transforms(function, *arguments):
     return sorted(np.prod([int(size) for size in shape.split("x")]) for shape in shapes)
 
 
+@pytest.mark.beyond
 def test_the_numbers_are_those_of_the_spectra():
     found = bench.ours(**SMALL)()
     bank = spectra.filter_bank((16, 16), J=1, L=2)

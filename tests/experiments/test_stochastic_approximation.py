@@ -41,6 +41,7 @@ def test_slopes_are_those_of_powers():
     np.testing.assert_allclose(found, powers, rtol=1e-10)
 
 
+@pytest.mark.beyond
 def test_gradients_agree_and_minibatches_partition(rng):
     images, labels = np.float32(rng.uniform(0, 1, (12, 28, 28))), rng.integers(0, 10, 12)
     found = experiment.compare(images, labels, 4, rng)

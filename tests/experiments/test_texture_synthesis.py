@@ -20,6 +20,7 @@ def test_crops_are_normalized_and_differ():
     assert np.abs(one - other).mean() > 0.5
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("model", experiment.MODELS[1:])
 def test_what_is_fitted_is_relative_to_the_crop(model):
     x = experiment.crop_of("gravel", 0, 32)

@@ -63,6 +63,7 @@ def test_a_share_of_the_correlations_is_active(rng):
     assert found[2] == 0
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize("domain", relu.DOMAINS)
 @pytest.mark.parametrize("boundary", relu.BOUNDARIES)
 def test_layers_are_correlations_thresholded(boundary, domain, rng, x64):
