@@ -199,14 +199,14 @@ def _trees(grid: _Grid, number: int, rng: np.random.Generator) -> Bool[np.ndarra
 
 
 def _walks(grid: _Grid, opened: Bool[np.ndarray, "trees passages"]) -> tuple[np.ndarray, ...]:
-    """The place of each cell in a walk that goes deep first, the last place of what hangs on it, its passage."""
+    """The place of each cell in a walk that goes deep first, the last of what hangs on it, its passage."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import depth_first_order
 
     cells, number = grid.cells**2, len(opened)
     total = number * cells
-    # All trees hang on one more node, so that a single walk visits them. A cell's passage is the one that leads
-    # to it; to the first cell of a tree none does, and its passage is any.
+    # All trees hang on one more node, so that a single walk visits them. A cell's passage is the one that
+    # leads to it; to the first cell of a tree none does, and its passage is any.
     tree, passage = np.nonzero(opened)
     sources, targets = (
         np.append(tree * cells + grid.ends[passage, k], one)
