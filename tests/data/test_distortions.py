@@ -140,7 +140,7 @@ def test_bad_input_is_refused(own_errors):
         (lambda: distortions.deslant(1j * image), r"^images is complex \(complex64\): take an array of re"),
         (lambda: distortions.deslant("ink"), r"^images is 'ink' \(str\): take an array of real numbers$"),
         (lambda: distortions.affine(image, 0), r"^key is 0: take one random key, as jax\.random\.key\(0\)$"),
-        (lambda: distortions.elastic(image, jax.random.split(key)), r"^key is random keys of shape \(2,\): take"),
+        (lambda: distortions.elastic(image, jax.random.split(key)), r"^key is random keys of shape \(2,\): "),
     ):  # fmt: skip
         with pytest.raises(TypeError, match=message):
             call()
