@@ -133,18 +133,18 @@ def flat(images: Any) -> Any:
     return images.reshape(*images.shape[:-2], -1)
 
 
-def by_least_squares(fitted: Any, data: Digits) -> np.ndarray:
+def by_least_squares(fitted: Any, data: Digits) -> Any:
     """Classes by a module of least squares: linear, of pairs of classes, or quadratic in 40 components."""
     model = fitted.fit(flat(data.x), data.y, classes=mnist.CLASSES)
     return fitted.predict(model, flat(data.queries))
 
 
-def nearest(data: Digits) -> np.ndarray:
+def nearest(data: Digits) -> Any:
     options = {"classes": mnist.CLASSES, "neighbors": 3}
     return neighbors.predict(flat(data.x), data.y, flat(data.queries), **options)
 
 
-def radial(data: Digits, config: Config, lab: Lab) -> np.ndarray:
+def radial(data: Digits, config: Config, lab: Lab) -> Any:
     """Classes by Gaussians on the centroids of k-means, as wide as digits are far from their centroid."""
     x, learner = jnp.asarray(flat(data.x)), kmeans.lloyd()
     start = learner.init(kmeans.spread(lab.key("centroids"), x, config.units))
@@ -214,7 +214,7 @@ def trained(title: str, name: str, x: Any, y: Any, is_distorted: bool, config: C
     return lab.train(title, segment, start, segments).state.params
 
 
-def boosted(data: Digits, config: Config, lab: Lab) -> np.ndarray:
+def boosted(data: Digits, config: Config, lab: Lab) -> Any:
     """Classes by three LeNet-4: the second learns what the first finds hard, the third what is in dispute."""
     numbers, name = iter("123"), "LeNet-4"
 
@@ -233,9 +233,6 @@ def boosted(data: Digits, config: Config, lab: Lab) -> np.ndarray:
     copies = max(1, config.copies * len(data.y) // DRAWN)
     options = {"examples": len(data.y), "max_batches": copies}
     three = boosting.fit(draw, train, logits, lab.key("boosting"), **options)
-    lab.note(
-        f"{BOOSTED}: of {three.drawn[1:].tolist()} distorted digits {three.examples[1:].tolist()} passed."
-    )
     return np.argmax(boosting.outputs(three, logits, data.queries), axis=1)
 
 
@@ -297,13 +294,16 @@ def error(found: xr.Dataset, row: str) -> Measured:
 
 def ordered(found: xr.Dataset, lab: Lab) -> Measured:
     """The rank correlation of published and measured errors, with its interval over the test digits."""
-    theirs = np.array([float(PUBLISHED[row]) for row in found["row"].values])
-    wrong = found["wrong"].values.astype(float)
-    number = wrong.shape[1]
-    times = lab.rng("digits drawn anew").multinomial(number, np.full(number, 1 / number), RESAMPLED)
-    correlations = [stats.spearmanr(theirs, one).statistic for one in (wrong.sum(1), *(times @ wrong.T))]
-    interval = tuple(np.quantile(correlations[1:], [0.025, 0.975]))
-    return Measured(correlations[0], n=number, of="digits", interval=interval)
+    rows, wrong = found["row"].values, found["wrong"].values
+    # Digits that the same rows get wrong are drawn together: their number is all that matters.
+    alike, counts = np.unique(wrong, axis=1, return_counts=True)
+    drawn = lab.rng("digits drawn anew").multinomial(counts.sum(), counts / counts.sum(), RESAMPLED)
+    errors = np.vstack([[float(PUBLISHED[row]) for row in rows], wrong.sum(1), drawn @ alike.T])
+    ranks = stats.rankdata(errors, axis=1) - (len(rows) + 1) / 2
+    ranks /= np.linalg.norm(ranks, axis=1, keepdims=True)
+    value, *others = ranks[1:] @ ranks[0]
+    interval = tuple(np.quantile(others, [0.025, 0.975]))
+    return Measured(value, n=wrong.shape[1], of="digits", interval=interval)
 
 
 def expected(row: str) -> Expected:
