@@ -47,7 +47,7 @@ def test_the_table_as_it_is_published_holds():
 
 
 @pytest.mark.parametrize(
-    ("row", "allowed", "refused"), [("linear", 15.9, 17.5), ("LeNet-1", 2.2, 2.7), ("1000 units", 5.9, 6.8)]
+    ("row", "allowed", "refused"), [("linear", 15.9, 17.5), ("tangent distance", 1.55, 2.0)]
 )
 def test_a_row_may_be_worse_by_half_a_point_or_a_third(row, allowed, refused):
     title = row[0].upper() + row[1:]
