@@ -99,7 +99,7 @@ def test_notes_name_what_was_cut_what_is_better_and_what_a_stricter_reading_refu
     assert spent.startswith("Most time: LeNet-4, boosted, distorted 22 s; ")
 
 
-@pytest.mark.parametrize("name", ["LeNet-4", "500-150 units"])
+@pytest.mark.parametrize("name", [pytest.param("LeNet-4", marks=pytest.mark.beyond), "500-150 units"])
 def test_networks_take_digits_and_give_ten_outputs(name):
     init, logits = experiment.network(name)
     params = jax.eval_shape(init, jax.random.key(0))[0]
