@@ -17,6 +17,7 @@ from tests.examples import EXAMPLES, NOT_TRACED, Example
 
 THEORIES = (
     "harmonic", "sparse", "approximation", "landscape", "statistics", "networks", "inspection", "kernels",
+    "data",
 )  # fmt: skip
 
 
