@@ -24,7 +24,7 @@ CASES = [
     Case(EPOCH, {"task": "epoch"}, [faster(0.8, aim=1.0)], tolerance=1e-3),
 ]
 SIDE, CLASSES = 224, 1000
-DIGITS, BATCH, RATE, PARTS = 60_000, 64, 1e-4, 100
+DIGITS, BATCH, RATE, PARTS = 60_000, 64, 1e-5, 100
 """What an epoch of LeNet-5 has, the step of descent, and the parts whose losses are compared."""
 INSTALL = "pip install torch torchvision"
 
@@ -206,7 +206,7 @@ def torch_epoch() -> Callable[[], np.ndarray]:
 
     at = library.tensor(above), library.tensor(below)
     first, second, dense = given["first"], given["second"], given["dense"]
-    start = [first["kernel"].transpose(3, 2, 0, 1), first["bias"], second["kernel"].transpose(2, 0, 1)]
+    start = [first["kernel"].transpose(2, 0, 1)[:, None], first["bias"], second["kernel"].transpose(2, 0, 1)]
     start += [second["bias"]]
     start += [given["subsampled"][one][name] for one in "01" for name in ("coefficient", "bias")]
     for one in "01":

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
@@ -229,15 +230,7 @@ class LeNet(nnx.Module):
         form = _form(number)
         options = {"rngs": rngs, "param_dtype": jnp.result_type(dtype or float), "precision": precision}
         self.number = number
-        self.first = nnx.Conv(
-            1,
-            form.channels[0],
-            (KERNEL, KERNEL),
-            padding="VALID",
-            conv_general_dilated=convolution.general_dilated,
-            kernel_init=_uniform(KERNEL**2),
-            **options,
-        )
+        self.first = _Sparse(((0,),) * form.channels[0], 1, **options)
         self.second = _Sparse(TABLES[number], form.subsampled[0], **options)
         self.subsampled = nnx.List(
             _Subsampling(maps, rngs, options["param_dtype"]) for maps in form.subsampled
@@ -323,8 +316,30 @@ class _Sparse(nnx.Module):
         chosen = np.eye(self.inputs * len(self.table))[places]
         kernel = jnp.matmul(self.kernel[...], jnp.asarray(chosen, self.kernel.dtype), precision="highest")
         kernel = kernel.reshape(KERNEL, KERNEL, self.inputs, len(self.table))
-        maps = convolution.convolve(x, kernel, padding="VALID", precision=self.precision)
+        maps = lax.platform_dependent(
+            x,
+            kernel,
+            cpu=partial(_of_bands, precision=self.precision),
+            default=partial(convolution.convolve, padding="VALID", precision=self.precision),
+        )
         return maps + self.bias[...]
+
+
+def _of_bands(x: Array, kernel: Array, *, precision: Precision | None) -> Array:
+    """The convolution as one product of rows of images with a matrix of bands."""
+    # It has several times as many operations as a product with patches, and takes less than half as long on
+    # processors, as patches of few channels make a product of few columns.
+    images, height, width, channels = x.shape
+    rows, columns = height - KERNEL + 1, width - KERNEL + 1
+    seen = [x[:, shift : shift + rows].reshape(images, rows, width * channels) for shift in range(KERNEL)]
+    shifts = [np.eye(width, columns, -shift) for shift in range(KERNEL)]
+    bands = jnp.einsum("vwj,uvcd->uwcjd", jnp.asarray(shifts, x.dtype), kernel, precision="highest")
+    product = jnp.matmul(
+        jnp.concatenate(seen, -1),
+        bands.reshape(KERNEL * width * channels, columns * kernel.shape[3]),
+        precision=precision,
+    )
+    return product.reshape(images, rows, columns, kernel.shape[3])
 
 
 def _form(number: int) -> _Form:

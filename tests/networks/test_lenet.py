@@ -3,12 +3,13 @@
 from functools import cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from jaxtheory import networks
-from jaxtheory.networks import lenet
+from jaxtheory.networks import convolution, lenet
 
 PUBLISHED = {
     1: {"parameters": 2578, "connections": 98_442},
@@ -73,7 +74,7 @@ def outputs(number, params, image):
     pad = (lenet.FORMS[number].side - image.shape[0]) // 2
     maps = [1.275 * np.pad(image, pad) - 0.1]
     first, second = params["first"], params["second"]
-    kernels = [{0: first["kernel"][:, :, 0, one]} for one in range(first["bias"].size)]
+    kernels = [{0: first["kernel"][:, :, one]} for one in range(first["bias"].size)]
     place = 0
     for stage, (bias, table) in enumerate([(first["bias"], None), (second["bias"], lenet.TABLES[number])]):
         if table is not None:
@@ -134,6 +135,13 @@ def test_kernels_start_within_the_bound_of_their_unit():
     for start, end in zip([0, *ends[:-1]], ends):
         bound = 2.4 / (25 * (end - start))
         assert 0.8 * bound < np.abs(kernel[..., start:end]).max() <= bound
+
+
+def test_platforms_compute_the_same(rng):
+    x, kernel = (np.float32(rng.standard_normal(shape)) for shape in ((2, 9, 8, 3), (5, 5, 3, 4)))
+    found = lenet._of_bands(jnp.asarray(x), jnp.asarray(kernel), precision="highest")
+    expected = convolution.convolve(x, kernel, padding="VALID", precision="highest")
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_bad_input_is_refused(own_errors):
