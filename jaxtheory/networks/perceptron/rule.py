@@ -55,7 +55,7 @@ def fit(
         order: The rows in the order in which a pass presents them; by default each once, from the first on.
         keep: The weights that are returned: "last" are those at the end; "average" is their mean over all
             examples presented; "pocket" are those with the fewest errors on the examples, which are counted
-            whenever a run of right answers is longer than all before it.
+            whenever a run of right answers is longer than that of the weights kept so far.
         max_passes: The largest number of passes, at least 1.
 
     Returns:
@@ -71,7 +71,7 @@ def fit(
         >>> x = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
         >>> found = perceptron.fit(x, jnp.array([0, 0, 0, 1]))  # and
         >>> found.weights.tolist(), float(found.bias), int(found.mistakes)
-        ([2.0, 1.0], -2.0, 9)
+        ([3.0, 2.0], -4.0, 18)
         >>> bool(perceptron.fit(x, jnp.array([0, 1, 1, 0])).converged)  # exclusive or
         False
 
@@ -118,12 +118,11 @@ def _fit(x: Array, signs: Array, rows: Array, keep: str, max_passes: Array | int
             after["presented"] = count
         if keep == "pocket":
             run = jnp.where(wrong, 0, state["run"] + 1)
-            is_longest = run > state["longest"]
-            found = lax.cond(is_longest, right, lambda _: zero, weights)
+            found = lax.cond(run > state["longest"], right, lambda _: zero, weights)
             is_best = found > state["right"]
+            after |= {"run": run, "longest": jnp.where(is_best, run, state["longest"])}
             after["kept"] = jnp.where(is_best, weights, state["kept"])
             after["right"] = jnp.where(is_best, found, state["right"])
-            after |= {"run": run, "longest": jnp.maximum(run, state["longest"])}
         return after, None
 
     def one_pass(carry: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -14,6 +14,10 @@ from jaxtheory.networks.perceptron.rule import signs_of
 
 EXACT = 64
 """The number of points and of dimensions up to which whole numbers are decided exactly."""
+WHOLE = 2**53
+"""Up to this size, double precision holds all whole numbers."""
+DENSE = 200_000
+"""The number of entries beyond which the interior point method is faster than the simplex method."""
 ROUNDING = 8 * float(np.finfo(float).eps)
 """The share of a sum of absolute values below which double precision does not tell its sign."""
 
@@ -103,7 +107,7 @@ def separate(x: Real[AnyArray, "n features"], y: Int[AnyArray, " n"]) -> Separat
     rows = signs[:, None] * np.column_stack([centered, np.ones(len(x))])
     _, plane, shares = widest(rows, free=(x.shape[1],))
     weights = plane[:-1] / (np.abs(plane[:-1]).max(initial=0) or 1.0)
-    if max(x.shape) <= EXACT and np.array_equal(x, np.rint(x)):
+    if max(x.shape) <= EXACT and np.array_equal(x, np.rint(x)) and np.abs(x).max() <= WHOLE:
         return _exactly(x, signs, weights, shares)
     high, low = _ends(centered, signs, weights)
     if high - low > ROUNDING * x.shape[1] * np.abs(weights).sum():
@@ -117,7 +121,7 @@ def separate(x: Real[AnyArray, "n features"], y: Int[AnyArray, " n"]) -> Separat
 def widest(
     rows: Real[np.ndarray, "n columns"], *, free: tuple[int, ...] = ()
 ) -> tuple[float, Float[np.ndarray, " columns"], Float[np.ndarray, " n"]]:
-    r"""Solve $\max_a \min_i r_i \cdot a$ over $|a_j| \le 1$ by HiGHS's dual simplex method.
+    r"""Solve $\max_a \min_i r_i \cdot a$ over $|a_j| \le 1$ by HiGHS, to a vertex.
 
     Args:
         rows: The rows $r_i$.
@@ -139,7 +143,7 @@ def widest(
         A_ub=np.column_stack([-rows, np.ones(n)]),
         b_ub=np.zeros(n),
         bounds=[*bounds, (None, None)],
-        method="highs-ds",
+        method="highs-ipm" if rows.size > DENSE else "highs-ds",
     )
     if found.status != 0:
         raise ArithmeticError(f"HiGHS does not solve the {n} rows of {columns} columns: {found.message}")

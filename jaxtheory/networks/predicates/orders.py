@@ -18,8 +18,8 @@ from jaxtheory.networks.predicates.certificates import Certificate
 
 MOST_FIGURES, MOST_MASKS = 1 << 25, 5000
 """The largest numbers of figures, and of orbits of masks, of a linear program."""
-NEW = 500
-"""The largest number of rows that are added at a time."""
+NEW, KEPT = 1000, 4000
+"""The largest numbers of rows that are added at a time, and that are kept from before."""
 NONE = 1e-7
 """The tolerance of HiGHS: a smaller margin may be none, which exact weights have to confirm."""
 RELATIVE = 1e-7
@@ -147,17 +147,16 @@ def _programs(
     shape = checks.sizes("shape", shape, ("height", "width"), ("length",))
     batched = checks.flag("batched", batched)
     points = math.prod(shape)
+    masks = [math.comb(points, size) for size in range(min(order, points) + 1)]
     if boxes is not None:
         boxes = _boxes(boxes, shape)
         counted = np.bincount(boxes.ravel()) + 1
-        _check_size(
-            shape, math.prod(counted.tolist()), len(programs.chosen((counted - 1).tolist(), order)), order
-        )
+        figures = math.prod(counted.tolist())
+        _check_size(shape, figures, len(programs.chosen((counted - 1).tolist(), order)), order)
         truths = _of_counts(predicate, boxes, counted, batched)
     else:
-        _check_size(
-            shape, 1 << points, sum(math.comb(points, size) for size in range(min(order, 2) + 1)), order
-        )
+        if 1 << points > MOST_FIGURES:
+            _check_size(shape, 1 << points, sum(masks), order)
         table = tables.truth_table(predicate, shape, batched=batched)
         boxes = np.zeros(shape, int) if tables.is_counting(table, points) else None
         truths = table[(1 << np.arange(points + 1)) - 1]
@@ -178,7 +177,7 @@ def _check_size(shape: tuple[int, ...], figures: int, masks: int, order: int) ->
     if figures > MOST_FIGURES or masks > MOST_MASKS:
         raise ValueError(
             f"shape is {shape}: the linear program of masks of at most {order} points has {figures:,} "
-            f"figures and {masks:,} unknowns, but at most {MOST_FIGURES:,} and {MOST_MASKS:,} are gone through: "
+            f"figures and {masks:,} unknowns, of which {MOST_FIGURES:,} and {MOST_MASKS:,} can be had: "
             "take a smaller retina, or boxes in which points may be permuted"
         )
 
@@ -221,7 +220,7 @@ def _of_counts(predicate: Callable, boxes: np.ndarray, counted: np.ndarray, batc
 def _solved(program: Program, *, smallest: bool = False) -> LinearForm:
     """The form or the certificate, by cutting planes."""
     change = np.eye(program.columns) if smallest else program.change()
-    codes = program.start()
+    codes, before = program.start(), np.inf
     while True:
         rows = program.rows(codes) * np.where(program.truths(codes), 1, -1)[:, None]
         margin, unknowns, shares = widest(rows @ change)
@@ -238,7 +237,10 @@ def _solved(program: Program, *, smallest: bool = False) -> LinearForm:
             raise ArithmeticError(
                 f"a margin of {margin:.1g} is not told from zero in double precision: take a smaller retina"
             )
-        codes = np.concatenate([codes, new])
+        if margin < before:
+            # The margin falls, so that no rows are gone through again and again; those far off are let go.
+            codes = codes[np.argsort(rows @ coefficients)[:KEPT]]
+        codes, before = np.concatenate([codes, new]), min(margin, before)
 
 
 def _none(program: Program, codes: np.ndarray, rows: np.ndarray, shares: np.ndarray) -> LinearForm:

@@ -1,0 +1,1 @@
+"""The lecture's history: from the perceptron to residual networks."""
