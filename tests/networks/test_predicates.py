@@ -181,8 +181,8 @@ def test_certificates_prove_themselves():
 def test_a_retina_that_is_too_large_says_how_large_its_program_is(own_errors):
     message = (
         "shape is (6, 6): the linear program of masks of at most 3 points has 68,719,476,736 figures and "
-        "7,807 unknowns, of which 33,554,432 and 5,000 can be had: take a smaller retina, or boxes in which points "
-        "may be permuted"
+        "7,807 unknowns, of which 33,554,432 and 5,000 can be had: take a smaller retina, or boxes in which "
+        "points may be permuted"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         predicates.linear_form(predicates.connected, (6, 6), order=3)
