@@ -243,7 +243,7 @@ def draw_orders(found: dict[str, xr.Dataset], large: dict[str, Any] | None) -> F
     lines = {
         "parity": (found["parity"]["size"].values, found["parity"]["order"].values, "o-"),
         "one-in-a-box, by boxes": (found["boxes"]["boxes"].values, found["boxes"]["order"].values, "s-"),
-        "connectedness": (points, orders, "D--"),
+        "connectedness": (points, orders, "D"),
     }
     colors = plots.colors_of(list(lines))
     for name, (x, y, look) in lines.items():

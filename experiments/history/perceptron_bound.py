@@ -286,11 +286,6 @@ def draw_network(params: dict[str, Any]) -> Figure:
     plane = np.stack(np.meshgrid(places, places, indexing="ij"), axis=-1)
     values = np.tanh(np.asarray(outputs(params, plane)) / 2)
     values = xr.DataArray(values, {"x": places, "y": places}, ("x", "y"), name="output")
-    figure, ((axes,),) = plots.canvas()
+    paths = {f"{one} xor {other} = {label}": [(one, other)] for (one, other), label in zip(PATTERNS, XOR)}
     labels = {"xlabel": "first input", "ylabel": "second input"}
-    paths = {f"class {XOR[place]}": PATTERNS[[place]] for place in (0, 1)}
-    plots.surface(values, x="x", y="y", span=(-1, 1), paths=paths, axes=axes, **labels)
-    for place, of_same in ((0, 3), (1, 2)):
-        color = axes.lines[place].get_color()
-        axes.plot(*PATTERNS[of_same], marker=axes.lines[place].get_marker(), color=color)
-    return figure
+    return plots.surface(values, x="x", y="y", span=(-1, 1), paths=paths, **labels)

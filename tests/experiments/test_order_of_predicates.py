@@ -27,11 +27,11 @@ def measured(**others):
         "boxes": ("boxes", [1, 2], [1, 2]),
         "euler": ("least", [0, 1], [0, 3]),
         "connected": ("retina", ["2 × 2", "3 × 3"], [2, 3]),
-    } | others
+    }
+    values |= {name: value for name, value in others.items() if name in values}
     found = {
         name: xr.Dataset({"order": (axis, orders), "imbalance": (axis, [0.0, 0.0])}, {axis: places})
         for name, (axis, places, orders) in values.items()
-        if name not in ("largest", "count")
     }
     found["parity"]["largest"] = ("size", others.get("largest", [4.0, 8.0]))
     axes = {"kind": ["at least", "exactly"], "number": [1, 2]}
