@@ -7,7 +7,7 @@ The order of a predicate is the least k with which it is the sign of a linear fo
 points. It is found by linear programming: the form of order k is checked on all figures of the retina, and
 that there is none of order k - 1 by a convex combination of figures that no mask tells apart, checked for all
 masks in rational numbers and apart from the solver. Points are neighbors if they share an edge.
-The full form takes about ten minutes, most of them for 5 × 5 points.
+The full form takes a minute and a half of a processor, most of it for 5 × 5 points.
 """
 
 from collections.abc import Callable
@@ -183,12 +183,12 @@ def claims(found: dict[str, xr.Dataset], large: dict[str, Any] | None) -> list[C
             rows(boxes["order"] - boxes["boxes"], "boxes"),
         ),
         Claim(
-            "|X| ≥ M has order 1: the orders for all M.",
+            "|X| ≥ M has order 1: the orders for all M from 1 to |R| - 1.",
             equal_to(1, tolerance=0, source=f"{MINSKY}, chapter 2"),
             rows(count["order"].sel(kind="at least", drop=True), "number"),
         ),
         Claim(
-            "|X| = M has order 2: the orders for all M.",
+            "|X| = M has order 2: the orders for all M from 1 to |R| - 1.",
             equal_to(2, tolerance=0, source=f"{MINSKY}, chapter 2"),
             rows(count["order"].sel(kind="exactly", drop=True), "number"),
         ),

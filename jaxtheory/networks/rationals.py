@@ -126,9 +126,15 @@ def _whole(numbers: np.ndarray) -> np.ndarray:
 
 
 def _eliminated(table: np.ndarray, columns: int, *, everywhere: bool) -> list[int]:
-    """Clears the first columns of a table modulo the prime, in place, and returns each one's row.
+    """The rows of the pivots of the first columns, which are cleared modulo the prime, in place.
 
-    `everywhere` clears a column in the rows of earlier columns, too.
+    Args:
+        table: The table.
+        columns: The number of columns.
+        everywhere: Whether a column is cleared in the rows of earlier pivots, too.
+
+    Returns:
+        The rows, fewer where the columns are dependent.
     """
     pivots: list[int] = []
     for column in range(columns):

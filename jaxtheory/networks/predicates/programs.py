@@ -79,6 +79,9 @@ class Table:
 
         Such products are uncorrelated over all figures, which masks are not, and their sums over orbits are
         divided by what they deviate.
+
+        Returns:
+            The coefficients of masks, one column for each sum of products.
         """
         within = (self._masks & self._first[:, None]) == self._first[:, None]
         counts = np.add.reduceat(within.astype(np.int64), self._starts, axis=1)
@@ -197,6 +200,14 @@ def _signed_products(counts: np.ndarray, lengths: np.ndarray, sizes: np.ndarray)
 
     `counts` are the numbers of masks of the second orbit that contain a given one of the first: a product of
     signs 2x - 1 over a mask is the sum over its parts, with -1 for each point left out and 2 for each kept.
+
+    Args:
+        counts: The numbers of masks.
+        lengths: The numbers of points of the masks.
+        sizes: The numbers of masks of the orbits.
+
+    Returns:
+        The coefficients.
     """
     lengths = lengths.astype(np.int64)
     odd = (lengths[None] - lengths[:, None]) % 2
