@@ -25,6 +25,7 @@ def cycle(order):
     return len(seen) - seen.index(tuple(weights))
 
 
+@pytest.mark.beyond
 def test_weights_recur_as_they_do_step_by_step():
     found = experiment.recurring()["period"]
     assert found.shape == (24,)
@@ -32,10 +33,12 @@ def test_weights_recur_as_they_do_step_by_step():
     assert found.tolist() == [cycle(order) for order in orders]
 
 
+@pytest.mark.beyond
 def test_the_pocket_is_right_on_three_patterns(rng):
     assert experiment.pocketed(rng) == 3
 
 
+@pytest.mark.beyond
 def test_networks_that_count_as_solutions_solve_it():
     solved, params = experiment.trained(jax.random.key(0), starts=30, steps=400)
     assert 0 < solved.sum() < 30
