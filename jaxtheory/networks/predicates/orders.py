@@ -152,7 +152,7 @@ def _programs(
         boxes = _boxes(boxes, shape)
         counted = np.bincount(boxes.ravel()) + 1
         figures = math.prod(counted.tolist())
-        _check_size(shape, figures, len(programs.chosen((counted - 1).tolist(), order)), order)
+        _check_size(shape, figures, _unknowns(counted, order), order)
         truths = _of_counts(predicate, boxes, counted, batched)
     else:
         if 1 << points > MOST_FIGURES:
@@ -180,6 +180,14 @@ def _check_size(shape: tuple[int, ...], figures: int, masks: int, order: int) ->
             f"figures and {masks:,} unknowns, of which {MOST_FIGURES:,} and {MOST_MASKS:,} can be had: "
             "take a smaller retina, or boxes in which points may be permuted"
         )
+
+
+def _unknowns(counted: np.ndarray, order: int) -> int:
+    """The number of ways to take at most `order` points from boxes."""
+    ways = np.ones(1, object)
+    for number in counted.tolist():
+        ways = np.convolve(ways, np.ones(number, object))[: order + 1]
+    return int(ways.sum())
 
 
 def _boxes(boxes: Any, shape: tuple[int, ...]) -> np.ndarray:

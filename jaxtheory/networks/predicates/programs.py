@@ -216,8 +216,10 @@ def _signed_products(counts: np.ndarray, lengths: np.ndarray, sizes: np.ndarray)
 
 def chosen(sizes: list[int], order: int) -> Int[np.ndarray, "orbits boxes"]:
     """How many points a mask takes from each box, for all masks of at most `order` points."""
-    ranges = (range(min(size, order) + 1) for size in sizes)
-    return np.array([one for one in itertools.product(*ranges) if sum(one) <= order])
+    found: list[tuple[int, ...]] = [()]
+    for size in sizes:
+        found = [(*one, taken) for one in found for taken in range(min(size, order - sum(one)) + 1)]
+    return np.array(found)
 
 
 def binomials(
