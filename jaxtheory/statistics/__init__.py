@@ -4,6 +4,12 @@
 - `softmax`: softmax regression;
 - `linear_probe`: softmax regression whose scaling of features and penalty are chosen by validation;
 - `neighbors`: the nearest training examples;
+- `tangent_distance`: the nearest image up to small deformations;
+- `least_squares`: the linear classifier of squared errors;
+- `pairwise`: a linear unit for each pair of classes;
+- `quadratic`: a linear classifier of products of principal components;
+- `radial_basis`: Gaussian units about given centers;
+- `boosting`: three networks, of which each filters the examples of the next;
 - `kernel_regression`: ridge regression, interpolation and local averages with kernels;
 - `random_features`: random Fourier and ReLU features, and least squares on every number of them;
 - `neural_kernel`: tangent kernels of networks at hand and of infinitely wide ones;

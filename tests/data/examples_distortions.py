@@ -38,6 +38,7 @@ NOT_TRACED: dict[str, str] = {
     "data.images.load": "reads files",
     "data.images.names": "names from a table",
     "data.images.patches": "cuts images of any sizes in NumPy",
+    "data.mazes.draw": "draws mazes in NumPy",
     "data.mnist.load": "reads files",
     "data.mnist.prepare": "writes files",
     "data.molecules.load": "reads files",
