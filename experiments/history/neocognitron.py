@@ -91,7 +91,7 @@ class Config:
     """The number of real digits on which cells are tested."""
 
 
-QUICK = Config(shifts=(2, 4), draws=3, stride=2, copies=2, choices=("as here",), folds=2, tested=200)
+QUICK = Config(shifts=(2, 4), draws=2, stride=2, copies=2, choices=("as here",), folds=2, tested=200)
 
 
 def placed(stencil: np.ndarray, row: int | np.integer, column: int | np.integer) -> np.ndarray:

@@ -277,7 +277,8 @@ def run(params: Parameters, x: Real[AnyArray, "n H W"]) -> Parameters:
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxtheory.networks import neocognitron
-        >>> params = neocognitron.run(neocognitron.init(), jnp.stack([jnp.eye(16), jnp.eye(16)[::-1]] * 20))
+        >>> strokes = jnp.stack([jnp.eye(16), jnp.eye(16)[::-1]] * 20)
+        >>> params = neocognitron.run(neocognitron.init(planes=8), strokes)
         >>> (neocognitron.apply(params, jnp.eye(16)) > 0).sum().item()
         1
 
