@@ -107,11 +107,11 @@ def presented(digits: mnist.Digits, config: Config, pair: str, key: jax.Array) -
     rows = jax.vmap(lambda one: jax.random.permutation(one, len(x)))(key)
     found = {}
     with jax.enable_x64(True):
-        for keep in ("last", "average"):
-            fit = partial(perceptron.fit, x, y, keep=keep, max_passes=config.passes)
-            trained = jax.vmap(lambda order, fit=fit: fit(order=order))(rows)
+        for variant in ("last", "average"):
+            fit = partial(perceptron.fit, x, y, variant=variant, max_passes=config.passes)
+            trained = jax.vmap(lambda order, fit=fit: fit(rows=order))(rows)
             outputs = queries @ np.asarray(trained.weights).T + np.asarray(trained.bias)
-            found[f"error/{keep}"] = 100 * np.mean((outputs > 0) != (answers == 1)[:, None], axis=0)
+            found[f"error/{variant}"] = 100 * np.mean((outputs > 0) != (answers == 1)[:, None], axis=0)
     return found | {
         "mistakes": np.asarray(trained.mistakes),
         "passes": np.asarray(trained.passes),
@@ -124,7 +124,7 @@ def recurring() -> dict[str, np.ndarray]:
     orders = np.array(list(itertools.permutations(range(len(XOR)))))
 
     def after(passes: Any, order: Any) -> perceptron.PerceptronResult:
-        return perceptron.fit(PATTERNS, XOR, order=order, max_passes=passes)
+        return perceptron.fit(PATTERNS, XOR, rows=order, max_passes=passes)
 
     both = jax.jit(jax.vmap(jax.vmap(after, (None, 0)), (0, None)))
     found = both(jnp.arange(1, ROUNDS + 1), orders)
@@ -140,7 +140,7 @@ def recurring() -> dict[str, np.ndarray]:
 def pocketed(rng: np.random.Generator) -> int:
     """On how many patterns of XOR the weights in the pocket are right, once random ones were presented."""
     order = rng.integers(0, len(XOR), RANDOM)
-    found = perceptron.fit(PATTERNS, XOR, order=order, max_passes=1, keep="pocket")
+    found = perceptron.fit(PATTERNS, XOR, rows=order, max_passes=1, variant="pocket")
     values = PATTERNS @ np.asarray(found.weights) + float(found.bias)
     return int(np.sum((2 * XOR - 1) * values > 0))
 

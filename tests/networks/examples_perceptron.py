@@ -18,7 +18,7 @@ def _separable(rng):
 
 
 EXAMPLES: list[Example] = [
-    Example(perceptron.fit, _separable, {"keep": "average"}, vmap=ONE_MODEL, grad=STEPS, half=ONE_MODEL),
+    Example(perceptron.fit, _separable, {"variant": "average"}, vmap=ONE_MODEL, grad=STEPS, half=ONE_MODEL),
     Example(
         perceptron.mistake_bound,
         lambda rng: (*_separable(rng), np.float32([1, 0.1, 0.1]), np.float32(0.1)),

@@ -43,8 +43,8 @@ def test_the_rule_is_rosenblatts(rng, x64, passes):
     x, y = separable(rng, 12, 3)
     order = rng.permutation(12)
     kept, mistakes, done = plain(x, y, order, passes)
-    for keep, expected in (("last", kept[-1]), ("average", kept.mean(0))):
-        found = perceptron.fit(x, y, order=order, keep=keep, max_passes=passes)
+    for variant, expected in (("last", kept[-1]), ("average", kept.mean(0))):
+        found = perceptron.fit(x, y, rows=order, variant=variant, max_passes=passes)
         np.testing.assert_allclose(np.append(found.weights, found.bias), expected, rtol=1e-12, atol=1e-12)
         assert (found.mistakes, found.passes) == (mistakes, done)
         assert bool(found.converged) == (passes > 2)
@@ -53,7 +53,7 @@ def test_the_rule_is_rosenblatts(rng, x64, passes):
 def test_mistakes_stay_below_the_bound_of_any_separator(rng, x64):
     x, y = separable(rng, 12, 3)
     orders = np.array([rng.permutation(12) for _ in range(50)])
-    found = jax.vmap(lambda order: perceptron.fit(x, y, order=order))(orders)
+    found = jax.vmap(lambda order: perceptron.fit(x, y, rows=order))(orders)
     plane = perceptron.separate(x, y)
     bound = perceptron.mistake_bound(x, y, plane.weights, plane.bias)
     values = (2 * y - 1) * (x @ plane.weights + plane.bias)
@@ -83,7 +83,7 @@ def test_the_rule_does_not_stop_on_exclusive_or():
 
 def test_the_pocket_holds_the_fewest_errors(rng):
     order = rng.integers(0, 4, 4000)
-    found = perceptron.fit(PATTERNS, XOR, order=order, max_passes=1, keep="pocket")
+    found = perceptron.fit(PATTERNS, XOR, rows=order, max_passes=1, variant="pocket")
     values = PATTERNS @ np.asarray(found.weights) + float(found.bias)
     assert ((2 * XOR - 1) * values > 0).sum() == 3  # no plane is right on all four
 
@@ -194,15 +194,15 @@ def test_examples_that_do_not_fit_are_refused(own_errors, call, x, y, error, mes
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"keep": "best"}, ValueError, r"^keep is 'best': take 'last', 'average' or 'pocket'$"),
+        ({"variant": "best"}, ValueError, r"^variant is 'best': take 'last', 'average' or 'pocket'$"),
         ({"max_passes": 0}, ValueError, r"^max_passes is 0: take a whole number at least 1$"),
         (
-            {"order": np.array([0, 4])},
+            {"rows": np.array([0, 4])},
             ValueError,
-            r"^order holds other rows than those of x: take numbers from ",
+            r"^rows are not all of x: take numbers from ",
         ),
-        ({"order": np.array([0.5])}, TypeError, r"^order is float64: take whole numbers, the rows of x$"),
-        ({"order": np.zeros((1, 1), int)}, ValueError, r"^order has the shape \(1, 1\): take \(presented,\)"),
+        ({"rows": np.array([0.5])}, TypeError, r"^rows are float64: take whole numbers$"),
+        ({"rows": np.zeros((1, 1), int)}, ValueError, r"^rows has the shape \(1, 1\): take \(presented,\)"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(own_errors, options, error, message):

@@ -15,7 +15,7 @@ from jaxtheory.core.linalg import matmul
 from jaxtheory.core.records import record
 from jaxtheory.core.types import AnyArray, RealScalar
 
-Kept = Literal["last", "average", "pocket"]
+Variant = Literal["last", "average", "pocket"]
 """Which weights are kept: those at the end, their mean, or those with the fewest errors."""
 
 
@@ -39,8 +39,8 @@ def fit(
     x: Real[AnyArray, "n features"],
     y: Int[AnyArray, " n"],
     *,
-    order: Integer[AnyArray, " presented"] | None = None,
-    keep: Kept = "last",
+    rows: Integer[AnyArray, " presented"] | None = None,
+    variant: Variant = "last",
     max_passes: Int[Array, ""] | int = 1000,
 ) -> PerceptronResult:
     r"""Train a perceptron by Rosenblatt's rule: add the example, with its sign, at each mistake.
@@ -52,8 +52,8 @@ def fit(
     Args:
         x: The examples, one per row.
         y: The class of each example, -1 and 1 or 0 and 1.
-        order: The rows in the order in which a pass presents them; by default each once, from the first on.
-        keep: The weights that are returned: "last" are those at the end; "average" is their mean over all
+        rows: The rows in the order in which a pass presents them; by default each once, from the first on.
+        variant: The weights that are returned: "last" are those at the end; "average" is their mean over all
             examples presented; "pocket" are those with the fewest errors on the examples, which are counted
             whenever a run of right answers is longer than that of the weights kept so far.
         max_passes: The largest number of passes, at least 1.
@@ -82,22 +82,22 @@ def fit(
     """
     (x,), back = real_arrays(x=x)
     signs = signs_of(x, y)
-    checks.one_of("keep", keep, ("last", "average", "pocket"))
+    checks.one_of("variant", variant, ("last", "average", "pocket"))
     if checks.known(max_passes):
         max_passes = checks.count("max_passes", max_passes)
-    rows = np.arange(x.shape[0]) if order is None else as_array("order", order)
-    checks.axes("order", rows, "presented")
+    rows = np.arange(x.shape[0]) if rows is None else as_array("rows", rows)
+    checks.axes("rows", rows, "presented")
     if not jnp.issubdtype(rows.dtype, jnp.integer):
-        raise TypeError(f"order is {rows.dtype}: take whole numbers, the rows of x")
+        raise TypeError(f"rows are {rows.dtype}: take whole numbers")
     if checks.known(rows):
         numbers = np.asarray(rows)
         if not numbers.size or numbers.min() < 0 or numbers.max() >= x.shape[0]:
-            raise ValueError(f"order holds other rows than those of x: take numbers from 0 to {len(x) - 1}")
-    return back(_fit(x, signs, jnp.asarray(rows), keep, max_passes))
+            raise ValueError(f"rows are not all of x: take numbers from 0 to {len(x) - 1}")
+    return back(_fit(x, signs, jnp.asarray(rows), variant, max_passes))
 
 
-@partial(jax.jit, static_argnames="keep")
-def _fit(x: Array, signs: Array, rows: Array, keep: str, max_passes: Array | int) -> PerceptronResult:
+@partial(jax.jit, static_argnames="variant")
+def _fit(x: Array, signs: Array, rows: Array, variant: str, max_passes: Array | int) -> PerceptronResult:
     vectors = _signed(x, signs)
     zero, start = jnp.zeros((), int), jnp.zeros(vectors.shape[1], x.dtype)
 
@@ -111,12 +111,12 @@ def _fit(x: Array, signs: Array, rows: Array, keep: str, max_passes: Array | int
             "weights": jnp.where(wrong, weights + vector, weights),
             "mistakes": state["mistakes"] + wrong,
         }
-        if keep == "average":
+        if variant == "average":
             # The mean of the weights as they are when an example has been presented.
             count = state["presented"] + 1
             after["kept"] = state["kept"] + (after["weights"] - state["kept"]) / count
             after["presented"] = count
-        if keep == "pocket":
+        if variant == "pocket":
             run = jnp.where(wrong, 0, state["run"] + 1)
             found = lax.cond(run > state["longest"], right, lambda _: zero, weights)
             is_best = found > state["right"]
@@ -134,11 +134,11 @@ def _fit(x: Array, signs: Array, rows: Array, keep: str, max_passes: Array | int
         return ~carry[2] & (carry[1] < max_passes)
 
     state = {"weights": start, "mistakes": zero}
-    state |= {"kept": start} if keep != "last" else {}
-    state |= {"presented": zero} if keep == "average" else {}
-    state |= {"run": zero, "longest": zero, "right": zero} if keep == "pocket" else {}
+    state |= {"kept": start} if variant != "last" else {}
+    state |= {"presented": zero} if variant == "average" else {}
+    state |= {"run": zero, "longest": zero, "right": zero} if variant == "pocket" else {}
     state, passes, converged = lax.while_loop(goes_on, one_pass, (state, zero, jnp.asarray(False)))
-    weights = state["weights"] if keep == "last" else state["kept"]
+    weights = state["weights"] if variant == "last" else state["kept"]
     return PerceptronResult(weights[:-1], weights[-1], state["mistakes"], passes, converged)
 
 
