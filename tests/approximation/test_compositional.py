@@ -47,6 +47,7 @@ def test_trees_join_neighbors():
     ],
     ids=["binary", "uneven", "overlapping"],
 )
+@pytest.mark.beyond
 def test_targets_interpolants_and_networks_are_wired_as_their_graph(rng, x64, graph):
     x = rng.uniform(-1, 1, (20, graph.inputs))
     target = compositional.init(KEY, graph, smoothness=0.7, scales=3)
@@ -71,6 +72,7 @@ def test_targets_interpolants_and_networks_are_wired_as_their_graph(rng, x64, gr
     np.testing.assert_allclose(compositional.apply(network, x), composed(graph, parts, x), rtol=1e-9)
 
 
+@pytest.mark.beyond
 def test_networks_start_with_hes_variance_and_kinks_all_over():
     network = compositional.init_network(KEY, compositional.shared(3, ((0,), (1, 2))), width=4000, channels=3)
     first, second = network.kernels[1]
@@ -89,6 +91,7 @@ def test_networks_do_not_see_what_their_nodes_do_not_take(rng):
     np.testing.assert_array_equal(compositional.apply(network, x), compositional.apply(network, moved))
 
 
+@pytest.mark.beyond
 @pytest.mark.parametrize(
     "options",
     [{}, {"smoothness": 0.5, "scales": 6}, {"wave": "triangle"}],

@@ -89,6 +89,7 @@ def test_coefficients_of_random_features_are_those_of_ridge_regression(rng, x64)
     np.testing.assert_allclose(ridge.apply(found, x), other.predict(values), rtol=1e-8)
 
 
+@pytest.mark.beyond
 def test_projection_pursuit_finds_the_directions_of_a_sum(rng):
     x = np.float32(rng.standard_normal((400, 4)))
     one, other = np.float32([0.6, 0, 0.8, 0]), np.float32([0, 1, 0, 0])

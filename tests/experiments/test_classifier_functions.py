@@ -21,6 +21,7 @@ def test_boundaries_stay_within_the_square():
         assert np.ptp(values) > 0.1
 
 
+@pytest.mark.beyond
 def test_errors_of_constructions_are_those_of_samples(rng):
     key, rows, pieces = jax.random.key(0), 2**12, 11
     found = experiment.of_construction(rows, 0.5, pieces, key)

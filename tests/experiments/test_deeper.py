@@ -25,6 +25,7 @@ def made(rng, gain=1.0, spans=(7, 7)):
     return fields, xr.DataArray(values, coordinates, ("body", "data", "draw"))
 
 
+@pytest.mark.beyond
 def test_claims_follow_from_fields_and_errors(rng):
     forward = xr.Dataset(
         {"logits": ("network", [1000.0, 1000.0]), "finite": ("network", [1.0, 1.0])},

@@ -42,6 +42,7 @@ def test_patches_are_of_one_half_of_each_texture(rng):
         np.testing.assert_array_equal(found, np.ones((3, 16, 16)) * (10 * labels + half)[:, None, None])
 
 
+@pytest.mark.beyond
 def test_coefficients_leave_order_0_out(monkeypatch, rng):
     monkeypatch.setattr(experiment, "BLOCK", 3)
     x = np.float32(rng.standard_normal((3, 16, 16)))

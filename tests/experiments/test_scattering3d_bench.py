@@ -43,6 +43,7 @@ def test_the_limit_counts_every_field_of_every_path():
     assert bench.products(6, 1, 1) == [*finest, (whole, fewer, 2), (fewer, whole, 4), (fewer, whole, 4)]
 
 
+@pytest.mark.beyond
 def test_the_limit_runs():
     assert np.isfinite(bench.bare(**SMALL, gradient=False)()).all()
 

@@ -90,6 +90,7 @@ def test_layers_are_correlations_thresholded(boundary, domain, rng, x64):
     np.testing.assert_allclose(relu.forward_pass(TINY, weights, digits, boundary)[-1], expected, atol=1e-12)
 
 
+@pytest.mark.beyond
 def test_another_network_is_not_layered_thresholding(rng, x64):
     digits = rng.random((2, 7, 7))
     weights = relu.layers(TINY, rng.random((4, 7, 7)), "zero", rng)

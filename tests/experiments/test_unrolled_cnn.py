@@ -30,6 +30,7 @@ def test_the_rate_falls_as_the_papers_does():
     assert moves[90] / moves[89] == pytest.approx(0.2, rel=0.02)
 
 
+@pytest.mark.beyond
 def test_networks_of_one_key_begin_alike():
     one, other = (
         experiment.init(jax.random.key(3), name, atoms=TINY.atoms)

@@ -21,6 +21,7 @@ def test_signals_jump_twice(rng):
     assert np.median(rougher) > 4 * np.median(steps)
 
 
+@pytest.mark.beyond
 def test_cartoons_vanish_at_the_border_and_jump(rng):
     image = experiment.cartoon_of(128, rng)
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])

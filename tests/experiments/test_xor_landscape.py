@@ -44,6 +44,7 @@ def test_starts_have_the_variances_that_they_should(x64):
     assert drawn["output"]["bias"].shape == (4000,)
 
 
+@pytest.mark.beyond
 def test_descent_goes_down_the_gradient(x64):
     start = experiment.starts(jax.random.key(0), 5, 2)
     path = experiment.descend(start, "tanh", steps=4, kept=2)

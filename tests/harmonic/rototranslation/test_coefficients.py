@@ -74,6 +74,7 @@ def gratings(size, carrier, envelope):
     return np.float32([one * (down + right), one * down + moved * right])
 
 
+@pytest.mark.beyond
 def test_it_sees_whether_orientations_meet_where_averages_over_rotated_copies_do_not():
     size, J, L = 32, 3, 8
     # The carrier is the finest wavelet's frequency, the envelope that of the wavelets of scale 2.
@@ -118,6 +119,7 @@ def test_order_0_is_the_average_alone(rng):
     np.testing.assert_allclose(rototranslation.scatter(bank, x, harmonics=2), expected, rtol=1e-6)
 
 
+@pytest.mark.beyond
 def test_chunks_change_nothing(rng):
     bank = rototranslation.filter_bank((8, 12), 2, 2)
     x = np.float32(rng.standard_normal((5, 8, 12)))
@@ -127,6 +129,7 @@ def test_chunks_change_nothing(rng):
     assert rototranslation.scatter(bank, x[:0]).shape == (0, len(rototranslation.paths(bank)), 2, 3)
 
 
+@pytest.mark.beyond
 def test_large_images_are_walked_wavelet_by_wavelet(monkeypatch, rng):
     bank = rototranslation.filter_bank((16, 8), 2, 3, boundary="periodic")
     x = np.float32(rng.standard_normal((3, 16, 8)))

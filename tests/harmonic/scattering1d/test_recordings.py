@@ -36,6 +36,7 @@ def test_a_recording_in_blocks_is_the_whole(rng, length, cuts, options):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.beyond
 def test_windows_differ_from_the_whole_by_less_than_a_millionth(rng, x64):
     x = rng.standard_normal(1024)
     expected = scattering1d.scatter(bank_of(1024), x)
