@@ -85,7 +85,7 @@ class Config:
     """Names of other sizes of what is open."""
     folds: Annotated[int, Range(2, 5)] = 5
     """The number of draws of real digits."""
-    digits: Annotated[int, Range(1)] = 20
+    digits: Annotated[int, Range(5)] = 20
     """The number of real digits of each class that are presented, once each."""
     tested: Annotated[int, Range(10)] = 1000
     """The number of real digits on which cells are tested."""

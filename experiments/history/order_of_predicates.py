@@ -70,7 +70,7 @@ def shape_of(retina: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def checked(predicate: Callable, shape: tuple[int, int], **options: Any) -> dict[str, float]:
+def checked(predicate: Callable, shape: tuple[int, int], **options: Any) -> dict[str, float | int]:
     """The order of a predicate, and the imbalance of the certificate that it is not less."""
     found = predicates.order(predicate, shape, batched=True, **options)
     if found == 0:
@@ -80,27 +80,27 @@ def checked(predicate: Callable, shape: tuple[int, int], **options: Any) -> dict
     return {"order": found, "imbalance": float(left)}
 
 
-def of_parity(size: int) -> dict[str, float]:
+def of_parity(size: int) -> dict[str, float | int]:
     """The order of parity, and the smallest largest coefficient of a form with margin 1."""
     shape = (1, size)
     form = predicates.linear_form(predicates.parity, shape, order=size, smallest=True, batched=True)
     return checked(predicates.parity, shape) | {"largest": form.largest}
 
 
-def of_boxes(boxes: int) -> dict[str, float]:
+def of_boxes(boxes: int) -> dict[str, float | int]:
     """The order of one-in-a-box."""
     labels = np.repeat(np.arange(boxes), 4 * boxes**2).reshape(boxes, -1)
     predicate = partial(predicates.one_in_each_box, boxes=labels)
     return checked(predicate, labels.shape, boxes=labels)
 
 
-def of_count(side: int, kind: str, number: int) -> dict[str, float]:
+def of_count(side: int, kind: str, number: int) -> dict[str, float | int]:
     """The order of counting."""
     predicate = {"at least": predicates.at_least, "exactly": predicates.exactly}[kind]
     return checked(partial(predicate, points=number), (side, side))
 
 
-def of_euler(side: int, least: int) -> dict[str, float]:
+def of_euler(side: int, least: int) -> dict[str, float | int]:
     """The order of an Euler number of at least some value."""
 
     def predicate(figures: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def of_euler(side: int, least: int) -> dict[str, float]:
     return checked(predicate, (side, side))
 
 
-def of_connectedness(retina: str) -> dict[str, float]:
+def of_connectedness(retina: str) -> dict[str, float | int]:
     """The order of connectedness."""
     return checked(predicates.connected, shape_of(retina))
 

@@ -8,7 +8,7 @@ from jaxtheory.experiments.history import neocognitron as experiment
 from jaxtheory.lab import Lab, Verdict
 
 TINY = experiment.Config(
-    shifts=(1, 2), draws=2, presentations=2, stride=2, copies=1, choices=("as here",), folds=2, digits=2,
+    shifts=(1, 2), draws=2, presentations=2, stride=2, copies=1, choices=("as here",), folds=2, digits=5,
     tested=20,
 )  # fmt: skip
 
