@@ -238,10 +238,38 @@ def test_the_page_on_inspection_attacks_certifies_and_looks_into_three_models():
     np.testing.assert_allclose(turned, 0, atol=0.1)
 
 
+@pytest.mark.beyond
+def test_the_page_on_history_goes_from_the_perceptron_to_residual_networks():
+    found = {}
+    for block in blocks("docs/history.md"):
+        exec(block, found)
+    assert bool(found["learned"].converged)
+    assert found["line"].separable
+    assert found["learned"].mistakes <= found["most"]
+    assert not found["crossed"].separable
+    # Ones of one class and of the other have the same mean.
+    signs = np.where(found["either_or"] == 1, 1, -1)
+    weighted = [share * int(sign) for share, sign in zip(found["proof"], signs)]
+    assert sum(found["proof"]) > 0
+    assert [sum(w * int(v) for w, v in zip(weighted, column)) for column in found["x"].T] == [0, 0]
+    assert sum(weighted) == 0
+    assert found["orders"] == [2, 3, 4]
+    assert found["hanging_together"] == 2
+    answering = np.asarray(found["answers"]) > 0
+    assert answering.sum(1).tolist() == [1, 1]
+    assert not np.any(answering[0] & answering[1])
+    assert found["logits"].shape == (2, 10)
+    columns = np.arange(28) @ np.asarray(found["upright"]).T
+    ink = np.asarray(found["upright"]).sum(1)
+    np.testing.assert_allclose((columns[7:21] / ink[7:21]), 13.5, atol=1e-3)
+    assert found["sizes"] == {"AlexNet": 61_100_840, "VGG-16": 138_357_544, "ResNet-50": 25_557_032}
+
+
 @pytest.mark.parametrize(
     ("page", "folder"),
     [
         ("approximation", "approximation"),
+        ("history", "history"),
         ("inspection", "puzzles"),
         ("scattering", "harmonic"),
         ("statistics", "statistics"),
