@@ -26,7 +26,8 @@ def made(rng, gain=1.0, spans=(7, 7)):
 
 
 @pytest.mark.beyond
-def test_claims_follow_from_fields_and_errors(rng):
+def test_claims_follow_from_fields_and_errors(rng, monkeypatch):
+    monkeypatch.setattr(experiment, "PRINTED", {"VGG-11": (133, 1e6), "ResNet-20": (27, 1e4)})
     forward = xr.Dataset(
         {"logits": ("network", [1000.0, 1000.0]), "finite": ("network", [1.0, 1.0])},
         {"network": list(CONFIG.networks)},
