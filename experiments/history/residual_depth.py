@@ -98,7 +98,12 @@ def drawn(depth: int, normalization: str, kind: str, rng: np.random.Generator) -
     return params, state
 
 
-@partial(jax.jit, static_argnames=("depth", "normalization"))
+# Two seconds less to compile, and steps that take as long.
+@partial(
+    jax.jit,
+    static_argnames=("depth", "normalization"),
+    compiler_options={"xla_backend_optimization_level": 1},
+)
 def trained(
     start: tuple[Any, Any], train: Any, test: Any, order: Any, *, depth: int, normalization: str
 ) -> dict[str, Any]:
