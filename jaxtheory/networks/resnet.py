@@ -108,7 +108,8 @@ def make_small(
         classes: The number of classes.
         channels: The channels of the three stages, not falling.
         inputs: The number of channels of the images.
-        skips: Whether what a block got is added to its result; otherwise it is a plain stack.
+        skips: Whether what a block got is added to its result; otherwise it is a plain stack. The state
+            has it as `"skips"`, 1 or 0, so that one compiled program computes both.
         normalization: Whether convolutions have a batch normalization; otherwise they have biases.
         dtype: The dtype of the parameters; by default JAX's, float64 where x64 is on.
         precision: The precision of convolutions and products; by default the device's, which accelerators
@@ -259,12 +260,12 @@ class SmallResNet(nnx.Module):
     ):
         options = {"dtype": dtype, "precision": precision}
         blocks = (depth - 2) // 6
-        self.inputs = inputs
+        self.inputs, self.skips = inputs, nnx.Variable(jnp.asarray(skips, jnp.result_type(dtype or float)))
         form = {"normalization": normalization, "bias": not normalization, **options}
         self.stem = Convolution(inputs, channels[0], **form)
         self.stages, before = nnx.List(), channels[0]
         for stage, one in enumerate(channels):
-            self.stages.append(_Stage(before, one, 2 if stage else 1, blocks, skips=skips, **form))
+            self.stages.append(_Stage(before, one, 2 if stage else 1, blocks, **form))
             before = one
         self.classifier = layers.dense(before, classes, **options)
         layers.draw(self, rngs)
@@ -287,7 +288,7 @@ class SmallResNet(nnx.Module):
         batch = x.shape[:-3]
         x = jax.nn.relu(self.stem(x.reshape(-1, *x.shape[-3:])))
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x, self.skips[...])
         return self.classifier(x.mean((1, 2))).reshape(*batch, -1)
 
 
@@ -326,7 +327,7 @@ class _Block(nnx.Module):
             Convolution(inputs, outputs, kernel_size=1, stride=stride, **options) if projects else None
         )
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, share: Array | None = None) -> Array:
         maps = x
         for layer in self.layers[:-1]:
             maps = jax.nn.relu(layer(maps))
@@ -337,7 +338,7 @@ class _Block(nnx.Module):
             x = self.projection(x)
         elif self.stride > 1 or self.more:
             x = jnp.pad(x[:, :: self.stride, :: self.stride], ((0, 0), (0, 0), (0, 0), (0, self.more)))
-        return jax.nn.relu(x + maps)
+        return jax.nn.relu((x if share is None else share * x) + maps)
 
 
 class _Stage(nnx.Module):
@@ -348,17 +349,17 @@ class _Stage(nnx.Module):
 
         @partial(nnx.vmap, axis_size=alike)
         def repeated() -> _Block:
-            return _Block(outputs, outputs, outputs, 1, option_a=True, **options)
+            return _Block(outputs, outputs, outputs, 1, skips=True, option_a=True, **options)
 
-        start = partial(_Block, inputs, outputs, outputs, stride, option_a=True, **options)
+        start = partial(_Block, inputs, outputs, outputs, stride, skips=True, option_a=True, **options)
         self.start = start() if alike < blocks else None
         self.rest = repeated() if alike else None
 
-    def __call__(self, x: Array) -> Array:
-        x = x if self.start is None else self.start(x)
-        return x if self.rest is None else _through(self.rest, x)
+    def __call__(self, x: Array, share: Array) -> Array:
+        x = x if self.start is None else self.start(x, share)
+        return x if self.rest is None else _through(self.rest, x, share)
 
 
-@nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
-def _through(block: _Block, x: Array) -> Array:
-    return block(x)
+@nnx.scan(in_axes=(0, nnx.Carry, None), out_axes=nnx.Carry)
+def _through(block: _Block, x: Array, share: Array) -> Array:
+    return block(x, share)

@@ -26,7 +26,8 @@ def made(rng, gain=1.0, spans=(7, 7)):
 
 
 @pytest.mark.beyond
-def test_claims_follow_from_fields_and_errors(rng):
+def test_claims_follow_from_fields_and_errors(rng, monkeypatch):
+    monkeypatch.setattr(experiment, "PRINTED", {"VGG-11": (133, 1e6), "ResNet-20": (27, 1e4)})
     forward = xr.Dataset(
         {"logits": ("network", [1000.0, 1000.0]), "finite": ("network", [1.0, 1.0])},
         {"network": list(CONFIG.networks)},
@@ -51,6 +52,12 @@ def test_patches_are_of_three_textures_and_other_halves(rng):
     assert np.bincount(labels).tolist() == [10, 10, 10]
     np.testing.assert_allclose(x.mean((1, 2)), 0, atol=1e-3)
     assert set(y) == {0, 1, 2}
+
+
+def test_each_epoch_goes_through_all_examples(rng):
+    order = experiment.ordered(CONFIG, rng)
+    assert order.shape == (CONFIG.steps, CONFIG.batch)
+    assert all(sorted(one) == list(range(50)) for one in order)
 
 
 def test_an_unknown_network_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The pieces of the experiment on depth, verdicts of made-up errors, and a run in miniature."""
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -58,8 +59,25 @@ def test_unknown_normalizations_are_refused():
         experiment.run(experiment.Config(normalizations=("some",)), Lab())
 
 
+def test_parameters_start_as_the_network_s_own(rng):
+    params, state = experiment.drawn(20, experiment.WITH, experiment.PLAIN, rng)
+    shapes = jax.eval_shape(experiment.network(20, experiment.WITH).init, jax.random.key(0))
+    assert jax.tree.map(np.shape, (params, state)) == jax.tree.map(np.shape, shapes)
+    kernel = params["stages"]["2"]["rest"]["layers"]["1"]["convolution"]["kernel"]
+    assert abs(9 * 16 / 2 * kernel.var() - 1) < 4 * np.sqrt(2 / kernel.size)
+    norm = params["stem"]["normalization"], state["stem"]["normalization"]
+    assert [np.unique(one[name]).tolist() for one in norm for name in sorted(one)] == [[0], [1], [0], [1]]
+    assert state["skips"] == 0
+
+
 @pytest.mark.beyond
-def test_a_run_in_miniature_measures_what_it_can(tmp_path):
+def test_a_run_in_miniature_measures_what_it_can(tmp_path, monkeypatch):
+    def trained(start, train, test, order, *, depth, normalization):
+        assert order.shape == (4, 50)
+        assert (depth, normalization, len(train[0])) == (8, experiment.WITH, 100)
+        return {"accuracy": np.linspace(0, 0.5, 4) + 0.1 * start[1]["skips"], "test": 0.2, "gradient": 1.0}
+
+    monkeypatch.setattr(experiment, "trained", trained)
     lab = Lab(tmp_path)
     claims = experiment.run(TINY, lab)
     assert [len(claim.measurements) for claim in claims] == [0, 0, 1, 0, 0]

@@ -30,15 +30,14 @@ def size(make):
         (110, 10, 1_727_962),
         pytest.param(34, 1000, 21_797_672, marks=pytest.mark.beyond),
         pytest.param(50, 1000, 25_557_032, marks=pytest.mark.beyond),
-        pytest.param(101, 1000, 44_549_160, marks=pytest.mark.beyond),
-        pytest.param(152, 1000, 60_192_808, marks=pytest.mark.beyond),
         pytest.param(32, 10, 464_154, marks=pytest.mark.beyond),
         pytest.param(44, 10, 658_586, marks=pytest.mark.beyond),
         pytest.param(56, 10, 853_018, marks=pytest.mark.beyond),
     ],
 )
 def test_counts_are_those_of_torchvision_and_of_the_paper(depth, classes, count):
-    # He et al. 2016 print 0.27, 0.46, 0.66, 0.85 and 1.7 million for CIFAR; 18 and 20 are in the docstrings.
+    # He et al. 2016 print 0.27, 0.46, 0.66, 0.85 and 1.7 million for CIFAR. 18 and 20 are in the docstrings,
+    # 101 and 152 in the experiment `deeper`.
     assert size(resnet.make(depth, classes)) == count
 
 
@@ -79,7 +78,7 @@ def logits(params, state, x, skips, train):
     """The logits of a small network, block by block."""
     x = np.maximum(layer(params["stem"], state.get("stem"), x, 1, train), 0)
     for stage in "012":
-        own, kept = params["stages"][stage], state["stages"][stage] if state else {}
+        own, kept = params["stages"][stage], state["stages"][stage] if "stages" in state else {}
         if "start" in own:
             x = block(own["start"], kept.get("start"), x, 2, skips, train)
         if "rest" in own:
@@ -101,7 +100,7 @@ def drawn(init, rng):
 @pytest.mark.parametrize(
     ("depth", "skips", "normalization", "train"),
     [
-        (14, True, True, False),
+        (8, True, True, False),
         pytest.param(14, True, True, True, marks=pytest.mark.beyond),
         pytest.param(14, False, True, False, marks=pytest.mark.beyond),
         pytest.param(8, True, False, False, marks=pytest.mark.beyond),
@@ -110,11 +109,12 @@ def drawn(init, rng):
 def test_outputs_are_the_sums_written_out(depth, skips, normalization, train, rng):
     init, apply = functional(depth, skips=skips, normalization=normalization)
     params, state = drawn(init, rng)
+    state["skips"] = init(jax.random.key(0))[1]["skips"]
     x = np.float32(rng.random((1, 3, 6, 7, 2)))
     found, moved = apply(params, state, x, train=train)
     expected = logits(params, state, np.float64(x[0]), skips, train)
     np.testing.assert_allclose(found[0], expected, rtol=2e-3, atol=2e-3 * np.abs(expected).max())
-    assert bool(state) == normalization
+    assert ("stem" in state) == normalization
     if train:
         kept, after = (one["stages"]["1"]["rest"]["layers"]["0"] for one in (state, moved))
         assert np.all(kept["normalization"]["mean"] != after["normalization"]["mean"])
