@@ -44,6 +44,8 @@ MAKERS = {
 RATE = 5e-3
 """Adam's step size at the start; it falls to zero along a cosine."""
 DIRECTIONS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+BLOCK = 1000
+"""The number of digits that networks answer for at once."""
 IMAGES = 4
 """The number of digits whose maps are compared at all shifts."""
 LECUN = "LeCun 1989, abstract: fewer free parameters and shift-invariant detectors generalize better"
@@ -63,13 +65,26 @@ class Config:
     """The number of digits in a training step."""
 
 
-QUICK = Config(sizes=(320,), shifts=(0, 3), draws=5, steps=200)
+QUICK = Config(sizes=(320,), shifts=(0, 3), draws=3, steps=120)
 
 
 @cache
 def network(name: str) -> networks.bridge.Functional:
     """A network as a pair of functions."""
     return networks.functional(MAKERS[name])
+
+
+def start(name: str, rng: np.random.Generator, dtype: type = np.float32) -> Any:
+    """The parameters of a network before its training, of the variance 2 / n for n inputs to a unit."""
+
+    def drawn(path: Any, leaf: Any) -> np.ndarray:
+        if path[-1].key == "bias":
+            return np.zeros(leaf.shape, dtype)
+        inputs = np.prod(leaf.shape[-4:-1])
+        return rng.normal(0, np.sqrt(2 / inputs), leaf.shape).astype(dtype)
+
+    shapes = jax.eval_shape(network(name).init, jax.random.key(0))[0]
+    return jax.tree_util.tree_map_with_path(drawn, shapes)
 
 
 def outputs(name: str, params: Any, x: Any) -> jax.Array:
@@ -87,23 +102,29 @@ def shifted(images: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnames=("name", "steps", "batch"))
-def trained(data: Any, key: jax.Array, *, name: str, steps: int, batch: int) -> Any:
+def trained(params: Any, data: Any, order: jax.Array, *, name: str, steps: int, batch: int) -> Any:
     """The parameters of a network after its training."""
-    start, order = jax.random.split(key)
 
     def loss(params: Any, batch: Any) -> jax.Array:
         return training.cross_entropy(outputs(name, params, batch[0]), batch[1]).mean()
 
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, steps))
-    begin = training.init(network(name).init(start)[0], order, optimizer=optimizer)
+    begin = training.init(params, order, optimizer=optimizer)
     options = {"objective": training.stateless(loss), "optimizer": optimizer, "steps": steps, "batch": batch}
     return training.run(begin, data, **options)[0].params
 
 
 @partial(jax.jit, static_argnames="name")
-def error(params: Any, x: Any, y: Any, *, name: str) -> jax.Array:
+def best(params: Any, x: Any, *, name: str) -> jax.Array:
+    """The classes of the largest outputs."""
+    return jnp.argmax(outputs(name, params, x), -1)
+
+
+def error(name: str, params: Any, x: np.ndarray, labels: np.ndarray) -> float:
     """The share of digits that are misclassified, in percent."""
-    return 100 * jnp.mean(jnp.argmax(outputs(name, params, x), -1) != y)
+    padded = np.pad(x, ((0, -len(x) % BLOCK), (0, 0), (0, 0)))
+    found = [best(params, padded[one : one + BLOCK], name=name) for one in range(0, len(x), BLOCK)]
+    return 100 * float(np.mean(np.concatenate(found)[: len(x)] != labels))
 
 
 def errors(
@@ -111,56 +132,57 @@ def errors(
 ) -> dict[str, Any]:
     """A network's error on training digits, and on test digits by how far they are shifted."""
     split = digits.draw(size, lab.rng("digits", draw=draw), fold=draw % mnist.FOLDS)
-    data = jnp.asarray(shifted(split.train_images, 0, 0)), jnp.asarray(split.train_labels)
-    key = lab.key("training", draw=draw)
-    params = trained(data, key, name=network, steps=config.steps, batch=config.batch)
-    judged = partial(error, params, y=jnp.asarray(split.test_labels), name=network)
+    data = shifted(split.train_images, 0, 0), split.train_labels
+    begin, order = start(network, lab.rng("start", draw=draw)), lab.key("order", draw=draw)
+    params = trained(begin, data, order, name=network, steps=config.steps, batch=config.batch)
     test = []
     for shift in config.shifts:
         ways = DIRECTIONS if shift else [(0, 0)]
-        found = [float(judged(shifted(split.test_images, shift * one, shift * two))) for one, two in ways]
-        test.append(np.mean(found))
-    return {"train": float(error(params, *data, name=network)), "test": np.array(test)}
+        x = np.concatenate([shifted(split.test_images, shift * one, shift * two) for one, two in ways])
+        test.append(error(network, params, x, np.tile(split.test_labels, len(ways))))
+    return {"train": error(network, params, *data), "test": np.array(test)}
 
 
-def gradients(digits: mnist.Digits, key: jax.Array) -> float:
+def gradients(digits: mnist.Digits, rng: np.random.Generator) -> float:
     """The distance of a shared kernel's gradient from the sum over places, relative, worst of all leaves."""
+    x, y = np.float64(shifted(digits.train_images[:50], 0, 0)), digits.train_labels[:50]
+    params = start(SHARED, rng, np.float64)
+    like = jax.eval_shape(network(LOCAL).init, jax.random.key(0))[0]["layers"]
+    layers = jax.tree.map(lambda one, leaf: np.broadcast_to(leaf, one.shape), like, params["convolutions"])
+    spread = {"layers": layers, "head": params["head"]}
+
+    @partial(jax.jit, static_argnames="name")
+    def slope(at: Any, name: str) -> Any:
+        return jax.grad(lambda at: training.cross_entropy(outputs(name, at, x), y).mean())(at)
+
     with jax.enable_x64(True):
-        shared, local = (networks.functional(MAKERS[name]) for name in (SHARED, LOCAL))
-        x, y = np.float64(shifted(digits.train_images[:50], 0, 0)), digits.train_labels[:50]
-        params = shared.init(key)[0]
-        like = jax.eval_shape(local.init, key)[0]["layers"]
-        layers = jax.tree.map(
-            lambda one, leaf: jnp.broadcast_to(leaf, one.shape), like, params["convolutions"]
-        )
-        spread = {"layers": layers, "head": params["head"]}
-        slopes = [
-            jax.grad(training.loss(one.apply, training.cross_entropy))(at, (x, y))
-            for one, at in ((shared, params), (local, spread))
-        ]
-        summed = jax.tree.map(lambda leaf: leaf.sum((0, 1)), slopes[1]["layers"])
-        pairs = zip(jax.tree.leaves(slopes[0]["convolutions"]), jax.tree.leaves(summed))
-        return max(float(jnp.abs(one - other).max() / jnp.abs(one).max()) for one, other in pairs)
+        shared, local = slope(params, SHARED)["convolutions"], slope(spread, LOCAL)["layers"]
+    pairs = [
+        (np.asarray(one), np.asarray(other).sum((0, 1)))
+        for one, other in zip(jax.tree.leaves(shared), jax.tree.leaves(local))
+    ]
+    return max(float(np.abs(one - other).max() / np.abs(one).max()) for one, other in pairs)
 
 
-def moved_maps(digits: mnist.Digits, key: jax.Array) -> dict[str, float]:
+def moved_maps(digits: mnist.Digits, rng: np.random.Generator) -> dict[str, float]:
     """What shifts before and after two layers of periodic convolution differ in, of all shifts."""
-    with jax.enable_x64(True):
-        layers = partial(CNN, (SIDE, SIDE), CHANNELS, kernel_size=KERNEL, window=1, boundary="periodic")
-        init, apply = networks.functional(layers)
-        x, real = np.float64(shifted(digits.train_images[:IMAGES], 0, 0)), init(key)[0]
-        shifts = [(down, right) for down in range(SIDE) for right in range(SIDE)]
-        found = {}
-        for name, params, images in (
-            ("integers", jax.tree.map(lambda leaf: jnp.round(20 * leaf), real), np.round(100 * x)),
-            ("reals", real, x),
-        ):
-            before = apply(params, {}, np.stack([np.roll(images, one, (1, 2)) for one in shifts]))[0]
-            after = np.asarray(apply(params, {}, images)[0])
-            after = np.stack([np.roll(after, one, (1, 2)) for one in shifts])
-            found[f"{name}/largest"] = float(np.abs(before - after).max() / np.abs(after).max())
-            found[f"{name}/different"] = int(np.sum(np.asarray(before) != after))
-        return found
+    layers = partial(CNN, (SIDE, SIDE), CHANNELS, kernel_size=KERNEL, window=1, boundary="periodic")
+    apply = jax.jit(networks.functional(layers).apply)
+    x = np.float64(shifted(digits.train_images[:IMAGES], 0, 0))
+    real = {"convolutions": start(SHARED, rng, np.float64)["convolutions"]}
+    shifts = [(down, right) for down in range(SIDE) for right in range(SIDE)]
+    found = {}
+    for name, params, images in (
+        ("integers", jax.tree.map(lambda leaf: np.round(20 * leaf), real), np.round(100 * x)),
+        ("reals", real, x),
+    ):
+        with jax.enable_x64(True):
+            maps = apply(params, {}, np.stack([np.roll(images, one, (1, 2)) for one in shifts]))[0]
+        maps = np.asarray(maps)
+        after = np.stack([np.roll(maps[0], one, (1, 2)) for one in shifts])
+        found[f"{name}/largest"] = float(np.abs(maps - after).max() / np.abs(after).max())
+        found[f"{name}/different"] = int(np.sum(maps != after))
+    return found
 
 
 @experiment
@@ -170,8 +192,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
     def point(network: str, size: int, draw: int) -> dict[str, Any]:
         return errors(config, digits, lab, network, size, draw)
 
-    identities = {"gradient": gradients(digits, lab.key("identities"))}
-    identities |= moved_maps(digits, lab.key("identities"))
+    identities = {"gradient": gradients(digits, lab.rng("gradients"))}
+    identities |= moved_maps(digits, lab.rng("maps"))
     found = lab.sweep(
         "errors", point, network=tuple(MAKERS), size=config.sizes, draw=range(config.draws), unit="%",
         dims={"test": ("shift",)},
