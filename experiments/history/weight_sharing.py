@@ -8,7 +8,7 @@ Three networks of two hidden layers have as many units: one is convolutional, in
 a square of the layer below through weights of its own, and in one it sees all of it. They learn the same
 digits in the same order. The gradient by a shared kernel is the sum over places of the gradients by kernels
 that are not shared, so that sharing is a constraint on the same network. Test digits are shifted by whole
-pixels before they are averaged to 14 x 14, in all eight directions. The full form takes about five minutes
+pixels before they are averaged to 14 x 14, up, down, left and right. The full form takes about five minutes
 on two cores.
 """
 
@@ -43,7 +43,7 @@ MAKERS = {
 }
 RATE = 5e-3
 """Adam's step size at the start; it falls to zero along a cosine."""
-DIRECTIONS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
+DIRECTIONS = [(1, 0), (-1, 0), (0, 1), (0, -1)]
 BLOCK = 1000
 """The number of digits that networks answer for at once."""
 IMAGES = 4
@@ -101,17 +101,29 @@ def shifted(images: np.ndarray, down: int, right: int) -> np.ndarray:
     return moved.reshape(len(images), SIDE, 2, SIDE, 2).mean((2, 4))
 
 
-@partial(jax.jit, static_argnames=("name", "steps", "batch"))
-def trained(params: Any, data: Any, order: jax.Array, *, name: str, steps: int, batch: int) -> Any:
-    """The parameters of a network after its training."""
+def batches(size: int, steps: int, batch: int, rng: np.random.Generator) -> np.ndarray:
+    """The digits of each training step: as many as whole batches hold in a new order for each epoch."""
+    each = size // batch
+    epochs = [rng.permutation(size)[: each * batch].reshape(each, batch) for _ in range(-(-steps // each))]
+    return np.concatenate(epochs)[:steps].astype(np.int32)
+
+
+@partial(jax.jit, static_argnames="name")
+def trained(params: Any, data: Any, order: Any, *, name: str) -> Any:
+    """The parameters of a network after its training on the digits of each step."""
 
     def loss(params: Any, batch: Any) -> jax.Array:
         return training.cross_entropy(outputs(name, params, batch[0]), batch[1]).mean()
 
-    optimizer = optax.adam(optax.cosine_decay_schedule(RATE, steps))
-    begin = training.init(params, order, optimizer=optimizer)
-    options = {"objective": training.stateless(loss), "optimizer": optimizer, "steps": steps, "batch": batch}
-    return training.run(begin, data, **options)[0].params
+    # One vector of all parameters makes a smaller program.
+    optimizer = optax.flatten(optax.adam(optax.cosine_decay_schedule(RATE, len(order))))
+    facts = {"objective": training.stateless(loss), "optimizer": optimizer}
+
+    def step(state: Any, chosen: jax.Array) -> Any:
+        return training.step(state, jax.tree.map(lambda leaf: leaf[chosen], data), **facts)[0], None
+
+    begin = training.init(params, jax.random.key(0), optimizer=optimizer)
+    return jax.lax.scan(step, begin, order)[0].params
 
 
 @partial(jax.jit, static_argnames="name")
@@ -133,8 +145,8 @@ def errors(
     """A network's error on training digits, and on test digits by how far they are shifted."""
     split = digits.draw(size, lab.rng("digits", draw=draw), fold=draw % mnist.FOLDS)
     data = shifted(split.train_images, 0, 0), split.train_labels
-    begin, order = start(network, lab.rng("start", draw=draw)), lab.key("order", draw=draw)
-    params = trained(begin, data, order, name=network, steps=config.steps, batch=config.batch)
+    order = batches(size, config.steps, config.batch, lab.rng("order", draw=draw))
+    params = trained(start(network, lab.rng("start", draw=draw)), data, order, name=network)
     test = []
     for shift in config.shifts:
         ways = DIRECTIONS if shift else [(0, 0)]
@@ -289,6 +301,6 @@ def figures(found: xr.Dataset, lab: Lab) -> None:
     lab.figure(
         "shifts",
         figure,
-        "Test errors by how far the test digits are shifted, mean over eight directions: networks learned "
+        "Test errors by how far the test digits are shifted, mean over four directions: networks learned "
         f"{int(test['size'][-1]):,} digits that are not shifted.",
     )
