@@ -127,29 +127,58 @@ def outputs(name: str, params: Any, x: Any) -> jax.Array:
     return apply(params, {}, (x.reshape(len(x), -1) if name == PERCEPTRON else x) - 0.5)[0]
 
 
-def turned(key: jax.Array, x: jax.Array) -> jax.Array:
-    """Images flipped and turned at random, each in one of the eight ways."""
-    down, right, across = jax.random.bernoulli(key, shape=(3, len(x), 1, 1))
+def start(name: str, cells: int, rng: np.random.Generator) -> Any:
+    """The parameters of a network before its training, of the variance 2 / n for n inputs to a unit."""
+
+    def drawn(path: Any, leaf: Any) -> np.ndarray:
+        spread = 0 if path[-1].key == "bias" else np.sqrt(2 / np.prod(leaf.shape[-4:-1]))
+        return np.float32(rng.normal(0, spread, leaf.shape))
+
+    shapes = jax.eval_shape(network(name, cells).init, jax.random.key(0))[0]
+    return jax.tree_util.tree_map_with_path(drawn, shapes)
+
+
+def batches(number: int, steps: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The mazes of each training step, all of them in each epoch, and how they are flipped and turned."""
+    each = number // BATCH
+    epochs = [rng.permutation(number)[: each * BATCH].reshape(each, BATCH) for _ in range(-(-steps // each))]
+    return np.concatenate(epochs)[:steps].astype(np.int32), rng.integers(0, 2, (steps, 3, BATCH)) > 0
+
+
+def turned(ways: Any, x: Any) -> jax.Array:
+    """Images flipped and turned, each in one of the eight ways."""
+    down, right, across = ways[..., None, None]
     x = jnp.where(down, x[:, ::-1], x)
     x = jnp.where(right, x[:, :, ::-1], x)
     return jnp.where(across, x.swapaxes(1, 2), x)
 
 
-@partial(jax.jit, static_argnames=("name", "cells", "steps"))
-def trained(data: Any, key: jax.Array, *, name: str, cells: int, steps: int) -> tuple[Any, jax.Array]:
+@partial(jax.jit, static_argnames="name")
+def trained(params: Any, data: Any, order: Any, *, name: str) -> tuple[Any, jax.Array]:
     """The parameters of a network after its training, and the accuracy at each step."""
-    start, order = jax.random.split(key)
 
     def objective(params: Any, state: Any, batch: Any, key: Any) -> Any:
-        found = outputs(name, params, turned(key, batch[0]))
+        found = outputs(name, params, batch[0])
         told = {"accuracy": training.accuracy(found, batch[1]).mean()}
         return training.cross_entropy(found, batch[1]).mean(), (state, told)
 
-    optimizer = optax.adam(optax.cosine_decay_schedule(RATES[name], steps))
-    begin = training.init(network(name, cells).init(start)[0], order, optimizer=optimizer)
-    options = {"objective": objective, "optimizer": optimizer, "steps": steps, "batch": BATCH}
-    end, metrics = training.run(begin, data, **options)
+    # One vector of all parameters makes a smaller program.
+    optimizer = optax.flatten(optax.adam(optax.cosine_decay_schedule(RATES[name], len(order[0]))))
+
+    def step(state: Any, now: Any) -> Any:
+        chosen, ways = now
+        batch = turned(ways, data[0][chosen]), data[1][chosen]
+        return training.step(state, batch, objective=objective, optimizer=optimizer)
+
+    begin = training.init(params, jax.random.key(0), optimizer=optimizer)
+    end, metrics = jax.lax.scan(step, begin, order)
     return end.params, metrics["accuracy"]
+
+
+@partial(jax.jit, static_argnames="name")
+def best(params: Any, x: Any, *, name: str) -> jax.Array:
+    """The classes of the largest outputs."""
+    return jnp.argmax(outputs(name, params, x), -1)
 
 
 def spread(x: Any, weights: Any) -> jax.Array:
@@ -170,6 +199,13 @@ def stepped(params: Any, x: Any) -> Any:
 
 
 @jax.jit
+def after(params: Any, x: Any, steps: int) -> jax.Array:
+    """The units of the recurrent network after a number of steps."""
+    start, inputs = stepped(params, x)
+    return jax.lax.fori_loop(0, steps, lambda _, h: jax.nn.sigmoid(inputs(h)), start)
+
+
+@jax.jit
 def flooded(params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
     """Whether all of the figure is reached, and the steps after which no unit changes sides any more."""
     start, inputs = stepped(params, x)
@@ -181,8 +217,8 @@ def flooded(params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
 
     def step(carry: Any) -> Any:
         h, _, steps = carry
-        after = jax.nn.sigmoid(inputs(h))
-        return after, jnp.any((after > 0.5) != (h > 0.5)), steps + 1
+        moved = jax.nn.sigmoid(inputs(h))
+        return moved, jnp.any((moved > 0.5) != (h > 0.5)), steps + 1
 
     h, _, steps = jax.lax.while_loop(goes_on, step, (start, jnp.array(True), 0))
     return jnp.all((h > 0.5) | (x == 0), (1, 2)), steps
@@ -198,9 +234,10 @@ def trainings(config: Config, lab: Lab, cells: int, draw: int) -> dict[str, Any]
     steps = config.epochs * len(data[1]) // BATCH
     accuracies = [np.nan]
     for name in DEEP:
-        key = lab.key("training", draw=draw)
-        params, accuracy = trained(data, key, name=name, cells=cells, steps=steps)
-        told.append(np.argmax(outputs(name, params, x), 1))
+        order = batches(len(data[1]), steps, lab.rng("order", cells=cells, draw=draw))
+        begin = start(name, cells, lab.rng("start", draw=draw))
+        params, accuracy = trained(begin, data, order, name=name)
+        told.append(best(params, x, name=name))
         accuracies.append(100 * float(accuracy[-steps // 10 :].mean()))
     everything, connected = both_of_each(test)
     reached, steps = flooded(FLOOD, everything)
@@ -328,14 +365,8 @@ def figures(found: xr.Dataset, lab: Lab) -> None:
     pair = mazes.draw(largest, 1, lab.rng("pictures"))
     rows = {}
     for name, maze in (("connected", pair.connected), ("disconnected", pair.disconnected)):
-        start, inputs = stepped(FLOOD, maze)
-        h, taken = start, 0
-        shown = [maze[0] / 2]
-        for until in (largest, 4 * largest, 40 * largest):
-            h = jax.lax.fori_loop(taken, until, lambda _, h, inputs=inputs: jax.nn.sigmoid(inputs(h)), h)
-            taken = until
-            shown.append((maze[0] + np.asarray(h[0] > 0.5)) / 2)
-        rows[name] = np.stack(shown)
+        reached = [after(FLOOD, maze, steps)[0] > 0.5 for steps in (largest, 4 * largest, 40 * largest)]
+        rows[name] = np.stack([maze[0] / 2, *((maze[0] + np.asarray(one)) / 2 for one in reached)])
     lab.figure(
         "flooding",
         plots.image_rows(rows),
