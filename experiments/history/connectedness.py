@@ -157,7 +157,7 @@ def turned(ways: Any, x: Any) -> jax.Array:
 def trained(params: Any, data: Any, order: Any, *, name: str) -> tuple[Any, jax.Array]:
     """The parameters of a network after its training, and the accuracy at each step."""
 
-    def objective(params: Any, state: Any, batch: Any, key: Any) -> Any:
+    def objective(params: Any, state: Any, batch: Any, _: Any) -> Any:
         found = outputs(name, params, batch[0])
         told = {"accuracy": training.accuracy(found, batch[1]).mean()}
         return training.cross_entropy(found, batch[1]).mean(), (state, told)

@@ -173,9 +173,7 @@ def pooled(x: Array, window: int, pooling: Pooling) -> Array:
     return (jnp.max if pooling == "max" else jnp.mean)(blocks, axis=(-4, -2))
 
 
-def patches(
-    x: Array, sides: Sequence[int], strides: Sequence[int], pads: Sequence[tuple[int, int]]
-) -> Array:
+def patches(x: Array, sides: Sequence[int], strides: Sequence[int], pads: Sequence[tuple[int, int]]) -> Array:
     """Return the rectangles of images that kernels meet.
 
     Columns are collected first and rows of these after, which is a program of fewer slices than weights.
