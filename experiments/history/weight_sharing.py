@@ -1,4 +1,4 @@
-"""Sharing weights makes a network commute with shifts, and it errs less where digits stand anywhere.
+"""Sharing weights makes a network commute with shifts, and it errs less with as many units.
 
 Lecture: history, "Convolutional neural networks: shift invariances and locality".
 Source: LeCun, Generalization and network design strategies, technical report CRG-TR-89-4, University of

@@ -9,7 +9,7 @@ from jaxtheory.data import mazes
 from jaxtheory.experiments.history import connectedness as experiment
 from jaxtheory.lab import Lab, Verdict
 
-TINY = experiment.Config(cells=(6, 7), pairs=60, tested=50, epochs=1, draws=2)
+TINY = experiment.Config(cells=(6, 7), pairs=60, tested=50, epochs=1, draws=2, steps=20)
 
 
 def test_windows_are_counted(rng):
