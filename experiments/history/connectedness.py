@@ -47,7 +47,7 @@ SET, LEARNED = "recurrent, set weights", "recurrent, learned weights"
 DEEP = (PERCEPTRON, CONVOLUTIONAL)
 UNITS, CHANNELS = (256, 256), (16,) * 5
 """The hidden layers of the perceptron and of the convolutional network."""
-RATES = {PERCEPTRON: 1e-3, CONVOLUTIONAL: 3e-3}
+RATES = {PERCEPTRON: 1e-3, CONVOLUTIONAL: 1e-3}
 """Adam's step size at the start; it falls to zero along a cosine."""
 BATCH = 50
 SHORT = 8
@@ -84,7 +84,7 @@ class Config:
     """The number of draws of mazes and networks."""
 
 
-QUICK = Config(cells=(6, 8), pairs=300, tested=200, epochs=2, steps=1000)
+QUICK = Config(cells=(6,), pairs=300, tested=200, epochs=2, steps=1000)
 
 
 def counts(images: np.ndarray) -> np.ndarray:
@@ -263,7 +263,7 @@ def learned(config: Config, lab: Lab, draw: int) -> dict[str, Any]:
     rng = lab.rng("recurrent", draw=draw)
     x, _ = both_of_each(mazes.draw(SIZE, LESSONS, rng))
     begin = {name: np.float32(rng.normal(0, 0.3, np.shape(leaf))) for name, leaf in FLOOD.items()}
-    shape = config.steps, BATCH
+    shape = config.steps, BATCH // 2
     params = taught(begin, x, (rng.integers(0, len(x), shape), rng.integers(0, LONGEST, shape)))
     right = []
     for cells in sorted(set(config.cells)):

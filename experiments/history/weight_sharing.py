@@ -68,7 +68,7 @@ class Config:
     """The number of digits in a training step."""
 
 
-QUICK = Config(sizes=(320,), shifts=(0, 3), draws=3, steps=80)
+QUICK = Config(sizes=(320,), shifts=(0, 3), draws=3, steps=60)
 
 
 @cache
