@@ -9,7 +9,7 @@ on counts of windows learn from mazes of one size and are tested on others of it
 recurrent network of one unit a pixel, which sees 3 x 3 units and pixels, floods the figure from its first
 cell with weights that are set; and with weights that are learned on mazes of 8 x 8 cells, one step at a time
 from what is flooded before it and after. A maze counts as connected if all of its figure is reached. Test
-mazes are drawn anew in each draw. The full form takes about ten minutes of processor time.
+mazes are drawn anew in each draw.
 """
 
 from dataclasses import dataclass
