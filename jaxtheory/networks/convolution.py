@@ -173,6 +173,28 @@ def pooled(x: Array, window: int, pooling: Pooling) -> Array:
     return (jnp.max if pooling == "max" else jnp.mean)(blocks, axis=(-4, -2))
 
 
+def patches(x: Array, sides: Sequence[int], strides: Sequence[int], pads: Sequence[tuple[int, int]]) -> Array:
+    """Return the rectangles of images that kernels meet.
+
+    Columns are collected first and rows of these after, which is a program of fewer slices than weights.
+
+    Args:
+        x: The images, (N, H, W, channels).
+        sides: The height and the width of the rectangles.
+        strides: The steps between them.
+        pads: The numbers of rows and of columns of zeros before and after.
+
+    Returns:
+        The rectangles, (N, rows, columns, height * width * channels).
+    """
+    found = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    for axis, side, step in ((2, sides[1], strides[1]), (1, sides[0], strides[0])):
+        end = (found.shape[axis] - side) // step * step + 1
+        shifted = [lax.slice_in_dim(found, start, start + end, step, axis) for start in range(side)]
+        found = jnp.concatenate(shifted, -1)
+    return found
+
+
 def for_each(layers: int, name: str, value: PerLayer) -> tuple[int, ...]:
     """Return one number for each convolution, of one for all or of as many.
 
@@ -244,9 +266,8 @@ def _derivative(
 
 
 def _of_patches(x: Array, kernel: Array, facts: _Facts) -> Array:
-    shifted = _shifted(x, kernel, facts)
-    patches = jnp.concatenate(shifted, axis=-1)
-    return jnp.matmul(patches, kernel.reshape(-1, kernel.shape[3]), precision=facts.precision)
+    squares = patches(x, kernel.shape[:2], facts.strides, facts.pads)
+    return jnp.matmul(squares, kernel.reshape(-1, kernel.shape[3]), precision=facts.precision)
 
 
 def _of_shifts(x: Array, kernel: Array, facts: _Facts) -> Array:

@@ -66,17 +66,14 @@ def unshared(
         max((place - 1) * strides + side - size, 0)
         for place, side, size in zip(places, sides, x.shape[-3:-1])
     ]
-    padded = jnp.pad(
-        x.reshape(-1, *x.shape[-3:]), ((0, 0), *((pad // 2, pad - pad // 2) for pad in pads), (0, 0))
+    squares = convolution.patches(
+        x.reshape(-1, *x.shape[-3:]),
+        sides,
+        (strides, strides),
+        [(pad // 2, pad - pad // 2) for pad in pads],
     )
-    ends = [(place - 1) * strides + 1 for place in places]
-    patches = [
-        padded[:, row : row + ends[0] : strides, column : column + ends[1] : strides]
-        for row in range(sides[0])
-        for column in range(sides[1])
-    ]
     flat = kernels.reshape(*places, -1, kernels.shape[-1])
-    maps = jnp.einsum("nijk,ijkd->nijd", jnp.concatenate(patches, -1), flat, precision=precision)
+    maps = jnp.einsum("nijk,ijkd->nijd", squares, flat, precision=precision)
     return back(maps.reshape(*x.shape[:-3], *maps.shape[1:]))
 
 

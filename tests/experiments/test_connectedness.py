@@ -9,7 +9,7 @@ from jaxtheory.data import mazes
 from jaxtheory.experiments.history import connectedness as experiment
 from jaxtheory.lab import Lab, Verdict
 
-TINY = experiment.Config(cells=(6, 7), pairs=60, tested=50, epochs=1, draws=2)
+TINY = experiment.Config(cells=(6, 7), pairs=60, tested=50, epochs=1, draws=2, steps=20)
 
 
 def test_windows_are_counted(rng):
@@ -89,12 +89,16 @@ def test_one_size_leaves_the_fall_untested(rng):
     assert [claim.verdict == Verdict.UNTESTED for claim in claims] == [False] * 2 + [True] * 2 + [False] * 3
 
 
-@pytest.mark.beyond
-def test_turning_keeps_mazes_what_they_are(rng):
-    import jax
+def test_each_epoch_takes_every_maze_once(rng):
+    order, ways = experiment.batches(120, 5, rng)
+    assert order.shape == (5, experiment.BATCH)
+    assert ways.shape == (5, 3, experiment.BATCH)
+    assert len(set(order[:2].ravel())) == len(set(order[2:4].ravel())) == 2 * experiment.BATCH
 
+
+def test_turning_keeps_mazes_what_they_are(rng):
     x = mazes.draw(6, 30, rng).disconnected
-    found = np.asarray(experiment.turned(jax.random.key(0), x))
+    found = np.asarray(experiment.turned(rng.integers(0, 2, (3, 30)) > 0, x))
     ways = [np.rot90(one, k, (1, 2)) for one in (x, x[:, ::-1]) for k in range(4)]
     which = [[np.array_equal(found[k], way[k]) for way in ways] for k in range(30)]
     assert np.all(np.sum(which, 1) >= 1)

@@ -1,6 +1,5 @@
 """The pieces of the experiment on shared weights, its identities, verdicts of made-up errors, a small run."""
 
-import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -31,6 +30,19 @@ def test_networks_have_as_many_units():
     )
 
 
+def test_each_image_is_moved_by_its_own_shift(rng):
+    images = np.float32(rng.random((2, 28, 28)))
+    found = experiment.shifted(images, [2, 0], [0, -3])
+    for one, image, by in zip(found, images, ((2, 0), (0, -3))):
+        np.testing.assert_allclose(one, experiment.shifted(image[None], *by)[0], rtol=1e-6)
+
+
+def test_each_epoch_takes_every_digit_once(rng):
+    order = experiment.batches(60, 7, 20, rng)
+    assert order.shape == (7, 20)
+    assert sorted(order[:3].ravel()) == sorted(order[3:6].ravel()) == list(range(60))
+
+
 def measured(rng, local=1.0, full=1.0, flat=3.0):
     """Errors in which networks differ by known amounts, and rise with shifts by known amounts."""
     base = 8 + rng.normal(0, 0.5, (8, 2))
@@ -47,31 +59,39 @@ def measured(rng, local=1.0, full=1.0, flat=3.0):
     )
 
 
+def anywhere(rng, local=1.0, full=1.0):
+    """Errors on digits that are moved at random."""
+    return measured(rng, local, full).isel(shift=0, drop=True)
+
+
 def test_claims_follow_from_errors(rng):
     config = experiment.Config(sizes=(320, 1000), shifts=(0, 1, 2))
-    claims = experiment.claims(config, measured(rng), IDENTITIES, 0.2)
-    assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 7
-    assert [len(claim.measurements) for claim in claims] == [1, 1, 1, 2, 2, 2, 2]
+    claims = experiment.claims(config, measured(rng), anywhere(rng), IDENTITIES, 0.2)
+    assert [claim.verdict for claim in claims] == [Verdict.HOLDS] * 9
+    assert [len(claim.measurements) for claim in claims] == [1, 1, 1, 2, 2, 2, 2, 2, 2]
     assert claims[3].measurements[0].value == pytest.approx(1, abs=0.1)
-    assert claims[5].measurements[1].value == pytest.approx(6, abs=0.2)
+    assert claims[7].measurements[1].value == pytest.approx(6, abs=0.2)
     wrong = {"gradient": 1e-9, "integers/different": 1, "reals/largest": 1e-9}
-    claims = experiment.claims(config, measured(rng, -1.0, -1.0, -3.0), wrong, 0.2)
-    assert [claim.verdict for claim in claims] == [Verdict.FAILS] * 7
+    claims = experiment.claims(config, measured(rng, -1.0, -1.0, -3.0), anywhere(rng, -1.0, -1.0), wrong, 0.2)
+    assert [claim.verdict for claim in claims] == [Verdict.FAILS] * 9
 
 
 def test_what_is_not_shifted_or_not_far_is_not_tested(rng):
     found = measured(rng)
-    claims = experiment.claims(experiment.Config(shifts=(1, 2)), found.sel(shift=[1, 2]), IDENTITIES, 0.2)
-    assert [claim.verdict for claim in claims[3:]] == [Verdict.UNTESTED] * 4
-    claims = experiment.claims(experiment.Config(shifts=(0, 1)), found.sel(shift=[0, 1]), IDENTITIES, 0.2)
-    assert [claim.verdict == Verdict.UNTESTED for claim in claims[3:]] == [False, False, True, True]
+    for shifts, untested in (
+        ((1, 2), [True, True, False, False, True, True]),
+        ((0, 1), [False] * 4 + [True] * 2),
+    ):
+        some = found.sel(shift=list(shifts))
+        claims = experiment.claims(experiment.Config(shifts=shifts), some, anywhere(rng), IDENTITIES, 0.2)
+        assert [claim.verdict == Verdict.UNTESTED for claim in claims[3:]] == untested
 
 
 @pytest.mark.beyond
-def test_identities_hold():
+def test_identities_hold(rng):
     digits = mnist.load()
-    assert experiment.gradients(digits, jax.random.key(3)) < 1e-13
-    maps = experiment.moved_maps(digits, jax.random.key(3))
+    assert experiment.gradients(digits, rng) < 1e-13
+    maps = experiment.moved_maps(digits, rng)
     assert maps["integers/different"] == maps["integers/largest"] == 0
     assert maps["reals/largest"] < 1e-13
 
@@ -80,6 +100,6 @@ def test_identities_hold():
 def test_a_run_in_miniature_measures_every_claim(tmp_path):
     lab = Lab(tmp_path)
     claims = experiment.run(TINY, lab)
-    assert [len(claim.measurements) for claim in claims] == [1, 1, 1, 2, 2, 2, 2]
+    assert [len(claim.measurements) for claim in claims] == [1, 1, 1, 2, 2, 2, 2, 2, 2]
     assert {figure["name"] for figure in lab.figures} == {"errors", "shifts"}
     assert "5,994 parameters" in lab.notes[0]

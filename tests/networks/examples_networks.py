@@ -96,6 +96,7 @@ EXAMPLES: list[Example] = [
 
 NOT_TRACED: dict[str, str] = {
     "networks.convolution.for_each": "a check of arguments; tests/networks reads its errors",
+    "networks.convolution.patches": "part of convolve and unshared, whose tests compare them",
     "networks.convolution.pooled": "part of CNN and of certificates, whose tests compare it",
     "networks.convolution.general_dilated": "computes what convolve does; tests/networks compares it",
     "networks.bridge.functional": "makes functions of a module; tests/networks transforms them",

@@ -33,6 +33,7 @@ def test_each_place_has_its_kernel(rng):
             assert found[row, column, 0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.beyond
 def test_with_equal_weights_it_is_the_convolutional_network(rng, x64):
     options = {"head": (3,), "kernel_size": (3, 2), "strides": (2, 1), "bias_variance": 0.1}
     shared = networks.functional(partial(CNN, (6, 5), (2, 4), window=1, **options))
