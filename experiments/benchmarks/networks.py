@@ -246,10 +246,13 @@ def programs() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         jax.ShapeDtypeStruct((steps, BATCH, 28, 28), np.float32),
         jax.ShapeDtypeStruct((steps, BATCH), np.int32),
     )
+    # The program with backward is left out: libtpu's compiler for v6e runs out of stack on it (for v5e it
+    # compiles), whatever the limit of the stack.
     return {
         case.name: (jax.jit(program(task)), (*shapes(task), batches if task == "epoch" else x))
         for case in CASES
         for task in case.options.values()
+        if case.name != BACKWARD
     }
 
 

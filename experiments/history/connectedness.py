@@ -207,7 +207,7 @@ def stepped(params: Any, x: Any) -> Any:
 
 
 @jax.jit
-def after(params: Any, x: Any, steps: int) -> jax.Array:
+def after(params: Any, x: Any, steps: jax.Array | int) -> jax.Array:
     """The units of the recurrent network after a number of steps."""
     start, inputs = stepped(params, x)
     return jax.lax.fori_loop(0, steps, lambda _, h: jax.nn.sigmoid(inputs(h)), start)
