@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items):
 
 
 UNTIL = float(os.environ.get("TESTS_UNTIL", "inf"))
-"""The time, in seconds since 1970, after which no further test begins; CI sets it, as it is cut off in the end."""
+"""The second since 1970 after which no further test begins; CI sets it, as it is cut off in the end."""
 
 
 def pytest_runtest_setup():
