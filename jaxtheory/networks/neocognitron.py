@@ -255,8 +255,8 @@ def step(params: Parameters, x: Real[AnyArray, "H W"]) -> Parameters:
     References:
         Fukushima, "Neocognitron", 1980, equations 7-8.
     """
-    checks.axes("x", x, "H", "W")
     (params, x), back = _arguments(params, x)
+    checks.axes("x", x, "H", "W")
     return back(_learned(params, x))
 
 
@@ -285,8 +285,8 @@ def run(params: Parameters, x: Real[AnyArray, "n H W"]) -> Parameters:
     References:
         Fukushima, "Neocognitron", 1980.
     """
-    checks.axes("x", x, "n", "H", "W")
     (params, x), back = _arguments(params, x)
+    checks.axes("x", x, "n", "H", "W")
     return back(_presented(params, x))
 
 

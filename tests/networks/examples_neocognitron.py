@@ -17,15 +17,10 @@ def _seen(rng):
     return neocognitron.run(SMALL, images[:3]), images[3]
 
 
-def _unseen(rng):
-    """A network that has seen nothing, and an image."""
-    return SMALL, np.float32(rng.random((12, 12)))
-
-
 EXAMPLES: list[Example] = [
     Example(
         neocognitron.apply,
-        _unseen,
+        _seen,
         leading=(1,),
         differentiable=(0, 1),
         export=True,
