@@ -38,6 +38,7 @@ from jaxtheory.lab import (
     mean,
     plots,
 )
+from jaxtheory.lab.blocks import minibatches
 from jaxtheory.networks import training
 from jaxtheory.networks.cnn import CNN
 from jaxtheory.networks.mlp import MLP
@@ -148,9 +149,7 @@ def start(name: str, cells: int, rng: np.random.Generator) -> Any:
 
 def batches(number: int, steps: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The mazes of each training step, all of them in each epoch, and how they are flipped and turned."""
-    each = number // BATCH
-    epochs = [rng.permutation(number)[: each * BATCH].reshape(each, BATCH) for _ in range(-(-steps // each))]
-    return np.concatenate(epochs)[:steps].astype(np.int32), rng.integers(0, 2, (steps, 3, BATCH)) > 0
+    return minibatches(number, BATCH, steps, rng), rng.integers(0, 2, (steps, 3, BATCH)) > 0
 
 
 def turned(ways: Any, x: Any) -> jax.Array:

@@ -28,6 +28,7 @@ from jax import lax
 from jaxtheory import networks
 from jaxtheory.data import images, mnist
 from jaxtheory.lab import Claim, Lab, Need, Range, above, at_most, equal_to, exact, experiment, mean, plots
+from jaxtheory.lab.blocks import minibatches
 from jaxtheory.networks import alexnet, resnet, training, vgg
 from jaxtheory.networks.cnn import CNN
 
@@ -175,13 +176,6 @@ def trained(start: Any, train: Any, test: Any, order: Any, *, config: Config, na
     return {"train": wrong[: config.train].mean(), "test": wrong[config.train :].mean()}
 
 
-def ordered(config: Config, rng: np.random.Generator) -> np.ndarray:
-    """The examples of each step: each epoch goes through all in a new order."""
-    each = config.train // config.batch
-    epochs = [rng.permutation(config.train)[: each * config.batch] for _ in range(-(-config.steps // each))]
-    return np.concatenate(epochs).reshape(-1, config.batch)[: config.steps]
-
-
 def halves(config: Config, rng: np.random.Generator) -> tuple[Any, Any]:
     """Patches of textures to train with and to test on, with their labels."""
     textures = [images.load(name, gray=True) for name in images.names("texture")]
@@ -236,7 +230,8 @@ def run(config: Config, lab: Lab) -> list[Claim]:
 
     def error(body: str, data: Data, draw: int, rng: np.random.Generator) -> dict[str, float]:
         train, test = examples(config, digits, data, draw, rng)
-        order, start = ordered(config, rng), drawn(trainable(config.channels, body)[0], rng)
+        order = minibatches(config.train, config.batch, config.steps, rng)
+        start = drawn(trainable(config.channels, body)[0], rng)
         found = trained(start, train, test, order, config=config, name=body)
         return {part: float(share) for part, share in found.items()}
 

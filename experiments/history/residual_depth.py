@@ -25,6 +25,7 @@ import xarray as xr
 from jaxtheory import networks
 from jaxtheory.data import mnist
 from jaxtheory.lab import Claim, Lab, Need, Range, above, at_most, experiment, mean, plots
+from jaxtheory.lab.blocks import minibatches
 from jaxtheory.networks import resnet, training
 
 SIDE = mnist.SIDE // 2
@@ -134,8 +135,7 @@ def curves(
     data = halved(split.train_images), split.train_labels
     test = halved(split.test_images), split.test_labels
     each = config.digits // config.batch
-    order = [rng.permutation(config.digits)[: each * config.batch] for _ in range(config.epochs)]
-    order = np.reshape(order, (config.epochs * each, config.batch))
+    order = minibatches(config.digits, config.batch, config.epochs * each, rng)
     start = drawn(depth, normalization, kind, rng)
     found = trained(start, data, test, order, depth=depth, normalization=normalization)
     return {

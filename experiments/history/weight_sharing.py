@@ -26,6 +26,7 @@ import xarray as xr
 from jaxtheory import networks
 from jaxtheory.data import mnist
 from jaxtheory.lab import Claim, Lab, Need, Range, above, at_most, equal_to, exact, experiment, mean, plots
+from jaxtheory.lab.blocks import minibatches
 from jaxtheory.networks import training
 from jaxtheory.networks.cnn import CNN
 from jaxtheory.networks.locally_connected import LocallyConnected
@@ -105,13 +106,6 @@ def shifted(images: np.ndarray, down: Any, right: Any) -> np.ndarray:
     return moved.reshape(len(images), SIDE, 2, SIDE, 2).mean((2, 4))
 
 
-def batches(size: int, steps: int, batch: int, rng: np.random.Generator) -> np.ndarray:
-    """The digits of each training step: as many as whole batches hold in a new order for each epoch."""
-    each = size // batch
-    epochs = [rng.permutation(size)[: each * batch].reshape(each, batch) for _ in range(-(-steps // each))]
-    return np.concatenate(epochs)[:steps].astype(np.int32)
-
-
 @partial(jax.jit, static_argnames="name")
 def trained(params: Any, data: Any, order: Any, *, name: str) -> Any:
     """The parameters of a network after its training on the digits of each step."""
@@ -145,7 +139,7 @@ def error(name: str, params: Any, x: np.ndarray, labels: np.ndarray) -> float:
 
 def learned(config: Config, lab: Lab, data: Any, network: str, draw: int) -> Any:
     """The parameters of a network that has learned digits."""
-    order = batches(len(data[1]), config.steps, config.batch, lab.rng("order", draw=draw))
+    order = minibatches(len(data[1]), config.batch, config.steps, lab.rng("order", draw=draw))
     return trained(start(network, lab.rng("start", draw=draw)), data, order, name=network)
 
 

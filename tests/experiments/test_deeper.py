@@ -54,12 +54,6 @@ def test_patches_are_of_three_textures_and_other_halves(rng):
     assert set(y) == {0, 1, 2}
 
 
-def test_each_epoch_goes_through_all_examples(rng):
-    order = experiment.ordered(CONFIG, rng)
-    assert order.shape == (CONFIG.steps, CONFIG.batch)
-    assert all(sorted(one) == list(range(50)) for one in order)
-
-
 def test_an_unknown_network_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^networks hold 'LeNet-5': take some of AlexNet, VGG-11"):
         experiment.run(experiment.Config(networks=("LeNet-5",)), Lab(tmp_path))

@@ -37,12 +37,6 @@ def test_each_image_is_moved_by_its_own_shift(rng):
         np.testing.assert_allclose(one, experiment.shifted(image[None], *by)[0], rtol=1e-6)
 
 
-def test_each_epoch_takes_every_digit_once(rng):
-    order = experiment.batches(60, 7, 20, rng)
-    assert order.shape == (7, 20)
-    assert sorted(order[:3].ravel()) == sorted(order[3:6].ravel()) == list(range(60))
-
-
 def measured(rng, local=1.0, full=1.0, flat=3.0):
     """Errors in which networks differ by known amounts, and rise with shifts by known amounts."""
     base = 8 + rng.normal(0, 0.5, (8, 2))
