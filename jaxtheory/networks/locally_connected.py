@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float, Real
 
 from jaxtheory.core import checks
@@ -62,16 +63,9 @@ def unshared(
     names = ("rows", "columns", "height", "width", "channels", "outputs")
     checks.axes("kernels", kernels, *names, sizes=(*places, None, None, x.shape[-1], None))
     sides = kernels.shape[2:4]
-    pads = [
-        max((place - 1) * strides + side - size, 0)
-        for place, side, size in zip(places, sides, x.shape[-3:-1])
-    ]
-    squares = convolution.patches(
-        x.reshape(-1, *x.shape[-3:]),
-        sides,
-        (strides, strides),
-        [(pad // 2, pad - pad // 2) for pad in pads],
-    )
+    steps = (strides, strides)
+    pads = lax.padtype_to_pads(x.shape[-3:-1], sides, steps, "SAME")
+    squares = convolution.patches(x.reshape(-1, *x.shape[-3:]), sides, steps, pads)
     flat = kernels.reshape(*places, -1, kernels.shape[-1])
     maps = jnp.einsum("nijk,ijkd->nijd", squares, flat, precision=precision)
     return back(maps.reshape(*x.shape[:-3], *maps.shape[1:]))
